@@ -1,0 +1,161 @@
+"""The language of the system: every event that may travel or be stored, declared once."""
+
+from typing import get_args
+
+from obra.events.attempt import (
+    AgentExited,
+    AttemptCancelled,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptReviewed,
+    AttemptScored,
+    AttemptStarted,
+    ChecksRan,
+    ClaimContradicted,
+    Issue,
+    Part,
+    WorkspaceCheckpointed,
+    WorkspaceRestored,
+)
+from obra.events.base import (
+    ENDINGS,
+    CheckResult,
+    Content,
+    Denial,
+    Ending,
+    Event,
+    FileChange,
+    Tokens,
+    Value,
+)
+from obra.events.decision import (
+    Action,
+    BreakpointRaised,
+    BreakpointResolved,
+    DecisionMade,
+    DecisionOverridden,
+    InputInterpreted,
+    InputReceived,
+    QuestionAnswered,
+    QuestionAsked,
+    TimerFired,
+    TimerSet,
+)
+from obra.events.operations import MessageDeadLettered, MessageRejected, ServiceDegraded
+from obra.events.planning import (
+    GoalSubmitted,
+    MilestoneReached,
+    PlanAccepted,
+    PlanDrafted,
+    PlannedTask,
+    PlanRejected,
+    PlanRequested,
+    ProjectPaused,
+    ProjectResumed,
+)
+from obra.events.policy import Policy, PolicyAdopted
+from obra.events.session import (
+    BudgetExhausted,
+    BudgetReserved,
+    BudgetSettled,
+    LlmSelected,
+    PromptEnhanced,
+    PromptPrepared,
+    SessionClosed,
+    SessionOpened,
+    SessionRefreshed,
+    SessionSummarised,
+    SessionWarned,
+    SummaryRequested,
+)
+from obra.events.task import (
+    BranchDelivered,
+    BranchRefused,
+    Sandbox,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskLabelled,
+    TaskReadied,
+    TaskRejected,
+    TaskRolledBack,
+    TaskSubmitted,
+)
+
+AnyEvent = (
+    GoalSubmitted
+    | PlanRequested
+    | PlanDrafted
+    | PlanAccepted
+    | PlanRejected
+    | MilestoneReached
+    | ProjectPaused
+    | ProjectResumed
+    | PolicyAdopted
+    | TaskSubmitted
+    | TaskReadied
+    | TaskRejected
+    | TaskCompleted
+    | TaskFailed
+    | TaskCancelled
+    | TaskRolledBack
+    | TaskLabelled
+    | BranchDelivered
+    | BranchRefused
+    | LlmSelected
+    | SessionOpened
+    | SessionWarned
+    | SessionRefreshed
+    | SessionClosed
+    | SummaryRequested
+    | SessionSummarised
+    | PromptPrepared
+    | PromptEnhanced
+    | BudgetReserved
+    | BudgetSettled
+    | BudgetExhausted
+    | AttemptRequested
+    | AttemptStarted
+    | AttemptCancelled
+    | AgentExited
+    | WorkspaceCheckpointed
+    | WorkspaceRestored
+    | ChecksRan
+    | AttemptFinished
+    | AttemptInterrupted
+    | AttemptReviewed
+    | AttemptScored
+    | ClaimContradicted
+    | DecisionMade
+    | DecisionOverridden
+    | QuestionAsked
+    | QuestionAnswered
+    | BreakpointRaised
+    | BreakpointResolved
+    | TimerSet
+    | TimerFired
+    | InputReceived
+    | InputInterpreted
+    | MessageRejected
+    | MessageDeadLettered
+    | ServiceDegraded
+)
+
+KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
+"""Every event type by its name."""
+
+__all__ = [
+    "ENDINGS", "KINDS", "Action", "AgentExited", "AnyEvent", "AttemptCancelled", "AttemptFinished",
+    "AttemptInterrupted", "AttemptRequested", "AttemptReviewed", "AttemptScored", "AttemptStarted",
+    "BranchDelivered", "BranchRefused", "BreakpointRaised", "BreakpointResolved", "BudgetExhausted",
+    "BudgetReserved", "BudgetSettled", "CheckResult", "ChecksRan", "ClaimContradicted", "Content", "DecisionMade",
+    "DecisionOverridden", "Denial", "Ending", "Event", "FileChange", "GoalSubmitted", "InputInterpreted",
+    "InputReceived", "Issue", "LlmSelected", "MessageDeadLettered", "MessageRejected", "MilestoneReached", "Part",
+    "PlanAccepted", "PlanDrafted", "PlanRejected", "PlanRequested", "PlannedTask", "Policy", "PolicyAdopted",
+    "ProjectPaused", "ProjectResumed", "PromptEnhanced", "PromptPrepared", "QuestionAnswered", "QuestionAsked",
+    "Sandbox", "ServiceDegraded", "SessionClosed", "SessionOpened", "SessionRefreshed", "SessionSummarised",
+    "SessionWarned", "SummaryRequested", "TaskCancelled", "TaskCompleted", "TaskFailed", "TaskLabelled",
+    "TaskReadied", "TaskRejected", "TaskRolledBack", "TaskSubmitted", "TimerFired", "TimerSet", "Tokens", "Value",
+    "WorkspaceCheckpointed", "WorkspaceRestored",
+]  # fmt: skip

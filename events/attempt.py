@@ -1,0 +1,182 @@
+"""Events of one attempt: intent, fenced execution, evidence, outcome."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from obra.events.base import (
+    Attempt,
+    CheckResult,
+    Content,
+    Denial,
+    Ending,
+    Event,
+    FileChange,
+    Run,
+    Tokens,
+    Unit,
+    Value,
+)
+
+
+class AttemptRequested(Event, tag="attempt.requested"):
+    """An agent is to work: the intent, with the exact prompt and every limit."""
+
+    attempt: Attempt
+    run: Run
+    prompt: Content
+    turns_max: int = 0
+    timeout_s: float = 7_200.0
+    silence_s: float = 900.0
+    budget_usd: float | None = None
+    resume: Annotated[str, Meta(description="the agent's own session to go on with; empty: a fresh one")] = ""
+
+
+class AttemptStarted(Event, tag="attempt.started"):
+    """A runner took the attempt; this event's position is its fencing token."""
+
+    attempt: Attempt
+    run: Run
+    runner: Annotated[str, Meta(description="which runner: host, process, and a nonce")]
+    agent: str = ""
+    agent_version: str = ""
+    sandbox: str = ""
+    workspace: str = ""
+    base: Annotated[str, Meta(description="commit the task grew from; empty: the repository had none")] = ""
+
+
+class AttemptCancelled(Event, tag="attempt.cancelled"):
+    """A person wants the running attempt stopped."""
+
+    attempt: Attempt
+    reason: str = ""
+
+
+class AgentExited(Event, tag="agent.exited"):
+    """The agent's process is gone: what it said and how it ended, as observed."""
+
+    attempt: Attempt
+    run: Run
+    ending: Ending
+    detail: Annotated[str, Meta(description="one sentence for a person")] = ""
+    exit_code: Annotated[int | None, Meta(description="negative: killed by that signal; none: never started")] = None
+    result: Annotated[Content, Meta(description="the agent's own last words, redacted")] = Content()
+    session: Annotated[str, Meta(description="the agent's own session id")] = ""
+    model: str = ""
+    version: str = ""
+    turns: int = 0
+    tokens: Tokens = Tokens()
+    cost_usd: float = 0.0
+    denials: tuple[Denial, ...] = ()
+    errors: tuple[str, ...] = ()
+    tools: Annotated[dict[str, int], Meta(description="calls by tool")] = {}
+    retry_at: Annotated[str, Meta(description="when a limit resets, ISO 8601, if the provider said so")] = ""
+    lines: Annotated[int, Meta(description="lines of output read")] = 0
+    lines_odd: Annotated[int, Meta(description="lines that were no JSON, too long, or not UTF-8")] = 0
+    transcript: Annotated[str, Meta(description="file with all output, redacted, below the Obra home")] = ""
+    duration_ms: float = 0.0
+
+
+class WorkspaceCheckpointed(Event, tag="workspace.checkpointed"):
+    """The whole tree, untracked files included, stands as a commit that can be returned to."""
+
+    attempt: Attempt
+    run: Run
+    commit: str
+    tree: str
+    base: str = ""
+    files: Annotated[tuple[FileChange, ...], Meta(description="against the base; the first 1,000")] = ()
+    files_total: int = 0
+    lines_added: int = 0
+    lines_deleted: int = 0
+    changed: Annotated[bool, Meta(description="the tree differs from the tree the attempt began with")] = False
+    patch: Annotated[Content, Meta(description="the diff against the base, bounded")] = Content()
+    interrupted: Annotated[bool, Meta(description="what a lost run left behind")] = False
+    notes: Annotated[tuple[str, ...], Meta(description="oddities: nested repositories, skipped paths, lost .git")] = ()
+
+
+class WorkspaceRestored(Event, tag="workspace.restored"):
+    """The workspace was put back to an earlier tree."""
+
+    commit: str
+    reason: str = ""
+
+
+class ChecksRan(Event, tag="checks.ran"):
+    """Obra itself ran the task's checks in the workspace."""
+
+    attempt: Attempt
+    run: Run
+    checks: tuple[CheckResult, ...]
+    passed: Annotated[bool, Meta(description="at least one check, and every one exited 0")]
+
+
+class AttemptFinished(Event, tag="attempt.finished"):
+    """The run is over and its evidence complete."""
+
+    attempt: Attempt
+    run: Run
+    ending: Ending
+    duration_ms: float = 0.0
+
+
+class AttemptInterrupted(Event, tag="attempt.interrupted"):
+    """The run was lost: its runner died or was stopped. It does not count as an attempt."""
+
+    attempt: Attempt
+    run: Run
+    reason: str
+
+
+class Issue(Value):
+    """One thing that is wrong with the work, said so that the next prompt can use it."""
+
+    text: str
+    severity: str = "major"
+    path: str = ""
+    quote: str = ""
+
+
+class AttemptReviewed(Event, tag="attempt.reviewed"):
+    """The LLM's opinion of the attempt, or the reason that there is none."""
+
+    attempt: Attempt
+    run: Run
+    usable: bool
+    reason: Annotated[str, Meta(description="why there is no usable opinion")] = ""
+    approves: bool = False
+    quality: Unit = 0.0
+    summary: str = ""
+    issues: tuple[Issue, ...] = ()
+    provider: str = ""
+    model: str = ""
+    tokens: Tokens = Tokens()
+    duration_ms: float = 0.0
+
+
+class Part(Value):
+    """One named part of a score."""
+
+    name: str
+    value: Unit
+    weight: Unit
+
+
+class AttemptScored(Event, tag="attempt.scored"):
+    """Quality and confidence, with the parts they were computed from."""
+
+    attempt: Attempt
+    run: Run
+    quality: Unit
+    confidence: Unit
+    parts: tuple[Part, ...] = ()
+    basis: Annotated[str, Meta(description="evidence alone, or evidence and review")] = "evidence"
+
+
+class ClaimContradicted(Event, tag="claim.contradicted"):
+    """The agent said something that the evidence denies."""
+
+    attempt: Attempt
+    run: Run
+    claim: str
+    evidence: str

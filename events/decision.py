@@ -1,0 +1,87 @@
+"""Events of decisions, and of people where one is needed."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from obra.events.base import Content, Event
+
+Action = Literal["proceed", "retry", "clarify", "escalate", "checkpoint", "stop", "wait"]
+
+
+class DecisionMade(Event, tag="decision.made"):
+    """What happens next with the task, why, and on which numbers."""
+
+    action: Action
+    attempt: int
+    run: int
+    reasons: tuple[str, ...] = ()
+    numbers: Annotated[dict[str, float], Meta(description="what the rule compared")] = {}
+    counted: Annotated[bool, Meta(description="the attempt counts against the task's attempts")] = True
+
+
+class DecisionOverridden(Event, tag="decision.overridden"):
+    """A person decided otherwise."""
+
+    action: Action
+    by: str = ""
+    reason: str = ""
+
+
+class QuestionAsked(Event, tag="question.asked"):
+    """Something must be known before work goes on."""
+
+    question: str
+    text: Content
+
+
+class QuestionAnswered(Event, tag="question.answered"):
+    """The answer, from a person or the LLM."""
+
+    question: str
+    text: Content
+    by: str = ""
+
+
+class BreakpointRaised(Event, tag="breakpoint.raised"):
+    """A rule says that a person is needed; the task waits."""
+
+    name: str
+    attempt: int = 0
+    run: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class BreakpointResolved(Event, tag="breakpoint.resolved"):
+    """A person said how it goes on."""
+
+    resolution: Literal["approve", "reject", "retry"]
+    by: str = ""
+    note: Content = Content()
+
+
+class TimerSet(Event, tag="timer.set"):
+    """Something is due later; the bus delivers `timer.fired` then, whoever is alive."""
+
+    timer: str
+    delay_s: Annotated[float, Meta(ge=0, description="from the moment the event is appended")]
+
+
+class TimerFired(Event, tag="timer.fired"):
+    """What was due is due now."""
+
+    timer: str
+
+
+class InputReceived(Event, tag="input.received"):
+    """A person said something in plain language."""
+
+    text: Content
+
+
+class InputInterpreted(Event, tag="input.interpreted"):
+    """What the plain language was understood to mean."""
+
+    intent: str
+    parameters: dict[str, str] = {}
+    confidence: float = 0.0

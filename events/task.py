@@ -1,0 +1,110 @@
+"""Events of a task's life as its owner sees it."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from obra.events.base import Attempt, Content, Event, Position, Tokens, Unit
+from obra.events.policy import Policy
+
+Sandbox = Literal["auto", "bwrap", "none"]
+
+
+class TaskSubmitted(Event, tag="task.submitted"):
+    """Somebody asks for a piece of work on a repository."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=200_000, description="what is to be done, in plain words")]
+    repo: Annotated[str, Meta(min_length=1, max_length=4096, description="absolute path of the git repository")]
+    base: Annotated[str, Meta(max_length=256, description="commit, branch or tag to start from; empty: HEAD")] = ""
+    checks: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=8192)], ...],
+        Meta(max_length=32, description="shell commands that must all exit 0 in the workspace"),
+    ] = ()
+    agent: Annotated[
+        str, Meta(min_length=1, max_length=4200, description="`claude`, or `scripted:` and a file's absolute path")
+    ] = "claude"
+    model: Annotated[str, Meta(max_length=200, description="the agent's model; empty: the agent's own default")] = ""
+    llm: Annotated[
+        str, Meta(min_length=1, max_length=200, description="the reviewer: `auto`, `none` or `ollama/MODEL`")
+    ] = "auto"
+    sandbox: Sandbox = "auto"
+    attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
+    turns_max: Annotated[int, Meta(ge=0, le=10_000, description="0: as the policy says")] = 0
+    budget_usd: Annotated[float | None, Meta(description="for all attempts together; none: no limit")] = None
+    timeout_s: Annotated[float, Meta(gt=0, le=7 * 86_400, description="for one attempt")] = 7_200.0
+    silence_s: Annotated[float, Meta(gt=0, le=7 * 86_400, description="without any output of the agent")] = 900.0
+    check_timeout_s: Annotated[float, Meta(gt=0, le=86_400, description="for one check")] = 900.0
+    agent_env: Annotated[
+        tuple[str, ...], Meta(max_length=64, description="names of variables the agent gets; values never travel")
+    ] = ()
+    priority: Annotated[int, Meta(ge=1, le=10, description="10 is the most urgent")] = 5
+    after: Annotated[tuple[str, ...], Meta(max_length=256, description="tasks that must be completed first")] = ()
+
+
+class TaskReadied(Event, tag="task.readied"):
+    """Nothing stands in the way of the task any more; it is worked on under this policy."""
+
+    policy: Policy = Policy()
+
+
+class TaskRejected(Event, tag="task.rejected"):
+    """The task can't be worked on as it was submitted."""
+
+    reasons: tuple[str, ...]
+
+
+class TaskCompleted(Event, tag="task.completed"):
+    """The work was accepted and has arrived in the repository as a branch."""
+
+    attempt: Attempt
+    branch: str
+    commit: str
+    quality: Unit = 0.0
+    confidence: Unit = 0.0
+    cost_usd: float = 0.0
+    tokens: Tokens = Tokens()
+
+
+class TaskFailed(Event, tag="task.failed"):
+    """The work was not accepted and Obra stopped trying."""
+
+    reasons: tuple[str, ...]
+    attempts: Annotated[int, Meta(ge=0, description="attempts made")] = 0
+
+
+class TaskCancelled(Event, tag="task.cancelled"):
+    """A person took the task back."""
+
+    reason: str = ""
+
+
+class TaskRolledBack(Event, tag="task.rolled_back"):
+    """A person returned the task to an earlier point; what came after is undone."""
+
+    to: Position
+    reason: str = ""
+
+
+class TaskLabelled(Event, tag="task.labelled"):
+    """Ground truth arrived: whether the accepted or rejected work was good in the end."""
+
+    good: bool
+    source: Literal["person", "hidden_check", "reverted"] = "person"
+    attempt: Annotated[int, Meta(ge=0, description="0: the task as a whole")] = 0
+    note: Content = Content()
+
+
+class BranchDelivered(Event, tag="branch.delivered"):
+    """The accepted tree stands as a branch in the user's repository."""
+
+    attempt: Attempt
+    branch: str
+    commit: str
+    base: Annotated[str, Meta(description="commit it grew from; empty: the repository had none")] = ""
+
+
+class BranchRefused(Event, tag="branch.refused"):
+    """The accepted tree could not be put into the user's repository."""
+
+    attempt: Attempt
+    reason: str

@@ -1,0 +1,1 @@
+"""Obra: supervises coding agents."""

@@ -1,0 +1,194 @@
+"""Settings: read once at the edge from file and environment, then passed down by value.
+
+Every key of ``obra.toml`` is also an environment variable: ``[llm] base_url`` is ``OBRA_LLM__BASE_URL``. The
+environment wins over the file. An unknown key or a bad value is an error that names it.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from obra.events import Policy
+from obra.shared.errors import BadSetting
+
+PREFIX = "OBRA_"
+NOT_SETTINGS = frozenset({"OBRA_HOME", "OBRA_CONFIG"})
+
+PositiveS = Annotated[float, Field(gt=0, le=30 * 86_400)]
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NatsSettings(Section):
+    """Which NATS to use."""
+
+    url: str = Field(default="", description="empty: the embedded server")
+    user: str = Field(default="", description="for an external server")
+    password_file: str = Field(default="", description="file with the password for an external server")
+    sync: Literal["always", "default"] = Field(
+        default="always", description="embedded: always means that an acknowledged event survives power loss"
+    )
+    replicas: int = Field(default=1, ge=1, le=5)
+    stream_bytes_max: int = Field(default=16 * 1024**3, ge=1024**2)
+    output_bytes_max: int = Field(default=512 * 1024**2, ge=1024**2)
+
+
+class LlmSettings(Section):
+    """The reviewing LLM."""
+
+    provider: Literal["ollama"] = "ollama"
+    model: str = "qwen2.5-coder:7b"
+    base_url: str = "http://127.0.0.1:11434"
+    timeout_s: PositiveS = 120.0
+    probe_timeout_s: PositiveS = 2.0
+    temperature: float = Field(default=0.1, ge=0, le=2)
+    context_tokens: int = Field(default=16_384, ge=2_048)
+
+
+class ClaudeSettings(Section):
+    """Claude Code."""
+
+    path: str = Field(default="", description="of the executable; empty: found on PATH, or in claude-agent-sdk")
+    permission_mode: Literal["acceptEdits", "default", "dontAsk", "plan"] = "acceptEdits"
+    allowed_tools: tuple[str, ...] = Field(default=(), description="allowed beside the checks, when not sandboxed")
+    disallowed_tools: tuple[str, ...] = ()
+    credentials: str = Field(default="", description="a .credentials.json to copy into the agent's private home")
+    extra_args: tuple[str, ...] = ()
+
+
+class AgentSettings(Section):
+    """Coding agents and what they get."""
+
+    env: dict[str, str] = Field(default_factory=dict, description="variables that every agent gets")
+    path: str = Field(default="", description="PATH of agents and checks; empty: that of the submitting command")
+    concurrency: int = Field(default=4, ge=1, le=256, description="attempts at once in one runner")
+    workspace_bytes_max: int = Field(default=4 * 1024**3, ge=1024)
+    file_bytes_max: int = Field(default=1024**3, ge=1024, description="largest file an agent may write")
+    output_bytes_max: int = Field(default=256 * 1024**2, ge=1024, description="kept of one attempt's output")
+    claude: ClaudeSettings = ClaudeSettings()
+
+
+class SandboxSettings(Section):
+    """The sandbox around agents and checks."""
+
+    network: bool = True
+    read_only: tuple[str, ...] = Field(default=(), description="further paths the agent may read")
+
+
+class StoreSettings(Section):
+    """The DuckDB store."""
+
+    batch_max: int = Field(default=4_000, ge=1, le=100_000)
+    query_timeout_s: PositiveS = 30.0
+    query_memory: str = "1GB"
+    query_rows_max: int = Field(default=1_000_000, ge=1)
+
+
+class LogSettings(Section):
+    """Logs of the services."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Section):
+    """Everything an operator may change, with the unit in the name."""
+
+    project: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    nats: NatsSettings = NatsSettings()
+    llm: LlmSettings = LlmSettings()
+    agent: AgentSettings = AgentSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    decision: dict[str, Any] = Field(default_factory=dict, description="fields of the policy, by name")
+
+    @field_validator("decision")
+    @classmethod
+    def _is_a_policy(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(value) - set(Policy.__struct_fields__))
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}")
+        return msgspec.to_builtins(msgspec.convert(value, Policy, strict=False))  # type: ignore[no-any-return]
+
+    def policy(self) -> Policy:
+        """Return the policy that these settings put into force."""
+        return msgspec.convert(self.decision, Policy)
+
+
+def home_of(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the only directory Obra writes to: OBRA_HOME, else the platform's data directory."""
+    if asked := environ.get("OBRA_HOME"):
+        return Path(asked).expanduser().absolute()
+    base = environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".local" / "share") / "obra"
+
+
+def load(
+    home: Path, config: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings of *config* (else ``obra.toml`` in *home*), overridden by *environ*.
+
+    Raises `BadSetting`, which names the file or variable and the key.
+    """
+    path = config or (Path(environ["OBRA_CONFIG"]) if environ.get("OBRA_CONFIG") else home / "obra.toml")
+    tree = _read(path, required=path != home / "obra.toml")
+    _check(tree, str(path))
+    for variable, value in environ.items():
+        if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
+            _put(tree, variable, value)
+    return _check(tree, "settings")
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        if required:
+            raise BadSetting(where=path, problem="there is no such file") from error
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSetting(where=path, problem=f"can't be read as TOML: {error}") from error
+
+
+def _put(tree: dict[str, Any], variable: str, value: str) -> None:
+    """Set one key from one variable, and say which variable it was if it does not fit."""
+    *tables, key = variable.removeprefix(PREFIX).lower().split("__")
+    at = tree
+    for table in tables:
+        at = at.setdefault(table, {})
+        if not isinstance(at, dict):
+            raise BadSetting(where=variable, problem=f"{table} is no table")
+    at[key] = _value(value)
+    alone: dict[str, Any] = {key: at[key]}
+    for table in reversed(tables):
+        alone = {table: alone}
+    _check(alone, variable)
+
+
+def _value(text: str) -> Any:
+    if text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    return text
+
+
+def _check(tree: dict[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        wrong = f"unknown key {key!r}" if first["type"] == "extra_forbidden" else f"{key!r}: {first['msg']}"
+        raise BadSetting(where=where, problem=wrong) from error

@@ -1,0 +1,136 @@
+"""An event on its way: who, when, and because of what."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID, uuid4, uuid5
+
+import msgspec
+from msgspec import Meta
+
+from obra.events import KINDS, AnyEvent, Event
+from obra.events.subjects import TOKEN, Scope, name
+from obra.shared.errors import Undecodable
+
+SCHEMA = 1
+VERSION = "0.1.0"
+
+Token = Annotated[str, Meta(pattern=rf"^{TOKEN.pattern}$")]
+
+
+class Unknown(Event, tag="unknown"):
+    """An event of a type that this version does not know: kept, passed on, skipped. It is never published."""
+
+    name: str
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event with the facts about the event. This is the wire format, in JSON.
+
+    ``cause`` is the id of the event this one answers, ``correlation`` the id of the root cause, ``at`` the moment
+    it was appended, UTC, recorded by the shell. ``version`` is the service's, ``schema`` the envelope's.
+    """
+
+    id: UUID
+    project: Token
+    task: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{1,64})$")]
+    at: datetime
+    event: AnyEvent | Unknown
+    cause: UUID | None = None
+    correlation: UUID | None = None
+    service: str = ""
+    version: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def scope(self) -> Scope:
+        """Return the stream of events that this one belongs to."""
+        return Scope(self.project, self.task)
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An envelope with its place in the stream."""
+
+    position: int
+    envelope: Envelope
+
+    @property
+    def event(self) -> Event:
+        """Return the event itself."""
+        return self.envelope.event
+
+
+def now() -> datetime:
+    """Return the clock reading that a shell records."""
+    return datetime.now(UTC)
+
+
+def fresh(scope: Scope, event: Event, service: str, *, id: UUID | None = None) -> Envelope:
+    """Wrap *event* as the beginning of something: nothing caused it but a person or the outside."""
+    return Envelope(
+        id=id or uuid4(), project=scope.project, task=scope.task, at=now(), event=event,  # type: ignore[arg-type]
+        service=service, version=VERSION,
+    )  # fmt: skip
+
+
+def answer(question: Envelope, service: str, event: Event, at: datetime | None = None) -> Envelope:
+    """Wrap *event* as what *service* answers to *question*.
+
+    The id follows from question, service and content, so an answer repeated after a crash is the same envelope
+    and the bus keeps one.
+    """
+    content = msgspec.json.encode(event, order="deterministic").decode()
+    return Envelope(
+        id=uuid5(question.id, f"{service}/{content}"), project=question.project, task=question.task,
+        at=at or now(), event=event,  # type: ignore[arg-type]
+        cause=question.id, correlation=question.correlation or question.id, service=service, version=VERSION,
+    )  # fmt: skip
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+class _Loose(msgspec.Struct):
+    event: _Tag
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Envelope)
+_loose = msgspec.json.Decoder(_Loose)
+_any = msgspec.json.Decoder()
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Return the one byte form of *envelope*."""
+    return _encoder.encode(envelope)
+
+
+def decode(data: bytes) -> Envelope:
+    """Return the envelope in *data*, or raise `Undecodable` with the reason.
+
+    An event of an unknown type becomes `Unknown`; unknown fields are ignored.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            tag = _loose.decode(data).event.type
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            tag = ""
+        if not tag or tag in KINDS:
+            raise Undecodable(size=len(data), reason=str(error)) from error
+        return _unknown(data, tag)
+
+
+def _unknown(data: bytes, tag: str) -> Envelope:
+    loose = _any.decode(data)
+    loose["event"] = {"type": "unknown", "name": tag}
+    try:
+        return msgspec.convert(loose, Envelope, strict=False)
+    except msgspec.MsgspecError as error:
+        raise Undecodable(size=len(data), reason=str(error)) from error
+
+
+def type_of(envelope: Envelope) -> str:
+    """Return the event's name, also of one that this version does not know."""
+    return envelope.event.name if isinstance(envelope.event, Unknown) else name(envelope.event)
