@@ -20,6 +20,9 @@ from obra.events.attempt import (
 )
 from obra.events.base import (
     ENDINGS,
+    HOPELESS,
+    JUDGED,
+    OUTAGES,
     CheckResult,
     Content,
     Denial,
@@ -43,6 +46,7 @@ from obra.events.decision import (
     TimerSet,
 )
 from obra.events.operations import MessageDeadLettered, MessageRejected, ServiceDegraded
+from obra.events.output import Output
 from obra.events.planning import (
     GoalSubmitted,
     MilestoneReached,
@@ -146,12 +150,12 @@ KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind 
 """Every event type by its name."""
 
 __all__ = [
-    "ENDINGS", "KINDS", "Action", "AgentExited", "AnyEvent", "AttemptCancelled", "AttemptFinished",
+    "ENDINGS", "HOPELESS", "JUDGED", "KINDS", "OUTAGES", "Action", "AgentExited", "AnyEvent", "AttemptCancelled", "AttemptFinished",
     "AttemptInterrupted", "AttemptRequested", "AttemptReviewed", "AttemptScored", "AttemptStarted",
     "BranchDelivered", "BranchRefused", "BreakpointRaised", "BreakpointResolved", "BudgetExhausted",
     "BudgetReserved", "BudgetSettled", "CheckResult", "ChecksRan", "ClaimContradicted", "Content", "DecisionMade",
     "DecisionOverridden", "Denial", "Ending", "Event", "FileChange", "GoalSubmitted", "InputInterpreted",
-    "InputReceived", "Issue", "LlmSelected", "MessageDeadLettered", "MessageRejected", "MilestoneReached", "Part",
+    "InputReceived", "Issue", "LlmSelected", "MessageDeadLettered", "MessageRejected", "MilestoneReached", "Output", "Part",
     "PlanAccepted", "PlanDrafted", "PlanRejected", "PlanRequested", "PlannedTask", "Policy", "PolicyAdopted",
     "ProjectPaused", "ProjectResumed", "PromptEnhanced", "PromptPrepared", "QuestionAnswered", "QuestionAsked",
     "Sandbox", "ServiceDegraded", "SessionClosed", "SessionOpened", "SessionRefreshed", "SessionSummarised",

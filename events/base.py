@@ -134,3 +134,12 @@ ENDINGS: dict[str, str] = {
     "unavailable": "the agent could not be started: not installed, no sandbox, missing environment",
     "workspace_lost": "the workspace could not be prepared or recorded (disk full, too large, gone)",
 }
+
+JUDGED: frozenset[str] = frozenset({"completed", "denied"})
+"""Endings after which the work is reviewed and scored; after all others the decider acts at once."""
+
+OUTAGES: frozenset[str] = frozenset({"rate_limited", "unreachable"})
+"""Endings that are the provider's fault: waited out, and not counted as attempts."""
+
+HOPELESS: frozenset[str] = frozenset({"not_logged_in", "rejected", "unavailable", "over_budget"})
+"""Endings after which the same attempt again can't end otherwise."""

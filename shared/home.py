@@ -1,0 +1,62 @@
+"""Where everything lies below OBRA_HOME, the only directory Obra writes to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from obra.events.subjects import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The layout of OBRA_HOME. Directories are made on first use, readable by their owner alone."""
+
+    root: Path
+
+    @property
+    def run(self) -> Path:
+        """Return the directory of what only matters while something runs: locks, ports, credentials."""
+        return self._made(self.root / "run")
+
+    @property
+    def jetstream(self) -> Path:
+        """Return the embedded server's storage."""
+        return self._made(self.root / "nats")
+
+    @property
+    def store(self) -> Path:
+        """Return the DuckDB file."""
+        self._made(self.root)
+        return self.root / "obra.duckdb"
+
+    @property
+    def logs(self) -> Path:
+        """Return the directory of the services' logs."""
+        return self._made(self.root / "logs")
+
+    def task(self, scope: Scope) -> Path:
+        """Return a task's directory: workspace, checkpoints, transcripts, the agent's private home."""
+        return self._made(self.root / "tasks" / scope.project / scope.task)
+
+    def environment(self, scope: Scope) -> Path:
+        """Return the file that carries a task's PATH and agent environment, never seen on the bus.
+
+        JSON object of name to value, mode 0600, written by the submitting command, read by the runner.
+        """
+        return self._made(self.root / "run" / "env" / scope.project) / f"{scope.task}.json"
+
+    @staticmethod
+    def _made(path: Path) -> Path:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write *path* atomically with mode 0600 from its first byte on."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
