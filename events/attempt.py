@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from obra.events.base import (
@@ -69,7 +70,7 @@ class AgentExited(Event, tag="agent.exited"):
     cost_usd: float = 0.0
     denials: tuple[Denial, ...] = ()
     errors: tuple[str, ...] = ()
-    tools: Annotated[dict[str, int], Meta(description="calls by tool")] = {}
+    tools: Annotated[dict[str, int], Meta(description="calls by tool")] = msgspec.field(default_factory=dict)
     retry_at: Annotated[str, Meta(description="when a limit resets, ISO 8601, if the provider said so")] = ""
     lines: Annotated[int, Meta(description="lines of output read")] = 0
     lines_odd: Annotated[int, Meta(description="lines that were no JSON, too long, or not UTF-8")] = 0

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from obra.events.base import Content, Event
@@ -16,7 +17,9 @@ class DecisionMade(Event, tag="decision.made"):
     attempt: int
     run: int
     reasons: tuple[str, ...] = ()
-    numbers: Annotated[dict[str, float], Meta(description="what the rule compared")] = {}
+    numbers: Annotated[dict[str, float], Meta(description="what the rule compared")] = msgspec.field(
+        default_factory=dict
+    )
     counted: Annotated[bool, Meta(description="the attempt counts against the task's attempts")] = True
 
 
@@ -83,5 +86,5 @@ class InputInterpreted(Event, tag="input.interpreted"):
     """What the plain language was understood to mean."""
 
     intent: str
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     confidence: float = 0.0

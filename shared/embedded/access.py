@@ -1,0 +1,87 @@
+"""Who may say and hear what: the users of the embedded server, generated from the services' own declarations."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from obra.events import (
+    AttemptCancelled,
+    BreakpointResolved,
+    DecisionOverridden,
+    Event,
+    GoalSubmitted,
+    InputReceived,
+    ProjectPaused,
+    ProjectResumed,
+    QuestionAnswered,
+    TaskCancelled,
+    TaskLabelled,
+    TaskRolledBack,
+    TaskSubmitted,
+)
+from obra.events.subjects import PRESENCE
+from obra.shared.bus.access import publish_subjects, subscribe_subjects
+from obra.shared.service import Service
+
+EDGE = "edge"
+ADMIN = "admin"
+EDGE_SAYS: tuple[type[Event], ...] = (
+    TaskSubmitted, TaskCancelled, TaskLabelled, TaskRolledBack, AttemptCancelled, GoalSubmitted, ProjectPaused,
+    ProjectResumed, QuestionAnswered, BreakpointResolved, DecisionOverridden, InputReceived,
+)  # fmt: skip
+"""What people may say; everything else is said by a service, from what it heard."""
+
+FOLLOWERS = frozenset({"log-sink", "agent-runner"})
+SPEAKERS = frozenset({"agent-runner"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A login on the server, with the subjects it may publish and subscribe to."""
+
+    name: str
+    password: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def users_for(services: Iterable[Service]) -> list[User]:
+    """Return an administrator, the edge that people's commands use, and one user for each service.
+
+    Passwords are fresh 256-bit tokens; they stand in files of mode 0600 and nowhere else.
+    """
+    users = [
+        User(ADMIN, secrets.token_urlsafe(32), (">",), (">",)),
+        User(
+            EDGE,
+            secrets.token_urlsafe(32),
+            tuple(publish_subjects(EDGE, (), EDGE_SAYS, follows=True, output=False, blobs=True)),
+            (*subscribe_subjects(EDGE), "_INBOX.>", "obra-out.>"),
+        ),
+    ]
+    return users + [_service_user(service) for service in services]
+
+
+def _service_user(service: Service) -> User:
+    name = service.name
+    publish = publish_subjects(
+        name, service.hears, service.says, follows=name in FOLLOWERS, output=name in SPEAKERS, blobs=True
+    )
+    presence = f"$KV.{PRESENCE}.{name}.>"
+    return User(name, secrets.token_urlsafe(32), (*publish, presence), tuple(subscribe_subjects(name)))
+
+
+def users_conf(users: Sequence[User]) -> str:
+    """Return the authorization block of a nats-server configuration."""
+    blocks = "\n".join(_user_conf(user) for user in users)
+    return f"authorization {{\n  timeout: 5\n  users: [\n{blocks}\n  ]\n}}"
+
+
+def _user_conf(user: User) -> str:
+    def subjects(allowed: tuple[str, ...]) -> str:
+        return "[" + ", ".join(f'"{subject}"' for subject in allowed) + "]"
+
+    return (
+        f'    {{user: "{user.name}", password: "{user.password}", permissions: {{'
+        f"publish: {{allow: {subjects(user.publish)}}}, subscribe: {{allow: {subjects(user.subscribe)}}}}}}}"
+    )

@@ -1,0 +1,184 @@
+"""The host: a nats-server and all seven services in one process, alive as long as somebody holds a lease."""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Iterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from obra.shared.bus.jetstream import JetStreamBus
+from obra.shared.bus.provision import provision, provision_consumer, redeliver
+from obra.shared.config import Settings, load
+from obra.shared.embedded import notice
+from obra.shared.embedded.access import ADMIN, EDGE, User, users_for
+from obra.shared.embedded.lease import LeaseServer
+from obra.shared.embedded.server import Server, start
+from obra.shared.errors import EnvironmentLacks, ObraError
+from obra.shared.home import Home
+from obra.shared.policies import adopt
+from obra.shared.presence import announce
+from obra.shared.service import Service
+from obra.shared.services import make_all
+
+STOP_S = 15.0
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+log = structlog.get_logger("host")
+
+
+class HostRuns(EnvironmentLacks):
+    """Another Obra already runs on {home}."""
+
+
+async def host(home: Home, settings: Settings, ready: int | None = None) -> None:
+    """Run server and services until the last lease is gone, or SIGTERM or SIGINT comes.
+
+    *ready* is a file descriptor that gets ``ready`` once commands may join. Raises `HostRuns` where another host
+    has the lock, `EnvironmentLacks` where the server can't be started or ends by itself.
+    """
+    with _alone(home):
+        services = make_all(settings, home)
+        users = users_for(services)
+        server = await start(home, settings.nats, users)
+        try:
+            await _serve(home, settings, services, users, server, ready)
+        finally:
+            notice.take_down(home)
+            await server.stop()
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Hold the home's lock; the kernel lets go of it when this process ends, however it ends."""
+    descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HostRuns(home=home.root) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _serve(
+    home: Home,
+    settings: Settings,
+    services: Sequence[Service],
+    users: Sequence[User],
+    server: Server,
+    ready: int | None,
+) -> None:
+    passwords = {user.name: user.password for user in users}
+    await _prepare(server, settings, services, passwords[ADMIN])
+    leases = LeaseServer()
+    await leases.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    running = [
+        asyncio.create_task(keep_running(service, server.url, passwords[service.name], stop), name=service.name)
+        for service in services
+    ]
+    notice.put_up(
+        home,
+        notice.Notice(
+            url=server.url, user=EDGE, password=passwords[EDGE], host_pid=os.getpid(), server_pid=server.pid,
+            lease_port=leases.port, lease_token=leases.token,
+            services={service.name: passwords[service.name] for service in services},
+        ),
+    )  # fmt: skip
+    if ready is not None:
+        os.write(ready, b"ready\n")
+        os.close(ready)
+    log.info("host ready", url=server.url, pid=os.getpid(), server=server.pid)
+    ended = await _first(stop.wait(), leases.last_gone(), server.gone())
+    log.info("host stops", why=("a signal", "the last command is gone", "nats-server ended")[ended])
+    notice.take_down(home)
+    await leases.stop()
+    stop.set()
+    _, late = await asyncio.wait(running, timeout=STOP_S if ended != 2 else 2.0)  # noqa: PLR2004 - the server's place
+    for task in late:
+        log.warning("service stopped the hard way", service=task.get_name())
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    if ended == 2:  # noqa: PLR2004 - the server's place above
+        raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
+
+
+async def _prepare(server: Server, settings: Settings, services: Sequence[Service], password: str) -> None:
+    """Create or update streams and consumers, and hand out again at once what the last host left unsettled."""
+    admin = await JetStreamBus.connect(server.url, user=ADMIN, password=password, service=ADMIN)
+    try:
+        await provision(admin.js, settings.nats)
+        for service in services:
+            consumer = getattr(service, "consumer", None)
+            if consumer is not None:
+                await provision_consumer(admin.js, consumer)
+                await redeliver(admin.js, consumer)
+        await adopt(admin, settings.policy())
+    finally:
+        await admin.close()
+
+
+async def keep_running(service: Service, url: str, password: str, stop: asyncio.Event, *, user: str = "") -> None:
+    """Run *service* on a connection of its own until *stop*; start it again, ever more slowly, if it fails."""
+    for failures in range(1_000_000):
+        try:
+            bus = await JetStreamBus.connect(url, user=user or service.name, password=password, service=service.name)
+            try:
+                async with announce(bus, service.name):
+                    await service.run(bus, stop)
+            finally:
+                await bus.close()
+        except ObraError as error:
+            log.error("service failed", service=service.name, error=str(error))
+        except Exception:
+            log.exception("service crashed", service=service.name)
+        if stop.is_set():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RESTART_S[min(failures, len(RESTART_S) - 1)])
+            return
+
+
+async def _first(*waits: Awaitable[object]) -> int:
+    """Return the index of the first of *waits* to end; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(index for index, task in enumerate(tasks) if task.done())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a host in the background of the command that started it."""
+    parser = argparse.ArgumentParser(prog="python -m obra.shared.embedded.host", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--ready-fd", type=int)
+    asked = parser.parse_args(argv)
+    try:
+        home = Home(asked.home)
+        settings = load(home.root, asked.config)
+        from obra.shared.log import setup  # noqa: PLC0415 - only the process that logs pays for it
+
+        setup(settings.log.level, home.logs / "host.log")
+        asyncio.run(host(home, settings, asked.ready_fd))
+    except ObraError as error:
+        sys.stderr.write(f"obra: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

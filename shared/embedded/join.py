@@ -1,0 +1,135 @@
+"""Joining the running Obra of a home, and starting it where none runs."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from obra.shared.config import PREFIX, Settings
+from obra.shared.embedded import notice
+from obra.shared.embedded.access import EDGE
+from obra.shared.embedded.lease import Lease
+from obra.shared.errors import EnvironmentLacks
+from obra.shared.home import Home
+
+if TYPE_CHECKING:
+    from obra.shared.bus.jetstream import JetStreamBus
+
+START_S = 30.0
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LOGNAME")
+
+
+class NotRunning(EnvironmentLacks):
+    """No Obra runs on {home}: start one with `obra up`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A command's place in a running Obra. ``started``: this command started it."""
+
+    bus: "JetStreamBus"
+    url: str
+    started: bool
+    lease: Lease | None
+
+    async def lost(self) -> None:
+        """Wait until the Obra that was joined is gone; forever for an external server, which reconnects."""
+        if self.lease:
+            await self.lease.lost()
+        else:
+            await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def join(
+    home: Home, settings: Settings, *, config: Path | None = None, start: bool = True
+) -> AsyncIterator[Joined]:
+    """Join the Obra that runs on *home*, or the external server that *settings* name, as the edge.
+
+    Where none runs, start one in the background, or raise `NotRunning` if *start* is false. It lives at least as
+    long as the block.
+    """
+    from obra.shared.bus.jetstream import JetStreamBus  # noqa: PLC0415 - nats-py, while the host starts
+
+    if settings.nats.url:
+        bus = await JetStreamBus.connect(settings.nats.url, **external_login(settings), service=EDGE)
+        try:
+            yield Joined(bus, settings.nats.url, started=False, lease=None)
+        finally:
+            await bus.close()
+        return
+    lease, board, started = await _lease(home, config, start=start)
+    try:
+        bus = await JetStreamBus.connect(board.url, user=board.user, password=board.password, service=EDGE)
+        try:
+            yield Joined(bus, board.url, started, lease)
+        finally:
+            await bus.close()
+    finally:
+        await lease.drop()
+
+
+def external_login(settings: Settings) -> dict[str, str]:
+    """Return user and password for the external server; the password comes from a file, never from argv."""
+    try:
+        password = Path(settings.nats.password_file).read_text().strip() if settings.nats.password_file else ""
+    except OSError as error:
+        raise EnvironmentLacks(problem=f"nats.password_file can't be read: {error}") from error
+    return {"user": settings.nats.user, "password": password}
+
+
+async def _lease(home: Home, config: Path | None, *, start: bool) -> tuple[Lease, notice.Notice, bool]:
+    """Take a lease on the running host; start one if there is none and nobody else is starting one."""
+    if found := await _take(home):
+        return (*found, False)
+    if not start:
+        raise NotRunning(home=home.root)
+    descriptor = os.open(home.run / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+        if found := await _take(home):
+            return (*found, False)
+        await asyncio.wait_for(asyncio.to_thread(_spawn, home, config), START_S)
+        if found := await _take(home):
+            return (*found, True)
+    finally:
+        os.close(descriptor)
+    raise EnvironmentLacks(problem=f"the host started and ended at once; its log is {home.logs / 'host.log'}")
+
+
+async def _take(home: Home) -> tuple[Lease, notice.Notice] | None:
+    board = notice.read(home)
+    if board is None:
+        return None
+    lease = await Lease.take(board.lease_port, board.lease_token)
+    return (lease, board) if lease else None
+
+
+def _spawn(home: Home, config: Path | None) -> None:
+    """Start a host in a session of its own and wait until it says that it is ready.
+
+    The host gets the settings in the environment, and of the rest only what programs need to run.
+    """
+    environment = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith((PREFIX, "XDG_"))}
+    reads, writes = os.pipe()
+    argv = [sys.executable, "-m", "obra.shared.embedded.host", "--home", str(home.root), "--ready-fd", str(writes)]
+    if config:
+        argv += ["--config", str(config.absolute())]
+    stderr = home.logs / "host.stderr"
+    with stderr.open("wb") as log, os.fdopen(reads, "rb") as ready:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=(writes,),
+            start_new_session=True, cwd=home.root,
+        )  # fmt: skip
+        os.close(writes)
+        if ready.read(6) == b"ready\n":
+            return
+        code = process.wait(START_S)
+    said = stderr.read_text(errors="replace").strip().removeprefix("obra: ")
+    raise EnvironmentLacks(problem=said or f"the host ended with exit code {code}; its logs are in {home.logs}")
