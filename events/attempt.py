@@ -153,6 +153,8 @@ class AttemptReviewed(Event, tag="attempt.reviewed"):
     model: str = ""
     tokens: Tokens = Tokens()
     duration_ms: float = 0.0
+    template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = {}
 
 
 class Part(Value):

@@ -83,6 +83,8 @@ class PromptEnhanced(Event, tag="prompt.enhanced"):
     model: str = ""
     tokens: Tokens = Tokens()
     duration_ms: float = 0.0
+    template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = {}
 
 
 class BudgetReserved(Event, tag="budget.reserved"):

@@ -48,7 +48,7 @@ class LlmSettings(Section):
 
     provider: Literal["ollama"] = "ollama"
     model: str = "qwen2.5-coder:7b"
-    base_url: str = "http://127.0.0.1:11434"
+    base_url: str = Field(default="http://127.0.0.1:11434", pattern=r"^https?://[^/\s]")
     timeout_s: PositiveS = 120.0
     probe_timeout_s: PositiveS = 2.0
     temperature: float = Field(default=0.1, ge=0, le=2)
@@ -133,9 +133,7 @@ def home_of(environ: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".local" / "share") / "obra"
 
 
-def load(
-    home: Path, config: Path | None = None, environ: Mapping[str, str] = os.environ
-) -> Settings:
+def load(home: Path, config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of *config* (else ``obra.toml`` in *home*), overridden by *environ*.
 
     Raises `BadSetting`, which names the file or variable and the key.

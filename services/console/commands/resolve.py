@@ -1,0 +1,86 @@
+"""`obra approve`, `reject`, `retry` and `cancel`: what a person says to a task."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from obra.services.console.commands.options import Place, as_json, in_project, placed
+
+if TYPE_CHECKING:
+    from obra.services.console.render.screen import Screen
+    from obra.shared.story import Story
+
+Verb = Literal["approve", "reject", "retry"]
+
+
+def _command(verb: Verb, help: str) -> click.Command:
+    @click.command(name=verb, help=help, short_help=help.partition("\n")[0])
+    @click.argument("task")
+    @click.option("--note", default="", metavar="TEXT", help="Why; the agent reads it if it tries again.")
+    @in_project
+    @as_json("Print the result as one JSON object; progress goes to stderr.")
+    @placed
+    def command(place: Place, task: str, note: str, project: str | None, json_: bool) -> int:
+        return _resolve(place, verb, task, project, note, json_=json_)
+
+    return command
+
+
+approve = _command("approve", "Accept the work of a task that waits for a person.\n\nFollows it to its end.")
+reject = _command("reject", "Refuse the work of a task that waits for a person.\n\nThe task ends as not accepted.")
+retry = _command(
+    "retry", "Let the agent try again, on a task that waits for a person.\n\nFollows the task to its end."
+)
+
+
+@click.command(short_help="Take a task back; its running agent is stopped.")
+@click.argument("task")
+@click.option("--reason", default="", metavar="TEXT")
+@in_project
+@as_json()
+@placed
+def cancel(place: Place, task: str, reason: str, project: str | None, json_: bool) -> int:
+    """Take TASK back; its running agent is stopped. What was done so far is kept."""
+    from obra.services.console.following import conclude  # noqa: PLC0415 - what works is loaded when needed
+    from obra.services.console.reading import known  # noqa: PLC0415
+    from obra.shared.client import Orchestrator  # noqa: PLC0415
+
+    async def take_back() -> "Story":
+        async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+            scope = obra.scope(task, project)
+            await known(obra, scope)
+            await obra.cancel(scope, reason)
+            return await obra.client.story(scope)
+
+    conclude(asyncio.run(take_back()), json_=json_)
+    return 0
+
+
+def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str, *, json_: bool) -> int:
+    from obra.services.console.following import conclude  # noqa: PLC0415
+    from obra.services.console.render.screen import screen  # noqa: PLC0415
+
+    try:
+        with screen(sys.stderr if json_ else sys.stdout) as lines:
+            story = asyncio.run(_say(place, verb, task, project, note, lines))
+    except KeyboardInterrupt:
+        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {task}` goes on with it", err=True)
+        return 130
+    return conclude(story, json_=json_)
+
+
+async def _say(
+    place: Place, verb: Verb, task: str, project: str | None, note: str, lines: "Screen"
+) -> "Story":
+    from obra.services.console.following import follow, overheard  # noqa: PLC0415
+    from obra.services.console.reading import known  # noqa: PLC0415
+    from obra.shared.client import Orchestrator  # noqa: PLC0415
+
+    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        scope = obra.scope(task, project)
+        await known(obra, scope)
+        async with overheard(obra.joined.bus, scope, lines):
+            position = await obra.resolve(scope, verb, note)
+            return await follow(obra, scope, lines, after=position - 1)

@@ -1,0 +1,130 @@
+"""`obra run`: submit a task, show what happens, end with its result."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from obra.services.console.commands.options import Place, as_json, in_project, placed
+
+if TYPE_CHECKING:
+    from obra.events.subjects import Scope
+    from obra.services.console.render.screen import Screen
+    from obra.shared.client import Orchestrator
+    from obra.shared.story import Story
+    from obra.shared.submission import Submission
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+@click.command(context_settings=CONTEXT, short_help="Have a task done on a git repository, and follow it to its end.")
+@click.argument("text", metavar="TASK", required=False)
+@click.option("--repo", type=click.Path(path_type=Path), default=".", help="The git repository.")
+@click.option("--check", "checks", multiple=True, metavar="CMD", help="Shell command that must exit 0. Repeatable.")
+@click.option("--agent", default="claude", metavar="AGENT", help="`claude`, or `scripted:FILE`.")
+@click.option("--model", metavar="NAME", help="The agent's model. [default: the agent's own]")
+@click.option("--llm", default="auto", metavar="LLM", help="Reviewer: `auto`, `none` or `ollama/MODEL`.")
+@click.option("--attempts", "attempts_max", type=int, default=3, metavar="N", help="Attempts before the task fails.")
+@click.option("--turns", "turns_max", type=int, metavar="N", help="Agent turns in one attempt.")
+@click.option("--budget", "budget_usd", type=float, metavar="USD", help="For all attempts together.")
+@click.option("--timeout", "timeout_s", type=float, default=7200.0, metavar="SECONDS", help="For one attempt.")
+@click.option("--silence", "silence_s", type=float, default=900.0, metavar="SECONDS", help="Without any output.")
+@click.option("--check-timeout", "check_timeout_s", type=float, default=900.0, metavar="SECONDS", help="For one check.")
+@click.option("--base", metavar="REF", help="Commit, branch or tag to start from. [default: HEAD]")
+@click.option("--sandbox", type=click.Choice(["auto", "bwrap", "none"]), default="auto", help="Around the agent.")
+@click.option("--agent-env", multiple=True, metavar="NAME[=VALUE]", help="Variable the agent gets. Repeatable.")
+@click.option("--task-id", metavar="ID", help="[default: made from the text]")
+@in_project
+@click.option("--resume", metavar="TASK", help="Follow a task that exists already instead of submitting one.")
+@click.option("--detach", is_flag=True, help="Submit and return; needs a running `obra up`.")
+@as_json("Print the result as one JSON object; progress goes to stderr.")
+@placed
+def run(
+    place: Place, text: str | None, resume: str | None, project: str | None, detach: bool, json_: bool, **wishes: Any
+) -> int:
+    """Have TASK done on a git repository, and follow it to its end.
+
+    The agent works in a clone of its own; accepted work arrives as the branch obra/TASK-ID. Your working tree is
+    not touched.
+    """
+    from obra.events.subjects import Scope  # noqa: PLC0415 - what works is loaded when it is needed
+    from obra.shared.submission import prepare  # noqa: PLC0415
+
+    if (text is None) == (resume is None):
+        raise click.UsageError("give either a TASK in words or --resume TASK")
+    if resume is not None:
+        return followed(place, Scope(place.project(project), resume), json_=json_)
+    assert text is not None
+    submission = prepare(text, settings=place.settings, project=project, task=wishes.pop("task_id"), **wishes)
+    return detached(place, submission, json_=json_) if detach else followed(place, submission, json_=json_)
+
+
+def followed(place: Place, what: "Submission | Scope", *, json_: bool) -> int:
+    """Submit or resume, follow to the end, print the result; Ctrl-C leaves the task as it is."""
+    from obra.services.console.following import conclude  # noqa: PLC0415
+    from obra.services.console.render.screen import screen  # noqa: PLC0415
+
+    scope = getattr(what, "scope", what)
+    try:
+        with screen(sys.stderr if json_ else sys.stdout) as lines:
+            story = asyncio.run(_follow(place, what, lines))
+    except KeyboardInterrupt:
+        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {scope.task}` goes on with it", err=True)
+        return 130
+    return conclude(story, json_=json_)
+
+
+async def _follow(place: Place, what: "Submission | Scope", lines: "Screen") -> "Story":
+    from obra.services.console.following import follow, overheard  # noqa: PLC0415
+    from obra.services.console.render.words import Line  # noqa: PLC0415
+    from obra.shared.client import Orchestrator  # noqa: PLC0415
+    from obra.shared.submission import Submission  # noqa: PLC0415
+
+    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        if not isinstance(what, Submission):
+            return await resumed(obra, what, lines)
+        lines.show(Line(f"task {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
+        for notice in what.notices:
+            lines.show(Line(f"note: {notice}", "warning"))
+        async with overheard(obra.joined.bus, what.scope, lines):
+            await obra.client.submit(what)
+            return await follow(obra, what.scope, lines)
+
+
+async def resumed(obra: "Orchestrator", scope: "Scope", lines: "Screen") -> "Story":
+    """Follow a task that exists already, from now on; return at once if it is settled."""
+    from obra.services.console.following import follow, overheard  # noqa: PLC0415
+    from obra.services.console.reading import known  # noqa: PLC0415
+    from obra.services.console.render.words import Line  # noqa: PLC0415
+    from obra.shared.client import settled  # noqa: PLC0415
+    from obra.shared.story import fold  # noqa: PLC0415
+
+    async with overheard(obra.joined.bus, scope, lines):
+        story = fold(await known(obra, scope))
+        if settled(story):
+            return story
+        lines.show(Line(f"going on with task {scope.task}, which is {story.status}"))
+        return await follow(obra, scope, lines, after=story.position)
+
+
+def detached(place: Place, submission: "Submission", *, json_: bool) -> int:
+    """Submit to an Obra that runs already, and return."""
+    from obra.services.console.following import conclude  # noqa: PLC0415
+    from obra.shared.client import Orchestrator  # noqa: PLC0415
+
+    async def submit() -> "Story":
+        async with Orchestrator(
+            place.home.root, settings=place.settings, config=place.config, start=False
+        ) as obra:
+            await obra.client.submit(submission)
+            return await obra.client.story(submission.scope)
+
+    story = asyncio.run(submit())
+    if json_:
+        conclude(story, json_=True)
+    else:
+        task = submission.scope.task
+        click.echo(f"{task} is submitted: `obra run --resume {task}` follows it, `obra show {task}` tells about it")
+    return 0

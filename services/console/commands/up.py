@@ -1,0 +1,37 @@
+"""`obra up`: keep Obra running."""
+
+import asyncio
+import signal
+
+import click
+
+from obra.services.console.commands.options import Place, placed
+
+
+@click.command(short_help="Keep Obra running in the foreground until Ctrl-C.")
+@placed
+def up(place: Place) -> int:
+    """Keep Obra running in the foreground until Ctrl-C.
+
+    Unfinished tasks go on, detached ones are worked on, and other commands join what runs here.
+    """
+    return asyncio.run(_up(place))
+
+
+async def _up(place: Place) -> int:
+    from obra.shared.client import Orchestrator  # noqa: PLC0415 - nats-py
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        click.echo(f"Obra runs on {place.home.root} ({obra.joined.url}). Ctrl-C stops it.")
+        waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(obra.joined.lost())}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not stop.is_set():
+            click.echo(f"obra: Obra ended by itself; its log is {place.home.logs / 'host.log'}", err=True)
+            return 4
+    click.echo("Obra stopped; unfinished tasks go on when it runs again.")
+    return 0

@@ -1,0 +1,74 @@
+"""Follows one task on the screen, from the moment before it is submitted to its end."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import click
+import msgspec
+
+from obra.events import Output
+from obra.events.subjects import Scope
+from obra.services.console.render.screen import Screen
+from obra.services.console.render.summary import summary
+from obra.services.console.render.words import lines, said
+from obra.shared.bus import Bus
+from obra.shared.client import Orchestrator
+from obra.shared.envelope import Recorded
+from obra.shared.story import Story, exit_code, result
+
+DOING = {
+    "submitted": "waiting for the planner",
+    "ready": "preparing the workspace",
+    "running": "the agent works",
+    "checking": "checks run",
+    "reviewing": "the work is judged",
+    "waiting": "waits for a person",
+}
+Extra = Callable[[Recorded], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def overheard(bus: Bus, scope: Scope, screen: Screen) -> AsyncIterator[None]:
+    """Show the live output of the task's agent while the block runs."""
+    ears = asyncio.create_task(_hear(bus, scope, screen))
+    await asyncio.sleep(0)  # it subscribes before whatever the block publishes
+    try:
+        yield
+    finally:
+        ears.cancel()
+        await asyncio.gather(ears, return_exceptions=True)
+
+
+async def _hear(bus: Bus, scope: Scope, screen: Screen) -> None:
+    async for _, data in bus.hear(scope):
+        for line in data.splitlines():
+            with contextlib.suppress(msgspec.MsgspecError):  # not ours to judge here: it is shown, not acted on
+                for shown in said(msgspec.json.decode(line, type=Output)):
+                    screen.show(shown)
+
+
+async def follow(
+    obra: Orchestrator, scope: Scope, screen: Screen, *, after: int = 0, extra: Extra | None = None
+) -> Story:
+    """Show every event of the task after position *after* until it is over or waits for a person."""
+    story = await obra.client.story(scope)
+    async for recorded, story in obra.watch(scope, after):  # noqa: B007 - the last one is returned
+        for line in lines(recorded.event):
+            if not line.detail:
+                screen.show(line)
+        if extra:
+            await extra(recorded)
+        screen.doing(f"{scope.task}: {DOING.get(story.status, story.status)}")
+    return story
+
+
+def conclude(story: Story, *, json_: bool) -> int:
+    """Print the result and return the exit code."""
+    if json_:
+        click.echo(json.dumps(result(story)))
+    else:
+        for line in summary(story):
+            click.echo(line)
+    return exit_code(story.status)

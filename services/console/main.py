@@ -1,0 +1,128 @@
+"""`obra`: a table of commands, each imported when it is called, and the one place where errors become sentences."""
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
+
+import click
+
+from obra.shared.errors import ObraError
+
+STARTED_NS = time.time_ns()
+"""When this command began: what happens from here on, `obra events --follow` shows."""
+
+COMMANDS = {
+    "demo": ("demo:demo", "Show the whole loop on a sample repository: no account, no model."),
+    "run": ("run:run", "Have a task done on a git repository, and follow it to its end."),
+    "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
+    "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
+    "show": ("show:show", "Tell the whole story of a task."),
+    "events": ("events:events", "List events, or follow them as they happen."),
+    "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
+    "sql": ("sql:sql", "Ask the store in SQL, read-only."),
+    "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
+    "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
+    "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
+    "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
+    "doctor": ("doctor:doctor", "Say what is installed, what is missing and what to do about it."),
+    "service": ("service:service", "Run one service alone, for a distributed installation."),
+}
+"""Every command: where it is, and its one line in `obra --help`, so that help imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        loaded = importlib.import_module(f"obra.services.console.commands.{module}")
+        command: click.Command = getattr(loaded, attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* call; an unknown one is answered with what comes close."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `obra {close[0]}`?" if close else "`obra --help` lists the commands"
+            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        click.echo(f"obra {version('obra')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
+def cli() -> None:
+    """Obra supervises coding agents: a task goes in, a real agent works, evidence decides.
+
+    Exit codes: 0 accepted or done, 1 not accepted, 2 wrong usage, 3 waiting for a person, 4 environment.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(_main(args))
+
+
+def _main(args: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(args=args, prog_name="obra", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        _say(error.format_message())
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            _say(f"`{error.ctx.command_path} --help` shows how it is used", sep="  ")
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001,RUF100 - the edge: a person gets a sentence, not a traceback
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: BaseException) -> int:
+    """Say what went wrong in one sentence; the traceback is for whoever asks for it."""
+    if os.environ.get("OBRA_LOG__LEVEL", "").lower() == "debug":
+        import traceback  # noqa: PLC0415 - only here
+
+        traceback.print_exception(error)
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    if isinstance(error, ObraError):
+        _say(str(error))
+        return error.exit_code
+    _say(f"unexpected {type(error).__name__}: {error}; OBRA_LOG__LEVEL=debug shows where it came from")
+    return 4
+
+
+def _say(text: str, sep: str = "obra: ") -> None:
+    click.echo(sep + text, err=True)

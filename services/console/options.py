@@ -1,0 +1,61 @@
+"""Options that many commands share, and what they turn into."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from obra.shared.config import Settings
+    from obra.shared.home import Home
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which Obra a command speaks to: its home, its settings and the file they were read from."""
+
+    home: "Home"
+    settings: "Settings"
+    config: Path | None
+
+    def project(self, asked: str | None) -> str:
+        """Return the project that was asked for, else the configured one."""
+        return asked or self.settings.project
+
+
+def place_of(config: Path | None) -> Place:
+    """Read where and how Obra runs; `BadSetting` names what is wrong."""
+    from obra.shared.config import home_of, load  # noqa: PLC0415 - pydantic, not needed for --help
+    from obra.shared.home import Home  # noqa: PLC0415
+
+    root = home_of()
+    return Place(Home(root), load(root, config), config)
+
+
+def placed(command: Command) -> Command:
+    """Add --config to *command* and call it with the `Place` as its first argument."""
+
+    @wraps(command)
+    def call(*args: Any, config: Path | None, **kwargs: Any) -> Any:
+        return command(place_of(config.absolute() if config else None), *args, **kwargs)
+
+    option = click.option(
+        "--config", type=click.Path(path_type=Path), help="Settings file [default: obra.toml in OBRA_HOME]."
+    )
+    return option(call)  # type: ignore[return-value]
+
+
+def in_project(command: Command) -> Command:
+    """Add --project to *command*."""
+    option = click.option("--project", metavar="NAME", help="Project of the task [default: as configured].")
+    return option(command)
+
+
+def as_json(help: str = "Print one JSON object.") -> Callable[[Command], Command]:
+    """Return what adds --json to a command."""
+    return click.option("--json", "json_", is_flag=True, help=help)

@@ -1,0 +1,1 @@
+"""How events, results and tables look to a person. Text of agents is cleaned of control characters here."""

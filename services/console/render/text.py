@@ -1,0 +1,62 @@
+"""Text from outside, made safe and short for a terminal."""
+
+import re
+
+CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+LINE_CHARS_MAX = 400
+
+
+def clean(text: str) -> str:
+    """Return *text* without escape sequences and control characters; tabs and newlines stay."""
+    return CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, chars_max: int = LINE_CHARS_MAX) -> str:
+    """Return the first line of *text*, cleaned, cut where it is longer than *chars_max*."""
+    lines = clean(text).strip().splitlines()
+    line = lines[0].strip() if lines else ""
+    return line if len(line) <= chars_max else line[: chars_max - 1] + "…"
+
+
+def last_lines(text: str, count: int) -> list[str]:
+    """Return the last *count* lines of *text* that are not blank, cleaned and cut."""
+    lines = [line.rstrip() for line in clean(text).splitlines() if line.strip()]
+    return [line[:LINE_CHARS_MAX] for line in lines[-count:]]
+
+
+def duration(ms: float) -> str:
+    """Return a span of time as people say it: `340 ms`, `2.4 s`, `3 min 20 s`, `1 h 5 min`."""
+    seconds = ms / 1000
+    if seconds < 1:
+        return f"{ms:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it."""
+    amount = float(count)
+    for unit in ("bytes", "KB", "MB"):
+        if amount < 1000:  # noqa: PLR2004 - steps of units
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def count(number: int, noun: str) -> str:
+    """Return *number* with its noun in the right form: `1 file`, `3 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def exit_in_words(code: int) -> str:
+    """Return how a process ended: `exit 1`, or `signal 9` for a negative code."""
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+def money(usd: float) -> str:
+    """Return a cost in dollars, precise enough that little does not look like nothing."""
+    return f"${usd:.2f}" if usd >= 1 or not usd else f"${usd:.4f}".rstrip("0").ljust(5, "0")

@@ -1,0 +1,273 @@
+"""Every event as a sentence: what a person reads while a task runs, and in its story afterwards."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from obra.events import Event, Output
+from obra.events import attempt as a
+from obra.events import decision as d
+from obra.events import operations as o
+from obra.events import session as s
+from obra.events import task as t
+from obra.services.console.render.text import (
+    clean,
+    count,
+    duration,
+    exit_in_words,
+    last_lines,
+    money,
+    one_line,
+    size,
+)
+
+Tone = Literal["plain", "good", "bad", "warning", "quiet", "agent"]
+OUTPUT_LINES_SHOWN = 6
+FILES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line for a person. ``detail``: only for those who want to know everything."""
+
+    text: str
+    tone: Tone = "plain"
+    detail: bool = False
+
+
+Words = Callable[[Any], Iterable[Line]]
+_words: dict[type[Event], Words] = {}
+
+
+def _of(kind: type[Event]) -> Callable[[Words], Words]:
+    def register(words: Words) -> Words:
+        _words[kind] = words
+        return words
+
+    return register
+
+
+def lines(event: Event) -> list[Line]:
+    """Return *event* in words; one that has none of its own as its fields, for those who want everything."""
+    return list(_words[type(event)](event)) if type(event) in _words else [Line(fields(event), "quiet", detail=True)]
+
+
+def fields(event: Event) -> str:
+    """Return the fields of *event* that are not defaults, on one line."""
+    content = msgspec.to_builtins(event)
+    return one_line(", ".join(f"{k} {_short(v)}" for k, v in content.items() if k != "type"))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict) and "sha256" in value:
+        return f"({size(value.get('size', 0))})"
+    return str(value) if isinstance(value, (str, int, float)) else msgspec.json.encode(value).decode()
+
+
+def said(output: Output) -> list[Line]:
+    """Return a piece of live output as lines that are marked as the agent's."""
+    mark = {"tool": "→ ", "result": "← ", "error": "! ", "notice": "· "}.get(output.kind, "")
+    text = f"{output.tool} {output.text}" if output.kind == "tool" else output.text
+    tone: Tone = "bad" if output.kind == "error" else "agent"
+    shown = [line.rstrip() for line in clean(text).splitlines() if line.strip()]
+    if output.kind in ("tool", "result"):
+        shown = shown[:1] + [f"… {count(len(shown) - 1, 'more line')}"] * (len(shown) > 1)
+    return [Line(f"  │ {mark if not i else ' ' * len(mark)}{line}", tone) for i, line in enumerate(shown)]
+
+
+@_of(t.TaskSubmitted)
+def _submitted(e: t.TaskSubmitted) -> Iterable[Line]:
+    yield Line(f"task: {one_line(e.text)}")
+    yield Line(f"repository {e.repo}, agent {e.agent}, {count(len(e.checks), 'check')}", "quiet", detail=True)
+
+
+@_of(t.TaskReadied)
+def _readied(_: t.TaskReadied) -> Iterable[Line]:
+    yield Line("ready to be worked on", "quiet", detail=True)
+
+
+@_of(t.TaskRejected)
+def _rejected(e: t.TaskRejected) -> Iterable[Line]:
+    yield Line("the task can't be worked on: " + "; ".join(map(one_line, e.reasons)), "bad")
+
+
+@_of(t.TaskCompleted)
+def _completed(e: t.TaskCompleted) -> Iterable[Line]:
+    yield Line(f"accepted: attempt {e.attempt} is branch {e.branch}", "good")
+
+
+@_of(t.TaskFailed)
+def _failed(e: t.TaskFailed) -> Iterable[Line]:
+    yield Line(f"not accepted after {count(e.attempts, 'attempt')}: {_joined(e.reasons)}", "bad")
+
+
+@_of(t.TaskCancelled)
+def _cancelled(e: t.TaskCancelled) -> Iterable[Line]:
+    yield Line(f"cancelled: {one_line(e.reason)}" if e.reason else "cancelled", "bad")
+
+
+@_of(t.BranchDelivered)
+def _delivered(e: t.BranchDelivered) -> Iterable[Line]:
+    yield Line(f"branch {e.branch} is in the repository, at {e.commit[:10]}", "good")
+
+
+@_of(t.BranchRefused)
+def _refused(e: t.BranchRefused) -> Iterable[Line]:
+    yield Line(f"the branch could not be delivered: {one_line(e.reason)}", "bad")
+
+
+@_of(s.LlmSelected)
+def _llm(e: s.LlmSelected) -> Iterable[Line]:
+    who = "none, evidence alone decides" if e.provider == "none" else f"{e.provider}/{e.model}"
+    yield Line(f"reviewer: {who}" + (f" ({one_line(e.reason)})" if e.reason else ""))
+
+
+@_of(s.PromptPrepared)
+def _prepared(e: s.PromptPrepared) -> Iterable[Line]:
+    feedback = ", with feedback from attempt " + ", ".join(map(str, e.feedback_from)) if e.feedback_from else ""
+    yield Line(f"prompt for attempt {e.attempt}: {size(e.prompt.size)}{feedback}", detail=not e.feedback_from)
+
+
+@_of(s.PromptEnhanced)
+def _enhanced(e: s.PromptEnhanced) -> Iterable[Line]:
+    if e.usable:
+        yield Line(f"advice from {e.model or e.provider}: {one_line(e.advice.text)}", detail=True)
+    else:
+        yield Line(f"no advice from the reviewer: {one_line(e.reason)}", "warning")
+
+
+@_of(s.BudgetExhausted)
+def _exhausted(e: s.BudgetExhausted) -> Iterable[Line]:
+    yield Line(f"the budget of {money(e.budget_usd)} is used up: {money(e.spent_usd)} spent", "bad")
+
+
+@_of(a.AttemptStarted)
+def _started(e: a.AttemptStarted) -> Iterable[Line]:
+    again = f" again (run {e.run})" if e.run > 1 else ""
+    agent = " ".join(filter(None, (e.agent.partition(":")[0], e.agent_version)))
+    yield Line(f"workspace ready{': a clone of ' + e.base[:10] if e.base else ''}", detail=e.attempt > 1 or e.run > 1)
+    yield Line(f"attempt {e.attempt} started{again}: {agent or 'agent'}, sandbox {e.sandbox or 'none'}")
+
+
+@_of(a.AttemptInterrupted)
+def _interrupted(e: a.AttemptInterrupted) -> Iterable[Line]:
+    yield Line(f"attempt {e.attempt} was interrupted and does not count: {one_line(e.reason)}", "warning")
+
+
+@_of(a.AgentExited)
+def _exited(e: a.AgentExited) -> Iterable[Line]:
+    facts = [duration(e.duration_ms), *([count(e.turns, "turn")] if e.turns else [])]
+    facts += [money(e.cost_usd)] if e.cost_usd else []
+    tone: Tone = "plain" if e.ending == "completed" else "bad"
+    detail = f": {one_line(e.detail)}" if e.detail and e.ending != "completed" else ""
+    yield Line(f"agent ended: {e.ending.replace('_', ' ')}{detail} ({', '.join(facts)})", tone)
+    for denial in e.denials:
+        yield Line(f"denied: {denial.tool} {one_line(denial.target)}".rstrip(), "warning")
+
+
+@_of(a.WorkspaceCheckpointed)
+def _checkpointed(e: a.WorkspaceCheckpointed) -> Iterable[Line]:
+    names = [clean(file.path) for file in e.files[:FILES_SHOWN]]
+    more = ["…"] * (e.files_total > FILES_SHOWN)
+    if e.files_total:
+        shown = f"{count(e.files_total, 'file')} changed (+{e.lines_added} -{e.lines_deleted}): "
+        yield Line(shown + ", ".join(names + more))
+    else:
+        yield Line("nothing was changed", "warning")
+    for note in e.notes:
+        yield Line(f"note: {one_line(note)}", "quiet")
+
+
+@_of(a.WorkspaceRestored)
+def _restored(e: a.WorkspaceRestored) -> Iterable[Line]:
+    yield Line(f"workspace put back to {e.commit[:10]}: {one_line(e.reason)}", "quiet", detail=True)
+
+
+@_of(a.ChecksRan)
+def _checks(e: a.ChecksRan) -> Iterable[Line]:
+    for check in e.checks:
+        command = one_line(check.command, 120)
+        if check.exit_code == 0:
+            yield Line(f"check `{command}` passed ({duration(check.duration_ms)})", "good")
+            continue
+        how = "timed out" if check.timed_out else exit_in_words(check.exit_code)
+        yield Line(f"check `{command}` failed ({how}, {duration(check.duration_ms)})", "bad")
+        for line in last_lines(check.output.text, OUTPUT_LINES_SHOWN):
+            yield Line(f"  │ {line}", "quiet")
+
+
+@_of(a.AttemptFinished)
+def _finished(e: a.AttemptFinished) -> Iterable[Line]:
+    yield Line(f"attempt {e.attempt} finished ({duration(e.duration_ms)})", "quiet", detail=True)
+
+
+@_of(a.AttemptReviewed)
+def _reviewed(e: a.AttemptReviewed) -> Iterable[Line]:
+    if not e.usable:
+        yield Line(f"no usable review: {one_line(e.reason)}", "warning")
+        return
+    verdict = "approves" if e.approves else "disapproves"
+    yield Line(f"review by {e.model or e.provider}: {verdict}, quality {e.quality:.2f}. {one_line(e.summary)}")
+    for issue in e.issues:
+        yield Line(f"  - {issue.path + ': ' if issue.path else ''}{one_line(issue.text)}", "quiet")
+
+
+@_of(a.AttemptScored)
+def _scored(e: a.AttemptScored) -> Iterable[Line]:
+    yield Line(f"scored: quality {e.quality:.2f}, confidence {e.confidence:.2f}, on {e.basis}")
+
+
+@_of(a.ClaimContradicted)
+def _contradicted(e: a.ClaimContradicted) -> Iterable[Line]:
+    yield Line(f"the agent said: {one_line(e.claim, 120)} - but {one_line(e.evidence)}", "warning")
+
+
+@_of(d.DecisionMade)
+def _decided(e: d.DecisionMade) -> Iterable[Line]:
+    tone: Tone = {"proceed": "good", "stop": "bad"}.get(e.action, "warning")  # type: ignore[assignment]
+    yield Line(f"decided: {e.action}{' because ' + _joined(e.reasons) if e.reasons else ''}", tone)
+
+
+@_of(d.BreakpointRaised)
+def _raised(e: d.BreakpointRaised) -> Iterable[Line]:
+    yield Line(f"a person is needed ({e.name}): {_joined(e.reasons)}", "warning")
+
+
+@_of(d.BreakpointResolved)
+def _resolved(e: d.BreakpointResolved) -> Iterable[Line]:
+    note = f": {one_line(e.note.text)}" if e.note.text else ""
+    yield Line(f"{e.by or 'somebody'} said: {e.resolution}{note}")
+
+
+@_of(d.QuestionAsked)
+def _asked(e: d.QuestionAsked) -> Iterable[Line]:
+    yield Line(f"question: {one_line(e.text.text)}", "warning")
+
+
+@_of(d.TimerSet)
+def _timer(e: d.TimerSet) -> Iterable[Line]:
+    yield Line(f"waiting {duration(e.delay_s * 1000)}", "warning")
+
+
+@_of(o.ServiceDegraded)
+def _degraded(e: o.ServiceDegraded) -> Iterable[Line]:
+    effect = f"; {one_line(e.effect)}" if e.effect else ""
+    yield Line(f"warning: no {e.lacking}: {one_line(e.reason)}{effect}", "warning")
+
+
+@_of(o.MessageRejected)
+def _message_rejected(e: o.MessageRejected) -> Iterable[Line]:
+    yield Line(f"warning: message {e.position} on {e.subject} is no usable event: {one_line(e.reason)}", "warning")
+
+
+@_of(o.MessageDeadLettered)
+def _dead_lettered(e: o.MessageDeadLettered) -> Iterable[Line]:
+    yield Line(
+        f"warning: {e.consumer} gave up on event {e.position} after {e.deliveries} tries: {one_line(e.reason)}", "bad"
+    )
+
+
+def _joined(reasons: Iterable[str]) -> str:
+    return "; ".join(map(one_line, reasons)) or "no reason given"

@@ -1,0 +1,1 @@
+"""Says what happens next with a task, why, and on which numbers."""

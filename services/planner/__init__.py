@@ -1,0 +1,1 @@
+"""Says whether a submitted task can be worked on, and under which policy."""

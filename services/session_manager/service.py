@@ -1,0 +1,11 @@
+"""The session-manager as a service."""
+
+from obra.services.session_manager.decide import DECIDER
+from obra.shared.config import Settings
+from obra.shared.home import Home
+from obra.shared.service import Service, Thinking
+
+
+def service(settings: Settings, home: Home) -> Service:
+    """Return the session-manager; all it goes by is in the events of a task."""
+    return Thinking(DECIDER)

@@ -1,0 +1,73 @@
+"""What an LLM server must be able to do for us, whoever makes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from obra.events import Tokens
+from obra.shared.errors import ObraError
+
+REPLY_BYTES_MAX = 1024 * 1024
+
+
+class LlmFailed(ObraError):
+    """{reason}"""
+
+    def __init__(self, *, reason: str, transient: bool = False) -> None:
+        """Keep *reason*, one clause for a person. *transient*: the same question may be answered a moment later."""
+        super().__init__(reason=reason)
+        self.reason = reason
+        self.transient = transient
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to a model: what it is told to do, the material, and the shape of the answer."""
+
+    model: str
+    system: str
+    user: str
+    schema: Mapping[str, Any]
+    tokens_max: int
+    context_tokens: int
+    temperature: float
+    seed: int
+
+    def options(self) -> dict[str, float]:
+        """Return what was chosen for the sampling, as an event records it."""
+        return {
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "num_ctx": self.context_tokens,
+            "num_predict": self.tokens_max,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model said. ``truncated``: it was cut at the token limit; ``crowded``: the context was full."""
+
+    text: str
+    tokens: Tokens
+    truncated: bool = False
+    crowded: bool = False
+
+
+class Provider(Protocol):
+    """A server of language models. Every call ends within the configured time, and raises `LlmFailed` alone."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that stands before the slash: `ollama`."""
+        ...
+
+    async def models(self) -> Mapping[str, str]:
+        """Return the models that are ready to serve, each with the digest of its weights."""
+        ...
+
+    async def ask(self, question: Question) -> Reply:
+        """Return the model's reply."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,132 @@
+"""What could be observed of one run: gathered from its events, read by everyone who judges it."""
+
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as changed
+
+from obra.events import (
+    AgentExited,
+    AttemptFinished,
+    AttemptRequested,
+    AttemptReviewed,
+    AttemptScored,
+    AttemptStarted,
+    CheckResult,
+    ChecksRan,
+    ClaimContradicted,
+    Content,
+    Denial,
+    Ending,
+    Event,
+    WorkspaceCheckpointed,
+)
+
+FILE_WRITERS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
+"""Tools that only write the one file they name; what else a tool can do, nobody knows."""
+
+Key = tuple[int, int]
+"""Attempt and run, in the order in which runs happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of the newest run. ``attempt`` 0 means that none was asked for yet."""
+
+    attempt: int = 0
+    run: int = 0
+    exited: AgentExited | None = None
+    checkpoint: WorkspaceCheckpointed | None = None
+    checks: ChecksRan | None = None
+    ending: Ending | None = None
+    review: AttemptReviewed | None = None
+    score: AttemptScored | None = None
+    contradicted: tuple[ClaimContradicted, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Return which run this is."""
+        return (self.attempt, self.run)
+
+    @property
+    def passed(self) -> bool:
+        """Return whether there were checks and every one exited 0."""
+        return self.checks is not None and bool(self.checks.checks) and not self.failing
+
+    @property
+    def failing(self) -> tuple[CheckResult, ...]:
+        """Return the checks that did not exit 0."""
+        return tuple(c for c in self.checks.checks if c.exit_code or c.timed_out) if self.checks else ()
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything differs from the commit that the task grew from."""
+        return self.checkpoint is not None and self.checkpoint.files_total > 0
+
+    @property
+    def detail(self) -> str:
+        """Return the sentence that says how the agent ended."""
+        return self.exited.detail if self.exited else ""
+
+    def denials(self) -> tuple[Denial, ...]:
+        """Return the denials that matter.
+
+        A denied file-writing tool matters unless the file it was for has been changed after all. Any other denied
+        tool matters unless the evidence is sound without it: checks passed and something changed.
+        """
+        sound = self.passed and self.changed
+        return tuple(
+            denial
+            for denial in (self.exited.denials if self.exited else ())
+            if not (self._written(denial.target) if denial.tool in FILE_WRITERS else sound)
+        )
+
+    def _written(self, target: str) -> bool:
+        files = self.checkpoint.files if self.checkpoint else ()
+        return any(
+            target == file.path or target.endswith(f"/{file.path}") for file in files if file.kind != "deleted"
+        )
+
+
+OfRun = (
+    AttemptRequested
+    | AttemptStarted
+    | AgentExited
+    | WorkspaceCheckpointed
+    | ChecksRan
+    | AttemptFinished
+    | AttemptReviewed
+    | AttemptScored
+    | ClaimContradicted
+)
+
+
+def gather(evidence: Evidence, event: Event) -> Evidence:
+    """Take in one event. A newer run starts from nothing; what belongs to an older one is passed over."""
+    if not isinstance(event, OfRun) or (event.attempt, event.run) < evidence.key:
+        return evidence
+    if (event.attempt, event.run) > evidence.key:
+        evidence = Evidence(event.attempt, event.run)
+    match event:
+        case AgentExited():
+            return replace(evidence, exited=event)
+        case WorkspaceCheckpointed(interrupted=False):
+            return replace(evidence, checkpoint=changed(event, patch=Content()))
+        case ChecksRan():
+            return replace(evidence, checks=event)
+        case AttemptFinished(ending=ending):
+            return replace(evidence, ending=ending)
+        case AttemptReviewed():
+            return replace(evidence, review=event)
+        case AttemptScored():
+            return replace(evidence, score=event)
+        case ClaimContradicted():
+            return replace(evidence, contradicted=(*evidence.contradicted, event)[:5])
+        case _:
+            return evidence
+
+
+def said_of(check: CheckResult) -> str:
+    """Return how *check* ended, in words that follow its command."""
+    if check.timed_out:
+        return "ran out of time"
+    return f"was killed by signal {-check.exit_code}" if check.exit_code < 0 else f"exited {check.exit_code}"

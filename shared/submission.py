@@ -1,0 +1,160 @@
+"""From what a person asks for to `task.submitted`: checked before anything is said on the bus."""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from obra.events import TaskSubmitted
+from obra.events.subjects import TOKEN, Scope
+from obra.shared.config import Settings
+from obra.shared.errors import BadUsage, EnvironmentLacks
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SLUG_CHARS_MAX = 24
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A task ready to be submitted.
+
+    ``environment`` is what the runner needs beside the event and what never travels: PATH and the values of the
+    variables in ``event.agent_env``. ``notices`` are sentences that a person should see.
+    """
+
+    scope: Scope
+    event: TaskSubmitted
+    environment: dict[str, str]
+    notices: tuple[str, ...] = ()
+
+
+def task_id(text: str) -> str:
+    """Return a fresh id that reads like *text*: at most 24 characters of it, and 4 random ones."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    slug = words[:SLUG_CHARS_MAX]
+    if len(words) > SLUG_CHARS_MAX and words[SLUG_CHARS_MAX] != "-" and "-" in slug:
+        slug = slug.rsplit("-", 1)[0]
+    tail = "".join(secrets.choice(ID_ALPHABET) for _ in range(4))
+    return f"{slug.strip('-') or 'task'}-{tail}"
+
+
+def prepare(
+    text: str,
+    *,
+    repo: str | Path = ".",
+    settings: Settings,
+    project: str | None = None,
+    task: str | None = None,
+    agent: str = "claude",
+    agent_env: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    **wishes: Any,
+) -> Submission:
+    """Return the submission for *text*; `BadUsage` says what is wrong, `EnvironmentLacks` what is missing.
+
+    *wishes* are further fields of `TaskSubmitted`; those that are None keep their defaults. *agent_env* holds
+    ``NAME=VALUE``, or ``NAME`` for the value in *environ*.
+    """
+    if not text.strip():
+        raise BadUsage(problem="the task is empty: say in words what is to be done")
+    scope = Scope(_token(project or settings.project, "project"), _token(task or task_id(text), "task id"))
+    target, notices = _target(Path(repo), str(wishes.get("base") or ""))
+    named = dict(_variable(entry, environ) for entry in agent_env)
+    fields = {name: value for name, value in wishes.items() if value is not None}
+    checks = tuple(fields.pop("checks", ()))
+    if any(not check.strip() for check in checks):
+        raise BadUsage(problem="a check is empty: give --check a shell command, like --check 'pytest -q'")
+    event = _event(
+        fields | {
+            "text": text, "repo": target, "agent": _agent(agent, settings, environ), "checks": checks,
+            "agent_env": tuple(named),
+        }
+    )  # fmt: skip
+    if event.sandbox == "bwrap" and not settings.nats.url and not shutil.which("bwrap"):
+        raise EnvironmentLacks(
+            problem="--sandbox bwrap: bubblewrap is not installed (`apt install bubblewrap`); "
+            "--sandbox none leans on the agent's own permission system"
+        )
+    return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
+
+
+def _token(text: str, what: str) -> str:
+    if not TOKEN.fullmatch(text):
+        raise BadUsage(problem=f"{what} {text!r}: up to 64 letters, digits, dashes and underscores, please")
+    return text
+
+
+def _target(repo: Path, base: str) -> tuple[str, tuple[str, ...]]:
+    """Look at the repository; return its absolute path and what a person should know about it."""
+    from obra.shared.repository import inspect  # noqa: PLC0415 - starts processes; only submitting needs it
+
+    target = inspect(repo, base)
+    return str(target.path), tuple(target.notices)
+
+
+def _variable(entry: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    name, given, value = entry.partition("=")
+    if not NAME.fullmatch(name):
+        raise BadUsage(problem=f"--agent-env {name!r} is no name of a variable: give NAME or NAME=VALUE")
+    if given:
+        return name, value
+    if name not in environ:
+        raise BadUsage(problem=f"--agent-env {name}: your environment has no {name}; give {name}=VALUE or export it")
+    return name, environ[name]
+
+
+def _agent(agent: str, settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the agent in the form in which it travels; refuse one that can't be run."""
+    kind, _, rest = agent.partition(":")
+    if kind == "scripted":
+        from obra.shared.script import check_script  # noqa: PLC0415 - only for this agent
+
+        path = Path(rest).absolute()
+        check_script(path)
+        return f"scripted:{path}"
+    if agent != "claude":
+        raise BadUsage(problem=f"there is no agent {agent!r}: there are `claude` and `scripted:FILE`")
+    if not settings.nats.url:
+        _claude(settings, environ)
+    return agent
+
+
+def _claude(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuse early where Claude Code is missing; which one is run, the runner decides."""
+    from obra.shared.doctor import claude_path  # noqa: PLC0415 - only for this agent
+
+    if claude_path(settings, environ.get("PATH", os.defpath)) is None:
+        raise EnvironmentLacks(
+            problem=(
+                f"agent.claude.path is {settings.agent.claude.path!r}, which can't be executed"
+                if settings.agent.claude.path
+                else "Claude Code is not installed: `npm install -g @anthropic-ai/claude-code`, or set "
+                "agent.claude.path; `obra demo` needs neither"
+            )
+        )
+
+
+def _event(fields: dict[str, Any]) -> TaskSubmitted:
+    try:
+        return msgspec.convert({"type": "task.submitted", **fields}, TaskSubmitted)
+    except msgspec.ValidationError as error:
+        raise BadUsage(problem=_in_words(str(error))) from error
+
+
+def _in_words(message: str) -> str:
+    """Turn msgspec's message about a field into one about the option that sets it."""
+    what, _, where = message.partition(" - at `$.")
+    field = where.strip("`").split("[")[0]
+    options = {
+        "attempts_max": "--attempts", "turns_max": "--turns", "budget_usd": "--budget", "timeout_s": "--timeout",
+        "silence_s": "--silence", "checks": "--check", "agent_env": "--agent-env", "repo": "--repo", "text": "the task",
+        "check_timeout_s": "--check-timeout",
+    }  # fmt: skip
+    return f"{options.get(field, '--' + field)}: {what[:1].lower()}{what[1:]}"
