@@ -109,8 +109,7 @@ def outer(sandbox: Sandbox, env: Mapping[str, str]) -> dict[str, str]:
 def _hidden(sandbox: Sandbox, workspace: Path, home: Path) -> list[str]:
     """Return the directories to cover, the outermost first; one below another still gets a cover of its own."""
     wanted = {*HIDDEN, _user_home(), str(home_of()), *sandbox.hide}
-    shared = os.path.commonpath([workspace, home])
-    wanted |= {shared} if shared not in ("/", str(workspace), str(home)) else set()
+    wanted |= {str(home.parent)} if home.parent == workspace.parent else set()
     real = {os.path.realpath(path) for path in wanted if os.path.isdir(path)} - {"/"}
     return sorted(path for path in real if not any(path != top and below(path, top) for top in real))
 

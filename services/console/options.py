@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from obra.shared.config import Settings
-    from obra.shared.home import Home
+from obra.shared.config import Settings, home_of, load
+from obra.shared.home import Home
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,8 +18,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Place:
     """Which Obra a command speaks to: its home, its settings and the file they were read from."""
 
-    home: "Home"
-    settings: "Settings"
+    home: Home
+    settings: Settings
     config: Path | None
 
     def project(self, asked: str | None) -> str:
@@ -30,8 +29,6 @@ class Place:
 
 def place_of(config: Path | None) -> Place:
     """Read where and how Obra runs; `BadSetting` names what is wrong."""
-    from obra.shared.config import home_of, load  # noqa: PLC0415 - pydantic, not needed for --help
-    from obra.shared.home import Home  # noqa: PLC0415
 
     root = home_of()
     return Place(Home(root), load(root, config), config)

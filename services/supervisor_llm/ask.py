@@ -36,8 +36,8 @@ class Opinion(Generic[Shape]):
 
     value: Shape | None
     reason: str
-    tokens: Tokens
-    duration_ms: float
+    tokens: Tokens = Tokens()
+    duration_ms: float = 0.0
 
 
 def schema_of(shape: type[BaseModel]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The service: hears what wants an LLM, asks, and says what came of it, or why nothing did."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -41,7 +41,7 @@ from obra.services.supervisor_llm.state import (
     wants_review,
     wants_selection,
 )
-from obra.shared.bus import Bus, Past
+from obra.shared.bus import Bus
 from obra.shared.config import LlmSettings, Settings
 from obra.shared.errors import BlobMissing, StaleAppend
 from obra.shared.home import Home
@@ -87,51 +87,47 @@ class SupervisorLlm(Acting):
             await self._provider.close()
 
     async def _handle(self, call: Call) -> None:
-        past = await call.past()
-        state = _fold(past)
+        seen = await _look(call)
         match call.recorded.event:
             case TaskSubmitted():
-                await self._select(call, past, state)
-            case PromptPrepared() as prepared if wants_advice(state, prepared):
-                await self._advise(call, past, state, prepared)
-            case AttemptFinished() as finished if wants_review(state, finished):
-                await self._review(call, past, state, finished)
+                await self._select(call, seen)
+            case PromptPrepared() as prepared if wants_advice(seen.state, prepared):
+                await self._advise(call, seen, prepared)
+            case AttemptFinished() as finished if wants_review(seen.state, finished):
+                await self._review(call, seen, finished)
 
-    async def _select(self, call: Call, past: Past, state: State) -> None:
-        if wants_selection(state):
-            assert state.task is not None
-            selected = await select.select(state.task.llm, self._settings, self._provider)
+    async def _select(self, call: Call, seen: "Seen") -> None:
+        task = seen.state.task
+        if task and wants_selection(seen.state):
+            selected = await select.select(task.llm, self._settings, self._provider)
             if selected is None:
                 return
-            past, state = await _say(call, past, selected, wants_selection)
-        if wants_notice(state):
-            assert state.selected is not None
-            await _say(call, past, select.notice(state.selected), wants_notice)
+            seen = await _say(call, seen, selected, wants_selection)
+        if seen.state.selected and wants_notice(seen.state):
+            await _say(call, seen, select.notice(seen.state.selected), wants_notice)
 
-    async def _advise(self, call: Call, past: Past, state: State, prepared: PromptPrepared) -> None:
-        assert state.selected is not None
-        prompt = load("enhance")
+    async def _advise(self, call: Call, seen: "Seen", prepared: PromptPrepared) -> None:
+        selected, prompt = _serving(seen.state), load("enhance")
         sections = enhance.sections(await _whole(call.bus, prepared.prompt))
-        asked = self._question(call, prompt, state.selected, sections, enhance.Advice)
+        asked = self._question(call, prompt, selected, sections, enhance.Advice)
         opinion = await self._ask(call, asked, enhance.Advice, prompt)
         advice = enhance.as_event(
-            prepared, state.selected, opinion, template_sha256=prompt.sha256, options=asked.options()
+            prepared, selected, opinion, template_sha256=prompt.sha256, options=asked.options()
         )
-        await _say(call, past, advice, lambda now: wants_advice(now, prepared))
+        await _say(call, seen, advice, lambda now: wants_advice(now, prepared))
 
-    async def _review(self, call: Call, past: Past, state: State, finished: AttemptFinished) -> None:
-        assert state.selected is not None
-        prompt = load("review")
-        texts = {name: await _whole(call.bus, text) for name, text in review.contents(state.evidence).items()}
-        asked = self._question(
-            call, prompt, state.selected, review.sections(state, finished, texts), review.Review
-        )
+    async def _review(self, call: Call, seen: "Seen", finished: AttemptFinished) -> None:
+        selected, prompt = _serving(seen.state), load("review")
+        contents = review.contents(seen.state.evidence)
+        texts = {name: await _whole(call.bus, content) for name, content in contents.items()}
+        sections = review.sections(seen.state, finished, texts)
+        asked = self._question(call, prompt, selected, sections, review.Review)
         opinion = await self._ask(call, asked, review.Review, prompt)
         reviewed = review.as_event(
-            finished, state.selected, opinion,
+            finished, selected, opinion,
             shown=asked.user, template_sha256=prompt.sha256, options=asked.options(),
         )  # fmt: skip
-        await _say(call, past, reviewed, lambda now: wants_review(now, finished))
+        await _say(call, seen, reviewed, lambda now: wants_review(now, finished))
 
     def _question(
         self, call: Call, prompt: Prompt, selected: LlmSelected, sections: list[Section], shape: type[Shape]
@@ -156,29 +152,39 @@ class SupervisorLlm(Acting):
             return await ask(self._provider, question, shape, prompt, self._patience)
 
 
-def _fold(past: Past, state: State = INITIAL) -> State:
-    return reduce(evolve, (recorded.event for recorded in past.events), state)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A task up to a position."""
+
+    position: int
+    state: State
 
 
-async def _say(
-    call: Call, past: Past, event: Event, wanted: Callable[[State], bool]
-) -> tuple[Past, State]:
-    """Append *event* unless the task has moved on so that it is not *wanted* any more; return the task as it is then.
+async def _look(call: Call) -> Seen:
+    past = await call.past()
+    return Seen(past.position, reduce(evolve, (recorded.event for recorded in past.events), INITIAL))
 
-    The append expects the past that was looked at: of two answers to one question, made at the same time by two
-    instances, one is kept.
+
+async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[State], bool]) -> Seen:
+    """Append *event*, unless the task has moved on and does not want it any more; return the task as it is then.
+
+    The append expects the task as it was seen: of two answers that two instances give at the same time, one stays.
     """
     for _ in range(RACES_MAX):
         try:
-            await call.append(event, expected=past.position)
+            position = await call.append(event, expected=seen.position)
         except StaleAppend:
-            past = await call.past()
-            if not wanted(_fold(past)):
-                return past, _fold(past)
-            continue
-        past = await call.past()
-        return past, _fold(past)
-    raise StaleAppend(scope=call.recorded.envelope.scope, expected=past.position)
+            seen = await _look(call)
+            if not wanted(seen.state):
+                return seen
+        else:
+            return Seen(position, evolve(seen.state, event))
+    raise StaleAppend(scope=call.recorded.envelope.scope, expected=seen.position)
+
+
+def _serving(state: State) -> LlmSelected:
+    assert state.selected is not None
+    return state.selected
 
 
 async def _whole(bus: Bus, content: Content) -> str:

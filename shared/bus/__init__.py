@@ -1,6 +1,6 @@
 """The only way services speak: an append-only log that also delivers. Two implementations, one contract test."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,8 @@ class Consumer:
     ``lease_s``: an event that is neither settled nor touched for so long is delivered again.
     ``deliveries_max``: after so many it becomes `message.dead_lettered` and is settled.
     ``in_flight_max``: unsettled deliveries handed out at once, over all readers of the group.
+    ``ahead_max``: deliveries that one reader may take before it asks for them; 1 where work takes long, so that
+    nothing waits in one reader while another is free.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Consumer:
     lease_s: float = 30.0
     deliveries_max: int = 8
     in_flight_max: int = 256
+    ahead_max: int = 64
 
 
 class Delivery(Protocol):
@@ -93,14 +96,14 @@ class Bus(Protocol):
         """Return the position of the newest message of the whole stream; 0 if there is none."""
         ...
 
-    def listen(self, consumer: Consumer) -> AsyncIterator[Delivery]:
+    def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
         """Yield each event of the consumer's kinds, at least once, until closed or cancelled.
 
         Messages that can't be decoded are settled and passed over: log-sink reports them.
         """
         ...
 
-    def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncIterator[Raw]:
+    def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
         """Yield every message after position *after* in order, then each new one as it comes, without an end.
 
         *filters* are subjects with wildcards; none means everything. Nothing is missed and nothing doubled,
@@ -120,6 +123,6 @@ class Bus(Protocol):
         """Publish a piece of live output, at most 512 KiB. Best effort: it never raises and never blocks long."""
         ...
 
-    def hear(self, scope: Scope) -> AsyncIterator[tuple[int, bytes]]:
+    def hear(self, scope: Scope) -> AsyncGenerator[tuple[int, bytes], None]:
         """Yield (attempt, data) of a task's live output from now on."""
         ...

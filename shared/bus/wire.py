@@ -49,15 +49,16 @@ class Wire:
     """A connection with an inbox. ``on_reconnect`` are called after each reconnect and when it closes for good."""
 
     def __init__(self, nc: Client) -> None:
-        """Wrap *nc*, which is connected or about to be; call `open` before the first request."""
+        """Wrap *nc*; call `open` once it is connected."""
         self.nc = nc
         self.on_reconnect: set[Callable[[], None]] = set()
-        self._inbox = nc.new_inbox()
+        self._inbox = ""
         self._tokens = count()
         self._open: dict[str, _Question] = {}
 
     async def open(self) -> None:
         """Subscribe to the inbox."""
+        self._inbox = self.nc.new_inbox()
         await self.nc.subscribe(f"{self._inbox}.*", cb=self._hear)
 
     @property

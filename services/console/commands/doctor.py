@@ -5,7 +5,8 @@ import json
 
 import click
 
-from obra.services.console.commands.options import Place, as_json, placed
+from obra.services.console.options import Place, as_json, placed
+from obra.shared.doctor import examine
 
 MARKS = {"ok": "OK", "limited": "limited", "missing": "MISSING"}
 
@@ -18,7 +19,6 @@ def doctor(place: Place, json_: bool) -> int:
 
     Exits with 4 if something is missing that nothing works without.
     """
-    from obra.shared.doctor import examine  # noqa: PLC0415 - starts processes
 
     findings = asyncio.run(examine(place.home, place.settings))
     well = not any(finding.essential and finding.state == "missing" for finding in findings)

@@ -2,15 +2,16 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
-from obra.services.console.commands.options import Place, as_json, in_project, placed
-
-if TYPE_CHECKING:
-    from obra.services.console.render.screen import Screen
-    from obra.shared.story import Story
+from obra.services.console.options import Place, as_json, in_project, placed
+from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.reading import known
+from obra.services.console.render.screen import Screen, screen
+from obra.shared.client import Orchestrator
+from obra.shared.story import Story
 
 Verb = Literal["approve", "reject", "retry"]
 
@@ -43,11 +44,8 @@ retry = _command(
 @placed
 def cancel(place: Place, task: str, reason: str, project: str | None, json_: bool) -> int:
     """Take TASK back; its running agent is stopped. What was done so far is kept."""
-    from obra.services.console.following import conclude  # noqa: PLC0415 - what works is loaded when needed
-    from obra.services.console.reading import known  # noqa: PLC0415
-    from obra.shared.client import Orchestrator  # noqa: PLC0415
 
-    async def take_back() -> "Story":
+    async def take_back() -> Story:
         async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
             scope = obra.scope(task, project)
             await known(obra, scope)
@@ -59,8 +57,6 @@ def cancel(place: Place, task: str, reason: str, project: str | None, json_: boo
 
 
 def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str, *, json_: bool) -> int:
-    from obra.services.console.following import conclude  # noqa: PLC0415
-    from obra.services.console.render.screen import screen  # noqa: PLC0415
 
     try:
         with screen(sys.stderr if json_ else sys.stdout) as lines:
@@ -72,11 +68,8 @@ def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str
 
 
 async def _say(
-    place: Place, verb: Verb, task: str, project: str | None, note: str, lines: "Screen"
-) -> "Story":
-    from obra.services.console.following import follow, overheard  # noqa: PLC0415
-    from obra.services.console.reading import known  # noqa: PLC0415
-    from obra.shared.client import Orchestrator  # noqa: PLC0415
+    place: Place, verb: Verb, task: str, project: str | None, note: str, lines: Screen
+) -> Story:
 
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         scope = obra.scope(task, project)

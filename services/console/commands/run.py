@@ -3,18 +3,20 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from obra.services.console.commands.options import Place, as_json, in_project, placed
-
-if TYPE_CHECKING:
-    from obra.events.subjects import Scope
-    from obra.services.console.render.screen import Screen
-    from obra.shared.client import Orchestrator
-    from obra.shared.story import Story
-    from obra.shared.submission import Submission
+from obra.events.subjects import Scope
+from obra.services.console.options import Place, as_json, in_project, placed
+from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.reading import known
+from obra.services.console.render.screen import Screen, screen
+from obra.services.console.render.words import Line
+from obra.shared.client import Orchestrator
+from obra.shared.edge import settled
+from obra.shared.story import Story, fold
+from obra.shared.submission import Submission, prepare
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 
@@ -49,8 +51,6 @@ def run(
     The agent works in a clone of its own; accepted work arrives as the branch obra/TASK-ID. Your working tree is
     not touched.
     """
-    from obra.events.subjects import Scope  # noqa: PLC0415 - what works is loaded when it is needed
-    from obra.shared.submission import prepare  # noqa: PLC0415
 
     if (text is None) == (resume is None):
         raise click.UsageError("give either a TASK in words or --resume TASK")
@@ -61,10 +61,8 @@ def run(
     return detached(place, submission, json_=json_) if detach else followed(place, submission, json_=json_)
 
 
-def followed(place: Place, what: "Submission | Scope", *, json_: bool) -> int:
+def followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
     """Submit or resume, follow to the end, print the result; Ctrl-C leaves the task as it is."""
-    from obra.services.console.following import conclude  # noqa: PLC0415
-    from obra.services.console.render.screen import screen  # noqa: PLC0415
 
     scope = getattr(what, "scope", what)
     try:
@@ -76,11 +74,7 @@ def followed(place: Place, what: "Submission | Scope", *, json_: bool) -> int:
     return conclude(story, json_=json_)
 
 
-async def _follow(place: Place, what: "Submission | Scope", lines: "Screen") -> "Story":
-    from obra.services.console.following import follow, overheard  # noqa: PLC0415
-    from obra.services.console.render.words import Line  # noqa: PLC0415
-    from obra.shared.client import Orchestrator  # noqa: PLC0415
-    from obra.shared.submission import Submission  # noqa: PLC0415
+async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Story:
 
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         if not isinstance(what, Submission):
@@ -93,13 +87,8 @@ async def _follow(place: Place, what: "Submission | Scope", lines: "Screen") -> 
             return await follow(obra, what.scope, lines)
 
 
-async def resumed(obra: "Orchestrator", scope: "Scope", lines: "Screen") -> "Story":
+async def resumed(obra: Orchestrator, scope: Scope, lines: Screen) -> Story:
     """Follow a task that exists already, from now on; return at once if it is settled."""
-    from obra.services.console.following import follow, overheard  # noqa: PLC0415
-    from obra.services.console.reading import known  # noqa: PLC0415
-    from obra.services.console.render.words import Line  # noqa: PLC0415
-    from obra.shared.client import settled  # noqa: PLC0415
-    from obra.shared.story import fold  # noqa: PLC0415
 
     async with overheard(obra.joined.bus, scope, lines):
         story = fold(await known(obra, scope))
@@ -109,12 +98,10 @@ async def resumed(obra: "Orchestrator", scope: "Scope", lines: "Screen") -> "Sto
         return await follow(obra, scope, lines, after=story.position)
 
 
-def detached(place: Place, submission: "Submission", *, json_: bool) -> int:
+def detached(place: Place, submission: Submission, *, json_: bool) -> int:
     """Submit to an Obra that runs already, and return."""
-    from obra.services.console.following import conclude  # noqa: PLC0415
-    from obra.shared.client import Orchestrator  # noqa: PLC0415
 
-    async def submit() -> "Story":
+    async def submit() -> Story:
         async with Orchestrator(
             place.home.root, settings=place.settings, config=place.config, start=False
         ) as obra:

@@ -5,7 +5,8 @@ import signal
 
 import click
 
-from obra.services.console.commands.options import Place, placed
+from obra.services.console.options import Place, placed
+from obra.shared.client import Orchestrator
 
 
 @click.command(short_help="Keep Obra running in the foreground until Ctrl-C.")
@@ -19,7 +20,6 @@ def up(place: Place) -> int:
 
 
 async def _up(place: Place) -> int:
-    from obra.shared.client import Orchestrator  # noqa: PLC0415 - nats-py
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,227 @@
+"""The bus on NATS JetStream."""
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from uuid import uuid4
+
+import msgspec
+from nats import errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from obra.events import Content
+from obra.events.base import INLINE_BYTES_MAX
+from obra.events.subjects import EVERYTHING, STREAM, Scope, output_subject
+from obra.shared.bus import Consumer, Delivery, Past, Raw
+from obra.shared.bus.blobs import Blobs
+from obra.shared.bus.connect import connect
+from obra.shared.bus.content import size_of
+from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
+from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
+from obra.shared.bus.past import last, past
+from obra.shared.bus.publish import Append, patiently, together
+from obra.shared.bus.pull import Pull, PullLost
+from obra.shared.bus.wire import NoAnswer, Wire
+from obra.shared.envelope import Envelope, Recorded
+from obra.shared.errors import ObraError, Undecodable
+
+CLOSE_S = 5.0
+PAUSE_S, PAUSE_S_MAX = 0.1, 2.0
+FOLLOW_BATCH = 512
+FOLLOWER_IDLE_S = 60.0
+SAY_BYTES_MAX = 512 * 1024
+SAY_PENDING_MAX = 1024 * 1024
+HEAR_PENDING_MAX = 10_000
+DEAD_PAUSE_S = 60.0
+
+
+class JetStreamBus:
+    """See `Bus`. Made by `connect`, ended by `close`; ``nc`` and ``js`` are nats-py's client and JetStream API."""
+
+    def __init__(self, wire: Wire, service: str) -> None:
+        """Speak over *wire* as *service*."""
+        self.nc: Client = wire.nc
+        self.js: JetStreamContext = wire.nc.jetstream(timeout=CLOSE_S)
+        self.service = service
+        self._wire = wire
+        self._blobs = Blobs(wire)
+
+    @classmethod
+    async def connect(
+        cls, url: str, *, user: str = "", password: str = "", service: str, inbox_prefix: str = ""
+    ) -> "JetStreamBus":
+        """Log in at *url* and return the bus; `BusUnavailable` if that takes more than 10 s or is refused.
+
+        The connection comes back by itself after an interruption of up to ten minutes. Answers arrive on
+        *inbox_prefix*, by default ``_INBOX_`` and the service's name.
+        """
+        return cls(await connect(url, user, password, service, inbox_prefix or f"_INBOX_{service}"), service)
+
+    async def close(self) -> None:
+        """Send what is pending and end the connection, within 5 s."""
+        with contextlib.suppress(errors.Error, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.nc.drain()
+        if not self.nc.is_closed:
+            await self.nc.close()
+
+    async def append(self, envelopes: Sequence[Envelope], *, expected: int | None = None) -> int:
+        """See `Bus.append`. Raises `AppendRefused` and `BusUnavailable` too."""
+        scope, unique = together(envelopes)
+        return await Append(self._wire, self.put, self.past, scope, expected, unique).run()
+
+    async def past(self, scope: Scope, after: int = 0) -> Past:
+        """See `Bus.past`."""
+        return await patiently(self._wire, lambda: past(self._wire, scope, after))
+
+    async def last_position(self) -> int:
+        """See `Bus.last_position`."""
+        return await patiently(self._wire, lambda: last(self._wire, ">"))
+
+    async def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
+        """See `Bus.listen`. The durable consumer exists already: `provision_consumer` makes it."""
+        pull = Pull(self._wire, STREAM, consumer.name, min(consumer.ahead_max, consumer.in_flight_max))
+        await pull.open()
+        losses = 0
+        try:
+            while True:
+                try:
+                    message = await pull.next()
+                except PullLost:
+                    losses += 1
+                    await _pause(losses)
+                    continue
+                losses = 0
+                if delivery := await self._delivery(consumer, message):
+                    yield delivery
+        finally:
+            await pull.close(give_back=True)
+
+    async def _delivery(self, consumer: Consumer, message: Msg) -> JetStreamDelivery | None:
+        """Return what to hand out for *message*, or settle it: what is unreadable or was delivered too often."""
+        place = Place.of(message)
+        try:
+            recorded = Recorded(place.position, read(message.subject, message.data))
+        except Undecodable:
+            await self._wire.publish(message.reply, TERM)
+            return None
+        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self._wire)
+        if place.deliveries <= consumer.deliveries_max:
+            return delivery
+        reason = f"it was handed out {consumer.deliveries_max} times and never settled"
+        try:
+            await self.append([dead_letter(recorded, consumer.name, reason, place.deliveries - 1)])
+        except ObraError:
+            await delivery.again(DEAD_PAUSE_S)
+        else:
+            await self._wire.publish(message.reply, TERM)
+        return None
+
+    async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
+        """See `Bus.follow`. Each loss of connection or of a message begins anew behind the last one yielded."""
+        position, losses = after, 0
+        while True:
+            try:
+                pull = await self._follower(position + 1, filters)
+            except NoAnswer as error:
+                if self.nc.is_closed:
+                    raise self._wire.unavailable(error) from error
+                losses += 1
+                await _pause(losses)
+                continue
+            try:
+                number = 0
+                with contextlib.suppress(PullLost):
+                    while True:
+                        message = await pull.next()
+                        place = Place.of(message)
+                        number += 1
+                        if place.number != number:
+                            break
+                        position, losses = place.position, 0
+                        yield _raw(message, place)
+            finally:
+                await pull.close(give_back=False)
+            losses += 1
+            await _pause(losses)
+
+    async def _follower(self, start: int, filters: Sequence[str]) -> Pull:
+        """Return an open pull on a fresh consumer that begins at *start* and needs no acknowledgements."""
+        name = f"{self.service}-{uuid4().hex[:12]}"
+        config = {
+            "name": name, "deliver_policy": "by_start_sequence", "opt_start_seq": start, "ack_policy": "none",
+            "replay_policy": "instant", "mem_storage": True, "num_replicas": 1,
+            "inactive_threshold": nanoseconds(FOLLOWER_IDLE_S), "filter_subjects": list(filters) or [EVERYTHING],
+        }  # fmt: skip
+        request = encode_json({"stream_name": STREAM, "config": config, "action": "create"})
+        reply = await self._wire.request(f"$JS.API.CONSUMER.CREATE.{STREAM}.{name}", request)
+        if error := msgspec.json.decode(reply.data).get("error"):
+            raise NoAnswer(subject=f"consumer {name}", reason=error.get("description", ""))
+        pull = Pull(self._wire, STREAM, name, FOLLOW_BATCH)
+        await pull.open()
+        return pull
+
+    async def put(self, content: Content) -> Content:
+        """See `Bus.put`."""
+        if content.stored or size_of(content) <= INLINE_BYTES_MAX and content.sha256:
+            return content
+        whole = Content.of(content.text)
+        if whole.size > INLINE_BYTES_MAX:
+            return await self.store(whole)
+        return whole
+
+    async def store(self, content: Content) -> Content:
+        """Put *content*, whatever its size, into the object store and return it by reference."""
+        whole = Content.of(content.text)
+        await patiently(self._wire, lambda: self._blobs.put(whole.sha256, whole.text.encode()))
+        return whole.by_reference()
+
+    async def text(self, content: Content) -> str:
+        """See `Bus.text`."""
+        if not content.stored:
+            return content.text
+        data = await patiently(self._wire, lambda: self._blobs.get(content.sha256))
+        return data.decode()
+
+    async def say(self, scope: Scope, attempt: int, data: bytes) -> None:
+        """See `Bus.say`. What does not fit is cut; while the connection is down or clogged it is dropped."""
+        if self.nc.is_connected and self.nc.pending_data_size < SAY_PENDING_MAX:
+            with contextlib.suppress(errors.Error):
+                await self.nc.publish(output_subject(scope, attempt), data[:SAY_BYTES_MAX])
+
+    async def hear(self, scope: Scope) -> AsyncGenerator[tuple[int, bytes], None]:
+        """See `Bus.hear`. A reader that falls 10,000 pieces behind loses the oldest."""
+        heard: deque[Msg] = deque(maxlen=HEAR_PENDING_MAX)
+        stir = asyncio.Event()
+
+        async def take(message: Msg) -> None:
+            heard.append(message)
+            stir.set()
+
+        subscription = await self.nc.subscribe(f"obra-out.{scope.project}.{scope.task}.*", cb=take)
+        try:
+            while True:
+                while heard:
+                    message = heard.popleft()
+                    yield int(message.subject.rpartition(".")[2]), message.data
+                stir.clear()
+                await stir.wait()
+        finally:
+            with contextlib.suppress(errors.Error):
+                await subscription.unsubscribe()
+
+
+def _raw(message: Msg, place: Place) -> Raw:
+    try:
+        envelope, problem = read(message.subject, message.data), None
+    except Undecodable as error:
+        envelope, problem = None, error
+    return Raw(place.position, message.subject, message.data, place.stored_at_ns, envelope, problem)
+
+
+async def _pause(losses: int) -> None:
+    await asyncio.sleep(min(PAUSE_S * 2 ** min(losses - 1, 8), PAUSE_S_MAX) * random.uniform(0.5, 1.0))

@@ -1,0 +1,59 @@
+"""Reads the past of a scope with batches of direct gets: no consumer, and one round trip while it is short."""
+
+from nats.aio.msg import Msg
+
+from obra.events.subjects import STREAM, Scope
+from obra.shared.bus import Past
+from obra.shared.bus.message import encode_json, read
+from obra.shared.bus.wire import NoAnswer, Wire, status
+from obra.shared.envelope import Recorded, Unknown
+from obra.shared.errors import Undecodable
+
+GET = f"$JS.API.DIRECT.GET.{STREAM}"
+BATCH = 1_000
+
+
+async def past(wire: Wire, scope: Scope, after: int) -> Past:
+    """See `Bus.past`. Raises `NoAnswer`."""
+    position, found, more = after, list[Recorded](), True
+    while more:
+        question = {"seq": position + 1, "batch": BATCH, "next_by_subj": scope.everything}
+        *messages, end = await wire.collect(GET, encode_json(question))
+        for message in messages:
+            position = position_of(message)
+            if recorded := _recorded(message, position):
+                found.append(recorded)
+        more = _more(end, position)
+    if position == after and after > 0:
+        position = await last(wire, scope.everything)
+    return Past(position, tuple(found))
+
+
+async def last(wire: Wire, filter: str) -> int:
+    """Return the position of the last message on *filter*, 0 if there is none. Raises `NoAnswer`."""
+    found = await wire.request(GET, encode_json({"last_by_subj": filter}))
+    return 0 if status(found) == "404" else position_of(found)
+
+
+def position_of(message: Msg) -> int:
+    """Return the sequence of a message that a direct get returned."""
+    return int((message.headers or {})["Nats-Sequence"])
+
+
+def _recorded(message: Msg, position: int) -> Recorded | None:
+    try:
+        envelope = read((message.headers or {})["Nats-Subject"], message.data)
+    except Undecodable:
+        return None
+    return None if isinstance(envelope.event, Unknown) else Recorded(position, envelope)
+
+
+def _more(end: Msg, position: int) -> bool:
+    """Return whether the batch that *end* closes was cut at its limit; `NoAnswer` if it is not whole."""
+    headers = end.headers or {}
+    match status(end):
+        case "404":
+            return False
+        case "204" if int(headers["Nats-Last-Sequence"]) == position:
+            return int(headers["Nats-Num-Pending"]) > 0
+    raise NoAnswer(subject=GET, reason=f"the batch is not whole: {headers}")

@@ -1,0 +1,163 @@
+"""Appends to the stream OBRA: one event is a plain publish, several are one atomic batch."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import msgspec
+
+from obra.events import TimerSet
+from obra.events.subjects import Scope, name, subject
+from obra.shared.bus import Past
+from obra.shared.bus.content import Put, slim
+from obra.shared.bus.message import fired, traceparent
+from obra.shared.bus.wire import NoAnswer, Wire
+from obra.shared.envelope import Envelope, encode, now
+from obra.shared.errors import AppendRefused, StaleAppend
+
+STALE, DUPLICATE = 10071, 10201
+TRANSIENT = frozenset({10008, 10023, 10176, 10177, 10194})
+"""JetStream not ready (10008), short of resources (10023), batch abandoned (10176), or too many of them."""
+
+TRIES_MAX = 5
+PAUSE_S = 0.1
+
+Result = TypeVar("Result")
+PastOf = Callable[[Scope, int], Awaitable[Past]]
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A message about to be stored."""
+
+    subject: str
+    data: bytes
+    headers: dict[str, str]
+
+
+class Ack(msgspec.Struct):
+    """What JetStream says to a publish."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: dict[str, object] | None = None
+
+
+@dataclass(slots=True)
+class Append:
+    """One call of `Bus.append` with what it needs to know."""
+
+    wire: Wire
+    put: Put
+    past: PastOf
+    scope: Scope
+    expected: int | None
+    envelopes: list[Envelope] = field(default_factory=list)
+
+    async def run(self) -> int:
+        """Store the envelopes and return the last one's position. Errors as in `Bus.append`."""
+        ids = frozenset(envelope.id for envelope in self.envelopes)
+        ack = await patiently(self.wire, self._try)
+        code = (ack.error or {}).get("err_code")
+        if code == STALE:
+            # The server checks the expectation before it looks for duplicates, so this may be our own append,
+            # stored by a try whose acknowledgement was lost.
+            return await self._stored(ids, after=self.expected or 0) or self._stale()
+        if code == DUPLICATE:
+            return await self._append_the_rest(ids)
+        if ack.error:
+            raise AppendRefused(code=code, reason=ack.error.get("description", ""))
+        return ack.seq
+
+    def _stale(self) -> int:
+        raise StaleAppend(scope=".".join(self.scope), expected=self.expected)
+
+    async def _stored(self, ids: frozenset[UUID], after: int) -> int:
+        """Return the last position of *ids* if all of them are stored after *after*, else 0."""
+        found = {r.envelope.id: r.position for r in (await self.past(self.scope, after)).events}
+        return max(found[id] for id in ids) if ids <= found.keys() else 0
+
+    async def _append_the_rest(self, ids: frozenset[UUID]) -> int:
+        """Append what is not stored yet of a batch that the server refused because some of it is."""
+        if position := await self._stored(ids, after=0):
+            return position
+        found = {r.envelope.id for r in (await self.past(self.scope, 0)).events}
+        rest = [envelope for envelope in self.envelopes if envelope.id not in found]
+        if len(rest) == len(self.envelopes):
+            raise AppendRefused(code=DUPLICATE, reason="the ids are in use in another scope")
+        return await Append(self.wire, self.put, self.past, self.scope, self.expected, rest).run()
+
+    async def _try(self) -> Ack:
+        messages = [message for envelope in self.envelopes for message in await outgoing(envelope, self.put)]
+        if self.expected is not None:
+            messages[0].headers["Nats-Expected-Last-Subject-Sequence"] = str(self.expected)
+            messages[0].headers["Nats-Expected-Last-Subject-Sequence-Subject"] = self.scope.everything
+        if len(messages) > 1:
+            batch = uuid4().hex
+            for number, message in enumerate(messages, start=1):
+                message.headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+            messages[-1].headers["Nats-Batch-Commit"] = "1"
+        for message in messages[:-1]:
+            await self.wire.publish(message.subject, message.data, headers=message.headers)
+        last = messages[-1]
+        reply = await self.wire.request(last.subject, last.data, last.headers)
+        ack = msgspec.json.decode(reply.data, type=Ack)
+        if ack.error and ack.error.get("err_code") in TRANSIENT:
+            raise NoAnswer(subject=last.subject, reason=ack.error.get("description", ""))
+        return ack
+
+
+async def outgoing(envelope: Envelope, put: Put) -> list[Outgoing]:
+    """Return the messages that store *envelope*: itself, and before a `timer.set` what the server sends later.
+
+    Both are in one batch, so a timer that was set will fire and one that was not won't.
+    """
+    slimmed, data = await slim(envelope, put)
+    headers = {"Nats-Msg-Id": str(envelope.id), "traceparent": traceparent(envelope)}
+    event = Outgoing(subject(envelope.scope, slimmed.event), data, headers)
+    if not isinstance(envelope.event, TimerSet):
+        return [event]
+    due = fired(envelope)
+    schedule = {
+        "Nats-Msg-Id": str(due.id),
+        "Nats-Schedule": f"@at {max(due.at, now()):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "Nats-Schedule-Target": subject(due.scope, due.event),
+        "traceparent": traceparent(due),
+    }
+    return [Outgoing(timer_subject(envelope), encode(due), schedule), event]
+
+
+def timer_subject(envelope: Envelope) -> str:
+    """Return where the message waits that a `timer.set` makes the server send.
+
+    A subject holds one schedule, so each `timer.set` has its own, named by its id.
+    """
+    return f"obra-timer.{envelope.project}.{envelope.task}.{envelope.id.hex}"
+
+
+async def patiently(wire: Wire, call: Callable[[], Awaitable[Result]]) -> Result:
+    """Return what *call* returns; where NATS does not answer, try again up to five times, then `BusUnavailable`."""
+    for tries in range(1, TRIES_MAX + 1):
+        try:
+            return await call()
+        except NoAnswer as error:
+            if tries == TRIES_MAX or wire.nc.is_closed:
+                raise wire.unavailable(error) from error
+            await asyncio.sleep(PAUSE_S * 2**tries * random.uniform(0.5, 1.0))
+    raise AssertionError("not reached")
+
+
+def together(envelopes: Sequence[Envelope]) -> tuple[Scope, list[Envelope]]:
+    """Return the one scope of *envelopes*, and them without repetitions; ValueError if they don't belong together."""
+    scopes = {envelope.scope for envelope in envelopes}
+    if len(scopes) != 1:
+        names = sorted(".".join(scope) for scope in scopes)
+        raise ValueError(f"an append is one or more envelopes of one scope, not of {names}")
+    unique = {envelope.id: envelope for envelope in envelopes}
+    for envelope in unique.values():
+        if name(envelope.event) == "unknown":
+            raise ValueError("an event of an unknown type is never published")
+    return scopes.pop(), list(unique.values())
