@@ -75,7 +75,7 @@ def _start(command: list[str], file_bytes_max: int) -> tuple[int, str]:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
-        os.execvpe(command[0], command, os.environ)  # noqa: S606 - this is what a launcher is for
+        os.execvpe(command[0], command, os.environ)
     except OSError as error:
         os.write(writing, f"{command[0]}: {error.strerror}".encode())
     finally:

@@ -25,11 +25,18 @@ def below(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip("/") + "/")
 
 
-@lru_cache(maxsize=64)
 def readable(program: str, search: str, hidden: tuple[str, ...], user_home: str) -> tuple[str, ...]:
     """Return the real paths to show again so that *program* and what lies on *search* (a PATH) can run."""
+    places = tuple(place for place in search.split(":") if os.path.isabs(place) and os.path.isdir(place))
+    return _readable(program, places, tuple(os.stat(place).st_mtime_ns for place in places), hidden, user_home)
+
+
+@lru_cache(maxsize=64)
+def _readable(
+    program: str, places: tuple[str, ...], stamps: tuple[int, ...], hidden: tuple[str, ...], user_home: str
+) -> tuple[str, ...]:
+    """See `readable`; *stamps* make it look again when a tool was installed or removed."""
     found: set[str] = set()
-    places = [place for place in search.split(":") if os.path.isabs(place) and os.path.isdir(place)]
     tops = (*hidden, user_home)
     for place in places:
         real = os.path.realpath(place)
@@ -66,7 +73,7 @@ def _shown(place: str, tops: tuple[str, ...]) -> set[str]:
         if parent.name in WHOLE:
             return {str(parent)}
     prefix = path.parent
-    narrow = str(prefix) in tops or prefix.name.startswith(".") and not (prefix / "pyvenv.cfg").exists()
+    narrow = str(prefix) in tops or (prefix.name.startswith(".") and not (prefix / "pyvenv.cfg").exists())
     if path.name in BINS and not narrow and ((prefix / "lib").is_dir() or (prefix / "pyvenv.cfg").exists()):
         return {str(prefix)}
     return {place}
@@ -94,7 +101,7 @@ def _chain(path: str) -> list[str]:
     return steps if steps[-1] == real else [*steps, real]
 
 
-def _interpreters(places: list[str], hidden: tuple[str, ...], tops: tuple[str, ...]) -> set[str]:
+def _interpreters(places: tuple[str, ...], hidden: tuple[str, ...], tops: tuple[str, ...]) -> set[str]:
     """Return the base prefixes of virtual environments on PATH; a venv without them has no standard library."""
     found: set[str] = set()
     for place in places:

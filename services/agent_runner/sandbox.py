@@ -21,8 +21,8 @@ from obra.shared.errors import EnvironmentLacks
 
 PROBE_TIMEOUT_S = 10.0
 TMP_BYTES_MAX = 512 * 1024**2
-HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108 - they are what is taken away
-WRITABLE = ("/tmp", "/var/tmp")  # noqa: S108
+HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")
+WRITABLE = ("/tmp", "/var/tmp")
 SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 LINKER = ("LD_", "GLIBC_TUNABLES")
 
@@ -84,7 +84,7 @@ def wrap(
     flags = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     flags += _over(SECRETS)
     for path in hidden:
-        flags += ["--bind", str(scratch), path] if path == "/tmp" else ["--size", str(TMP_BYTES_MAX), "--tmpfs", path]  # noqa: S108
+        flags += ["--bind", str(scratch), path] if path == "/tmp" else ["--size", str(TMP_BYTES_MAX), "--tmpfs", path]
     for path in sorted({*seen, *asked}):
         flags += ["--ro-bind", path, path]
     for place in sorted({str(workspace), str(home), *(os.path.realpath(path) for path in extra_writable)}):
@@ -142,14 +142,10 @@ async def _probe() -> str:
     if not _executable():
         return "it is not installed (`apt install bubblewrap`, `dnf install bubblewrap`)"
     with TemporaryDirectory(prefix="obra-probe-") as place:
-        workspace, home = Path(place, "workspace"), Path(place, "home")
-        workspace.mkdir()
-        home.mkdir()
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-        argv = wrap(Sandbox("bwrap"), ["/bin/sh", "-c", ": > probe"], workspace=workspace, home=home, env=env)
         process = await asyncio.create_subprocess_exec(
-            *argv, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            *_trial(Path(place), env), env=env, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -158,7 +154,17 @@ async def _probe() -> str:
             process.kill()
             await process.wait()
             return f"it did not start within {PROBE_TIMEOUT_S:.0f} s"
-        if process.returncode == 0 and (workspace / "probe").exists():
-            return ""
+    if process.returncode == 0:
+        return ""
     hint = "user namespaces may be disabled (`sysctl user.max_user_namespaces`, or AppArmor's restriction of them)"
     return f"it does not work here: {said.decode(errors='replace').strip()[:300]}; {hint}"
+
+
+def _trial(place: Path, env: Mapping[str, str]) -> list[str]:
+    """Return a command that writes what it may and fails if it could write what it must not."""
+    workspace, home = place / "workspace", place / "home"
+    workspace.mkdir()
+    home.mkdir()
+    script = ': > probe && : > "$0"/probe && ! (: > /etc/obra-probe) 2>/dev/null'
+    argv = ["/bin/sh", "-c", script, str(home)]
+    return wrap(Sandbox("bwrap"), argv, workspace=workspace, home=home, env=env)
