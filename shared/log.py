@@ -33,7 +33,7 @@ def setup(level: str = "info", path: Path | None = None) -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=stream),  # type: ignore[arg-type]
+        logger_factory=structlog.BytesLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
 

@@ -23,13 +23,13 @@ async def connect(url: str, user: str, password: str, service: str, inbox_prefix
     """Return an open wire to *url*. Raises `BusUnavailable` after 10 s, or at once where the login is refused."""
     nc = Client()
     wire = Wire(nc)
-    refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     problems: list[Exception] = []
 
     async def on_error(error: Exception) -> None:
         problems[:] = [error]
         if isinstance(error, errors.AuthorizationError) and not refused.done():
-            refused.set_result(error)
+            refused.set_result(None)
         wire.denied(str(error))
         if nc.is_connected:
             log.warning("nats", service=service, error=repr(error))
@@ -41,7 +41,7 @@ async def connect(url: str, user: str, password: str, service: str, inbox_prefix
     async def on_close() -> None:
         wire.reconnected()
 
-    connecting = asyncio.ensure_future(
+    connecting: asyncio.Future[None] = asyncio.ensure_future(
         nc.connect(
             url, name=service, user=user or None, password=password or None, inbox_prefix=inbox_prefix,
             error_cb=on_error, reconnected_cb=on_reconnect, closed_cb=on_close,
@@ -52,7 +52,7 @@ async def connect(url: str, user: str, password: str, service: str, inbox_prefix
     )  # fmt: skip
     try:
         async with asyncio.timeout(CONNECT_S):
-            await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([connecting, refused], return_when=asyncio.FIRST_COMPLETED)
             if not refused.done():
                 await connecting
                 await wire.open()

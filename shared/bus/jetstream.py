@@ -17,13 +17,14 @@ from obra.events import Content
 from obra.events.base import INLINE_BYTES_MAX
 from obra.events.subjects import EVERYTHING, STREAM, Scope, output_subject
 from obra.shared.bus import Consumer, Delivery, Past, Raw
+from obra.shared.bus.batch import together
 from obra.shared.bus.blobs import Blobs
 from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
 from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
 from obra.shared.bus.past import last, past
-from obra.shared.bus.publish import Append, patiently, together
+from obra.shared.bus.publish import Append, patiently
 from obra.shared.bus.pull import Pull, PullLost
 from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Envelope, Recorded
@@ -40,14 +41,17 @@ DEAD_PAUSE_S = 60.0
 
 
 class JetStreamBus:
-    """See `Bus`. Made by `connect`, ended by `close`; ``nc`` and ``js`` are nats-py's client and JetStream API."""
+    """See `Bus`. Made by `connect`, ended by `close`.
+
+    ``nc`` and ``js`` are nats-py's client and JetStream API, ``wire`` the requests below both.
+    """
 
     def __init__(self, wire: Wire, service: str) -> None:
         """Speak over *wire* as *service*."""
         self.nc: Client = wire.nc
         self.js: JetStreamContext = wire.nc.jetstream(timeout=CLOSE_S)
         self.service = service
-        self._wire = wire
+        self.wire = wire
         self._blobs = Blobs(wire)
 
     @classmethod
@@ -72,19 +76,19 @@ class JetStreamBus:
     async def append(self, envelopes: Sequence[Envelope], *, expected: int | None = None) -> int:
         """See `Bus.append`. Raises `AppendRefused` and `BusUnavailable` too."""
         scope, unique = together(envelopes)
-        return await Append(self._wire, self.put, self.past, scope, expected, unique).run()
+        return await Append(self.wire, self.store, self.past, scope, expected, unique).run()
 
     async def past(self, scope: Scope, after: int = 0) -> Past:
         """See `Bus.past`."""
-        return await patiently(self._wire, lambda: past(self._wire, scope, after))
+        return await patiently(self.wire, lambda: past(self.wire, scope, after))
 
     async def last_position(self) -> int:
         """See `Bus.last_position`."""
-        return await patiently(self._wire, lambda: last(self._wire, ">"))
+        return await patiently(self.wire, lambda: last(self.wire, ">"))
 
     async def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
         """See `Bus.listen`. The durable consumer exists already: `provision_consumer` makes it."""
-        pull = Pull(self._wire, STREAM, consumer.name, min(consumer.ahead_max, consumer.in_flight_max))
+        pull = Pull(self.wire, STREAM, consumer.name, min(consumer.ahead_max, consumer.in_flight_max))
         await pull.open()
         losses = 0
         try:
@@ -107,9 +111,9 @@ class JetStreamBus:
         try:
             recorded = Recorded(place.position, read(message.subject, message.data))
         except Undecodable:
-            await self._wire.publish(message.reply, TERM)
+            await self.wire.publish(message.reply, TERM)
             return None
-        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self._wire)
+        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire)
         if place.deliveries <= consumer.deliveries_max:
             return delivery
         reason = f"it was handed out {consumer.deliveries_max} times and never settled"
@@ -118,7 +122,7 @@ class JetStreamBus:
         except ObraError:
             await delivery.again(DEAD_PAUSE_S)
         else:
-            await self._wire.publish(message.reply, TERM)
+            await self.wire.publish(message.reply, TERM)
         return None
 
     async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
@@ -129,7 +133,7 @@ class JetStreamBus:
                 pull = await self._follower(position + 1, filters)
             except NoAnswer as error:
                 if self.nc.is_closed:
-                    raise self._wire.unavailable(error) from error
+                    raise self.wire.unavailable(error) from error
                 losses += 1
                 await _pause(losses)
                 continue
@@ -158,33 +162,30 @@ class JetStreamBus:
             "inactive_threshold": nanoseconds(FOLLOWER_IDLE_S), "filter_subjects": list(filters) or [EVERYTHING],
         }  # fmt: skip
         request = encode_json({"stream_name": STREAM, "config": config, "action": "create"})
-        reply = await self._wire.request(f"$JS.API.CONSUMER.CREATE.{STREAM}.{name}", request)
+        reply = await self.wire.request(f"$JS.API.CONSUMER.CREATE.{STREAM}.{name}", request)
         if error := msgspec.json.decode(reply.data).get("error"):
             raise NoAnswer(subject=f"consumer {name}", reason=error.get("description", ""))
-        pull = Pull(self._wire, STREAM, name, FOLLOW_BATCH)
+        pull = Pull(self.wire, STREAM, name, FOLLOW_BATCH)
         await pull.open()
         return pull
 
     async def put(self, content: Content) -> Content:
         """See `Bus.put`."""
-        if content.stored or size_of(content) <= INLINE_BYTES_MAX and content.sha256:
+        if content.stored or size_of(content) <= INLINE_BYTES_MAX:
             return content
-        whole = Content.of(content.text)
-        if whole.size > INLINE_BYTES_MAX:
-            return await self.store(whole)
-        return whole
+        return await self.store(content)
 
     async def store(self, content: Content) -> Content:
         """Put *content*, whatever its size, into the object store and return it by reference."""
         whole = Content.of(content.text)
-        await patiently(self._wire, lambda: self._blobs.put(whole.sha256, whole.text.encode()))
+        await patiently(self.wire, lambda: self._blobs.put(whole.sha256, whole.text.encode()))
         return whole.by_reference()
 
     async def text(self, content: Content) -> str:
         """See `Bus.text`."""
         if not content.stored:
             return content.text
-        data = await patiently(self._wire, lambda: self._blobs.get(content.sha256))
+        data = await patiently(self.wire, lambda: self._blobs.get(content.sha256))
         return data.decode()
 
     async def say(self, scope: Scope, attempt: int, data: bytes) -> None:

@@ -44,7 +44,7 @@ def streams(settings: NatsSettings) -> list[StreamConfig]:
             file, name=STREAM, subjects=[EVERYTHING, "obra-timer.>"], discard=DiscardPolicy.OLD,
             max_bytes=settings.stream_bytes_max, max_msg_size=MESSAGE_BYTES_MAX,
             duplicate_window=DUPLICATE_WINDOW_S, deny_delete=True, allow_atomic=True, allow_msg_schedules=True,
-            allow_msg_ttl=True, allow_rollup_hdrs=True,
+            allow_msg_ttl=True,
         ),
         replace(
             file, name=OUTPUT_STREAM, subjects=["obra-out.>"], discard=DiscardPolicy.OLD,

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from obra.events import TimerSet
-from obra.events.subjects import Scope, name, subject
+from obra.events.subjects import Scope, subject
 from obra.shared.bus import Past
 from obra.shared.bus.content import Put, slim
 from obra.shared.bus.message import fired, traceparent
@@ -148,16 +148,3 @@ async def patiently(wire: Wire, call: Callable[[], Awaitable[Result]]) -> Result
                 raise wire.unavailable(error) from error
             await asyncio.sleep(PAUSE_S * 2**tries * random.uniform(0.5, 1.0))
     raise AssertionError("not reached")
-
-
-def together(envelopes: Sequence[Envelope]) -> tuple[Scope, list[Envelope]]:
-    """Return the one scope of *envelopes*, and them without repetitions; ValueError if they don't belong together."""
-    scopes = {envelope.scope for envelope in envelopes}
-    if len(scopes) != 1:
-        names = sorted(".".join(scope) for scope in scopes)
-        raise ValueError(f"an append is one or more envelopes of one scope, not of {names}")
-    unique = {envelope.id: envelope for envelope in envelopes}
-    for envelope in unique.values():
-        if name(envelope.event) == "unknown":
-            raise ValueError("an event of an unknown type is never published")
-    return scopes.pop(), list(unique.values())

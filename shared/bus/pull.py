@@ -112,7 +112,10 @@ class Pull:
         # The server may be gone; then it takes unread messages back when their lease ends.
         with contextlib.suppress(errors.Error, TimeoutError, NoAnswer):
             async with asyncio.timeout(CLOSE_S):
-                await (self._subscription.drain() if give_back else self._subscription.unsubscribe())
+                if give_back:
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
+                else:
+                    await self._subscription.unsubscribe()
         while self._messages:
             message = self._messages.popleft()
             if give_back:

@@ -64,8 +64,8 @@ class Wire:
     @property
     def url(self) -> str:
         """Return the server's address, for messages to people."""
-        server = self.nc.connected_url or (self.nc.servers or [None])[0]
-        return f"{server.scheme}://{server.hostname}:{server.port}" if server else "?"
+        servers = [self.nc.connected_url, *self.nc.servers]
+        return next((f"{s.scheme}://{s.hostname}:{s.port}" for s in servers if s), "an unknown address")
 
     def unavailable(self, reason: object) -> BusUnavailable:
         """Return the error that says that this server does not answer."""
