@@ -82,9 +82,7 @@ class Evidence:
 
     def _written(self, target: str) -> bool:
         files = self.checkpoint.files if self.checkpoint else ()
-        return any(
-            target == file.path or target.endswith(f"/{file.path}") for file in files if file.kind != "deleted"
-        )
+        return any(target == file.path or target.endswith(f"/{file.path}") for file in files if file.kind != "deleted")
 
 
 OfRun = (

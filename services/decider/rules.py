@@ -7,7 +7,7 @@ reasons, but alone it neither makes nor breaks an attempt.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from obra.events import ENDINGS, HOPELESS, OUTAGES, Action
+from obra.events import HOPELESS, OUTAGES, Action
 from obra.services.decider import words
 from obra.services.decider.state import State
 
@@ -87,7 +87,9 @@ def cancelled(state: State) -> Verdict | None:
 def hopeless(state: State) -> Verdict | None:
     """The same attempt again can't end otherwise."""
     ending = state.evidence.ending
-    return Verdict("stop", (words.ended(state), REMEDIES[ending])) if ending in HOPELESS else None
+    if ending is None or ending not in HOPELESS:
+        return None
+    return Verdict("stop", (words.ended(state), REMEDIES[ending]))
 
 
 def outage(state: State) -> Verdict | None:
@@ -142,10 +144,10 @@ def _wrong(state: State) -> tuple[str, ...]:
 
 
 RULES: tuple[Callable[[State], Verdict | None], ...] = (
-    overridden,
-    resolved,
     undeliverable,
     out_of_money,
+    overridden,
+    resolved,
     waited,
     lost,
     cancelled,
@@ -161,6 +163,3 @@ RULES: tuple[Callable[[State], Verdict | None], ...] = (
 def verdict(state: State) -> Verdict:
     """Return what the first rule with an answer says."""
     return next((said for rule in RULES if (said := rule(state)) is not None), None) or used_up(state)
-
-
-assert set(REMEDIES) == HOPELESS <= set(ENDINGS)

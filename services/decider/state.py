@@ -104,9 +104,7 @@ def evolve(state: State, event: Event) -> State:
 
 def _gathered(state: State, event: Event) -> State:
     if isinstance(event, AgentExited):
-        state = replace(
-            state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens
-        )
+        state = replace(state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens)
     return replace(state, evidence=gather(state.evidence, event))
 
 
@@ -139,6 +137,8 @@ def _of_a_person(state: State, event: BreakpointResolved | DecisionOverridden) -
     if event.action not in OVERRIDES or state.stands in ("delivering", "closed"):
         return state
     at_once = event.action == "stop" or state.stands in ("waiting", "person")
+    if at_once and event.action == "proceed" and state.evidence.checkpoint is None:
+        return state
     return replace(state, override=event, due="override" if at_once else state.due)
 
 

@@ -1,0 +1,83 @@
+"""How good is the work, and how sure is that?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from obra.events import (
+    JUDGED,
+    AttemptFinished,
+    AttemptReviewed,
+    AttemptScored,
+    ClaimContradicted,
+    Event,
+    LlmSelected,
+    Policy,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskReadied,
+    TaskRejected,
+    TaskSubmitted,
+)
+from obra.services.scorer.claims import contradictions
+from obra.services.scorer.score import score
+from obra.shared.decider import Decider
+from obra.shared.evidence import Evidence, gather
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The evidence of the newest run, and by what it is scored."""
+
+    submitted: bool = False
+    checks: bool = False
+    policy: Policy = field(default_factory=Policy)
+    reviewed: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
+    over: bool = False
+
+    @property
+    def scorable(self) -> bool:
+        """Return whether the newest run is complete, judged, and not scored yet."""
+        return not self.over and self.evidence.ending in JUDGED and self.evidence.score is None
+
+
+def evolve(state: State, event: Event) -> State:
+    """Take in one event."""
+    match event:
+        case TaskSubmitted() if not state.submitted:
+            return replace(state, submitted=True, checks=bool(event.checks))
+        case TaskReadied():
+            return replace(state, policy=event.policy)
+        case LlmSelected():
+            return replace(state, reviewed=event.provider != "none")
+        case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
+            return replace(state, over=True, evidence=Evidence())
+        case _:
+            return state if state.over else replace(state, evidence=gather(state.evidence, event))
+
+
+def decide(state: State, event: Event) -> Sequence[Event]:
+    """Score the newest run once its evidence, and the review where one is due, are complete."""
+    match event:
+        case AttemptFinished() if not state.reviewed:
+            pass
+        case AttemptReviewed() if state.evidence.review is not None:
+            pass
+        case _:
+            return []
+    if not state.scorable or (event.attempt, event.run) != state.evidence.key:
+        return []
+    claims = contradictions(state.evidence)
+    evidence = replace(state.evidence, contradicted=claims)
+    return [*claims, score(evidence, state.policy, checked=state.checks)]
+
+
+DECIDER = Decider(
+    name="scorer",
+    initial=State(),
+    hears=(AttemptFinished, AttemptReviewed),
+    says=(AttemptScored, ClaimContradicted),
+    evolve=evolve,
+    decide=decide,
+)

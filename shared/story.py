@@ -1,0 +1,235 @@
+"""The story of a task: what people see of it, folded from its events.
+
+Which event leads to which status:
+
+| status | after |
+|---|---|
+| submitted | task.submitted |
+| ready | task.readied, until the first attempt.requested |
+| running | attempt.requested, and while Obra waits for the provider (decision.made with wait or retry) |
+| checking | agent.exited |
+| reviewing | attempt.finished |
+| waiting | breakpoint.raised, question.asked: a person is needed |
+| completed, failed, cancelled, rejected | the event of that name; the first one holds |
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any, Literal
+
+from obra.events import (
+    AgentExited,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptReviewed,
+    AttemptScored,
+    AttemptStarted,
+    BranchDelivered,
+    BreakpointRaised,
+    BreakpointResolved,
+    ChecksRan,
+    ClaimContradicted,
+    DecisionMade,
+    Event,
+    LlmSelected,
+    QuestionAnswered,
+    QuestionAsked,
+    ServiceDegraded,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskReadied,
+    TaskRejected,
+    TaskSubmitted,
+    Tokens,
+    WorkspaceCheckpointed,
+)
+from obra.shared.chapter import Chapter, told
+from obra.shared.envelope import Recorded
+
+Status = Literal[
+    "submitted", "ready", "running", "checking", "reviewing", "waiting",
+    "completed", "failed", "cancelled", "rejected",
+]  # fmt: skip
+OVER: frozenset[str] = frozenset({"completed", "failed", "cancelled", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One task so far. ``attempts`` is the highest attempt that was started; money and tokens are of all runs.
+
+    ``position`` is that of the newest event told. ``degraded`` says in whole sentences what was lacking.
+    """
+
+    project: str = ""
+    task: str = ""
+    status: Status = "submitted"
+    text: str = ""
+    repo: str = ""
+    chapters: tuple[Chapter, ...] = ()
+    attempts: int = 0
+    decision: str = ""
+    reasons: tuple[str, ...] = ()
+    quality: float = 0.0
+    confidence: float = 0.0
+    branch: str = ""
+    commit: str = ""
+    cost_usd: float = 0.0
+    tokens: Tokens = field(default_factory=Tokens)
+    agent: str = ""
+    llm: str = ""
+    sandbox: str = ""
+    degraded: tuple[str, ...] = ()
+    submitted_at: str = ""
+    ended_at: str = ""
+    position: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Return whether the task has ended."""
+        return self.status in OVER
+
+    @property
+    def checks(self) -> tuple[tuple[str, int], ...]:
+        """Return command and exit code of each check of the last attempt."""
+        return self.chapters[-1].checks if self.chapters else ()
+
+
+OfAttempt = (
+    AttemptRequested
+    | AttemptStarted
+    | AgentExited
+    | WorkspaceCheckpointed
+    | ChecksRan
+    | AttemptFinished
+    | AttemptInterrupted
+    | AttemptReviewed
+    | AttemptScored
+    | ClaimContradicted
+)
+
+
+def evolve_story(story: Story, recorded: Recorded) -> Story:
+    """Take in one event with the time at which it was appended."""
+    envelope, event = recorded.envelope, recorded.event
+    at = envelope.at.isoformat()
+    story = replace(
+        story, project=envelope.project, task=envelope.task, position=max(story.position, recorded.position)
+    )
+    match event:
+        case TaskSubmitted() if not story.submitted_at:
+            return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at)
+        case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected() if not story.over:
+            return _ended(replace(story, ended_at=at), event)
+        case DecisionMade():
+            return _decided(story, event, at)
+        case _ if isinstance(event, OfAttempt):
+            return _of_attempt(story, event, at)
+        case _:
+            return _around(story, event)
+
+
+def fold(past: Iterable[Recorded], story: Story | None = None) -> Story:
+    """Return what *past* adds up to, from the beginning or from *story* on."""
+    return reduce(evolve_story, past, story or Story())
+
+
+def _as(story: Story, status: Status) -> Story:
+    return story if story.over else replace(story, status=status)
+
+
+def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | TaskRejected) -> Story:
+    match event:
+        case TaskCompleted():
+            return replace(
+                story, status="completed", branch=event.branch, commit=event.commit,
+                quality=event.quality, confidence=event.confidence,
+            )  # fmt: skip
+        case TaskFailed():
+            return replace(story, status="failed", reasons=event.reasons)
+        case TaskCancelled():
+            return replace(story, status="cancelled", reasons=(event.reason,) if event.reason else ())
+        case TaskRejected():
+            return replace(story, status="rejected", reasons=event.reasons)
+
+
+def _around(story: Story, event: Event) -> Story:
+    """Take in what belongs to no attempt."""
+    match event:
+        case TaskReadied():
+            return _as(story, "ready")
+        case LlmSelected(provider=provider, model=model):
+            return replace(story, llm="none" if provider == "none" else f"{provider}/{model}")
+        case ServiceDegraded():
+            said = f"{event.lacking}: {event.reason}" + (f"; {event.effect}" if event.effect else "")
+            return replace(story, degraded=(*story.degraded, said))
+        case BranchDelivered() if not story.over:
+            return replace(story, branch=event.branch, commit=event.commit)
+        case BreakpointRaised(reasons=reasons):
+            return story if story.over else replace(story, status="waiting", reasons=reasons)
+        case QuestionAsked():
+            return _as(story, "waiting")
+        case BreakpointResolved() | QuestionAnswered():
+            return _as(story, "running") if story.status == "waiting" else story
+        case _:
+            return story
+
+
+def _decided(story: Story, event: DecisionMade, at: str) -> Story:
+    story = replace(story, decision=event.action, reasons=event.reasons, chapters=told(story.chapters, event, at))
+    match event.action:
+        case "retry" | "wait":
+            return _as(story, "running")
+        case "proceed" | "stop":
+            return _as(story, "reviewing")
+        case _:
+            return story
+
+
+def _of_attempt(story: Story, event: Event, at: str) -> Story:
+    story = replace(story, chapters=told(story.chapters, event, at))
+    match event:
+        case AttemptRequested():
+            return _as(story, "running")
+        case AttemptStarted():
+            started = replace(story, attempts=max(story.attempts, event.attempt), sandbox=event.sandbox)
+            return _as(started, "running")
+        case AgentExited():
+            spent = round(story.cost_usd + event.cost_usd, 6)
+            return _as(replace(story, cost_usd=spent, tokens=story.tokens + event.tokens), "checking")
+        case AttemptFinished():
+            return _as(story, "reviewing")
+        case AttemptScored() if not story.over:
+            return replace(story, quality=event.quality, confidence=event.confidence)
+        case _:
+            return story
+
+
+def result(story: Story) -> dict[str, Any]:
+    """Return the object that ``obra run --json`` prints."""
+    return {
+        "task": story.task,
+        "project": story.project,
+        "status": "failed" if story.status == "rejected" else story.status,
+        "decision": story.decision,
+        "attempts": story.attempts,
+        "quality": story.quality,
+        "confidence": story.confidence,
+        "checks": [{"command": command, "exit_code": code} for command, code in story.checks],
+        "branch": story.branch,
+        "commit": story.commit,
+        "cost_usd": story.cost_usd,
+        "tokens": {
+            "input": story.tokens.input, "output": story.tokens.output,
+            "cache_read": story.tokens.cache_read, "cache_write": story.tokens.cache_write,
+        },
+        "reasons": list(story.reasons),
+        "position": story.position,
+    }  # fmt: skip
+
+
+def exit_code(status: str) -> int:
+    """Return what ``obra run`` ends with: 0 accepted, 3 waiting for a person, 1 anything else."""
+    return {"completed": 0, "waiting": 3}.get(status, 1)

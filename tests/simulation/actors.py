@@ -1,0 +1,197 @@
+"""Stand-ins for all that acts: the runner, the LLM, timers, and people."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from obra.events import (
+    JUDGED,
+    AgentExited,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptReviewed,
+    AttemptStarted,
+    BranchDelivered,
+    BranchRefused,
+    BreakpointRaised,
+    BreakpointResolved,
+    CheckResult,
+    ChecksRan,
+    Content,
+    DecisionMade,
+    DecisionOverridden,
+    Denial,
+    Ending,
+    Event,
+    FileChange,
+    Issue,
+    LlmSelected,
+    Policy,
+    PromptEnhanced,
+    PromptPrepared,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskReadied,
+    TaskRejected,
+    TaskSubmitted,
+    TimerFired,
+    TimerSet,
+    WorkspaceCheckpointed,
+)
+
+TERMINAL = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
+TASK = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",), llm="none")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for, and how unfriendly the world is: each number is a probability."""
+
+    task: TaskSubmitted = TASK
+    policy: Policy = field(default_factory=Policy)
+    model: bool = False
+    endings: tuple[Ending, ...] = ("completed",)
+    fails: float = 0.0
+    idle: float = 0.0
+    crashes: float = 0.0
+    refuses: float = 0.0
+    meddles: float = 0.0
+    doubled: float = 0.2
+    lost: float = 0.1
+
+    @classmethod
+    def drawn(cls, dice: random.Random) -> "Plan":
+        every: tuple[Ending, ...] = get_args(Ending)
+        mostly: tuple[Ending, ...] = ("completed", "completed", "denied", "max_turns", "unreachable", "failed")
+        return cls(
+            task=TaskSubmitted(
+                text=dice.choice(["add a flag", "x", " "]) if dice.random() < 0.1 else "add a flag",
+                repo="/r",
+                checks=dice.choice([(), ("pytest -q",), ("ruff check", "pytest -q")]),
+                attempts_max=dice.randint(1, 4),
+                budget_usd=dice.choice([None, None, 0.05, 1.0]),
+            ),
+            policy=Policy(
+                interruptions_max=dice.choice([0, 3, 20]), accept_without_checks=dice.random() < 0.2,
+                outages_max=dice.choice([0, 1, 3]),
+            ),
+            model=dice.random() < 0.5,
+            endings=dice.choice([("completed",), mostly, every]),
+            fails=dice.choice([0.0, 0.5, 1.0]),
+            idle=dice.choice([0.0, 0.3]),
+            crashes=dice.choice([0.0, 0.3, 0.9]),
+            refuses=dice.choice([0.0, 0.2]),
+            meddles=dice.choice([0.0, 0.0, 0.05]),
+        )  # fmt: skip
+
+
+def runner(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Run what is requested, once; deliver what is accepted, once."""
+    if any(isinstance(event, TERMINAL) for event in log):
+        return []
+    if isinstance(question, DecisionMade):
+        done = any(isinstance(event, BranchDelivered | BranchRefused) for event in log)
+        if question.action != "proceed" or done:
+            return []
+        if dice.random() < plan.refuses:
+            return [BranchRefused(attempt=question.attempt, reason="the repository is gone")]
+        return [BranchDelivered(attempt=question.attempt, branch="obra/t", commit="c")]
+    assert isinstance(question, AttemptRequested)
+    key = (question.attempt, question.run)
+    if any(isinstance(event, AttemptStarted) and (event.attempt, event.run) >= key for event in log):
+        return []
+    return _run(question, plan, dice)
+
+
+def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event]:
+    attempt, run = asked.attempt, asked.run
+    started = AttemptStarted(attempt=attempt, run=run, runner="r", base="b")
+    if dice.random() < plan.crashes:
+        return [started, AttemptInterrupted(attempt=attempt, run=run, reason="the runner was killed")]
+    ending = dice.choice(plan.endings)
+    idle = dice.random() < plan.idle
+    files = () if idle else (FileChange(path="a.py", kind="added", added=3),)
+    said: list[Event] = [
+        started,
+        AgentExited(
+            attempt=attempt, run=run, ending=ending, exit_code=0, cost_usd=0.02,
+            result=Content.of("Created a.py. All tests pass."),
+            denials=(Denial(tool="Bash", target="make"),) if ending == "denied" else (),
+        ),
+        WorkspaceCheckpointed(
+            attempt=attempt, run=run, commit="c", tree="t", base="b", files=files, files_total=len(files)
+        ),
+    ]  # fmt: skip
+    if plan.task.checks and ending in JUDGED:
+        codes = [int(dice.random() < plan.fails) for _ in plan.task.checks]
+        checks = tuple(
+            CheckResult(command=c, exit_code=code, output=Content.of("…"))
+            for c, code in zip(plan.task.checks, codes, strict=True)
+        )
+        said.append(ChecksRan(attempt=attempt, run=run, checks=checks, passed=not any(codes)))
+    return [*said, AttemptFinished(attempt=attempt, run=run, ending=ending)]
+
+
+def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Choose, advise and review, if there is a model."""
+    match question:
+        case TaskSubmitted(llm=asked):
+            provider, model = ("ollama", "m") if plan.model else ("none", "")
+            return [LlmSelected(asked=asked, provider=provider, model=model)]  # type: ignore[arg-type]
+        case PromptPrepared(attempt=attempt, run=run) if plan.model:
+            usable = dice.random() < 0.8
+            advice = Content.of("look at a.py") if usable else Content()
+            return _once(log, PromptEnhanced(attempt=attempt, run=run, advice=advice, usable=usable))
+        case AttemptFinished(attempt=attempt, run=run, ending=ending) if plan.model and ending in JUDGED:
+            usable, approves = dice.random() < 0.8, dice.random() < 0.5
+            issues = (Issue(text="no test", path="a.py"),) if usable and not approves else ()
+            return _once(
+                log,
+                AttemptReviewed(
+                    attempt=attempt, run=run, usable=usable, approves=usable and approves,
+                    quality=round(dice.random(), 2) if usable else 0.0, issues=issues,
+                ),
+            )  # fmt: skip
+        case _:
+            return []
+
+
+def _once(log: Sequence[Event], answer: PromptEnhanced | AttemptReviewed) -> list[Event]:
+    said = any(
+        type(event) is type(answer) and (event.attempt, event.run) == (answer.attempt, answer.run)
+        for event in log
+        if isinstance(event, PromptEnhanced | AttemptReviewed)
+    )
+    return [] if said else [answer]
+
+
+def timers(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Fire what was set."""
+    assert isinstance(question, TimerSet)
+    return [TimerFired(timer=question.timer)]
+
+
+def person(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Resolve breakpoints and, where the plan has a meddler, cancel, override and submit twice.
+
+    An edge looks first and publishes against the position it has seen, so nothing comes after the end.
+    """
+    if any(isinstance(event, TERMINAL) for event in log):
+        return []
+    if isinstance(question, BreakpointRaised):
+        return [BreakpointResolved(resolution=dice.choice(["approve", "approve", "reject", "retry"]), by="ann")]
+    if dice.random() >= plan.meddles:
+        return []
+    overridden = DecisionOverridden(action=dice.choice(["proceed", "retry", "stop", "escalate", "wait"]), by="bob")
+    return [dice.choice([TaskCancelled(reason="no longer needed"), overridden, plan.task])]
+
+
+ACTORS = {
+    "runner": ((AttemptRequested, DecisionMade), runner),
+    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished), llm),
+    "timers": ((TimerSet,), timers),
+    "person": ((BreakpointRaised, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
+}

@@ -1,0 +1,113 @@
+"""The whole flow under disturbance: every seed ends, once, having counted right."""
+
+from functools import cache
+
+import pytest
+
+from obra.events import (
+    AttemptRequested,
+    AttemptStarted,
+    BreakpointResolved,
+    BudgetReserved,
+    BudgetSettled,
+    ChecksRan,
+    DecisionMade,
+    DecisionOverridden,
+    Event,
+    Policy,
+    SessionClosed,
+    SessionOpened,
+    TaskCompleted,
+    TaskFailed,
+    TimerSet,
+)
+from obra.events.subjects import name
+from tests.simulation.actors import TASK
+from tests.simulation.world import World, actions, by_hand, terminals
+
+SEEDS, BLOCK = range(300), 75
+PLAIN_ROAD = [
+    "session.opened", "prompt.prepared", "attempt.requested", "attempt.started", "agent.exited",
+    "workspace.checkpointed", "checks.ran", "attempt.finished", "attempt.scored", "decision.made", "branch.delivered",
+    "task.completed", "session.closed",
+]  # fmt: skip
+
+
+@cache
+def played(seed: int) -> World:
+    world = World(seed)
+    world.play()
+    return world
+
+
+def keys(log: list[Event], kind: type[Event]) -> list[tuple[int, int]]:
+    return [(event.attempt, event.run) for event in log if isinstance(event, kind)]  # type: ignore[attr-defined]
+
+
+def at(log: list[Event], kind: type[Event]) -> list[int]:
+    return [index for index, event in enumerate(log) if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("block", range(0, len(SEEDS), BLOCK))
+def test_whatever_happens_a_task_ends_exactly_once_and_counts_right(block: int) -> None:
+    for seed in SEEDS[block : block + BLOCK]:
+        world = played(seed)
+        log = world.log
+        assert len(terminals(log)) == 1, f"seed {seed}"
+        for kind in (AttemptRequested, AttemptStarted, BudgetReserved, BudgetSettled):
+            assert len(set(keys(log, kind))) == len(keys(log, kind)), f"seed {seed}: {name(kind)} doubled"
+        asked_by_people = sum(isinstance(event, BreakpointResolved | DecisionOverridden) for event in log)
+        attempts = [attempt for attempt, run in keys(log, AttemptRequested) if run == 1]
+        assert attempts == list(range(1, len(attempts) + 1)), f"seed {seed}"
+        assert len(attempts) <= world.plan.task.attempts_max + asked_by_people, f"seed {seed}"
+        assert len(at(log, SessionClosed)) == len(at(log, SessionOpened)) <= 1, f"seed {seed}"
+
+
+@pytest.mark.parametrize("block", range(0, len(SEEDS), BLOCK))
+def test_no_task_is_completed_without_evidence_or_a_person(block: int) -> None:
+    for seed in SEEDS[block : block + BLOCK]:
+        world = played(seed)
+        log = world.log
+        for completed in (event for event in log if isinstance(event, TaskCompleted)):
+            proceed = next(e for e in reversed(log) if isinstance(e, DecisionMade) and e.action == "proceed")
+            passed = [e for e in log if isinstance(e, ChecksRan) and e.passed and e.attempt == completed.attempt]
+            spoken = any(isinstance(e, BreakpointResolved | DecisionOverridden) for e in log)
+            assert passed or spoken or world.plan.policy.accept_without_checks, f"seed {seed}: {proceed}"
+
+
+def test_a_seed_tells_the_same_story_twice() -> None:
+    assert [World(seed).play() for seed in range(20)] == [played(seed).log for seed in range(20)]
+
+
+def test_the_seeds_reach_every_end_and_every_decision() -> None:
+    logs = [played(seed).log for seed in SEEDS]
+    assert {name(terminals(log)[0]) for log in logs} == {
+        "task.completed", "task.failed", "task.cancelled", "task.rejected"
+    }  # fmt: skip
+    assert {action for log in logs for action in actions(log)} == {"proceed", "retry", "stop", "wait", "escalate"}
+
+
+def test_the_plain_road_is_this_one() -> None:
+    names = [name(event) for event in by_hand(TASK)]
+    assert sorted(names[:3]) == ["llm.selected", "task.readied", "task.submitted"]
+    assert sorted(names[3:]) == sorted(PLAIN_ROAD)
+    assert [one for one in names[3:] if one != "session.closed"] == PLAIN_ROAD[:-1]
+
+
+def test_attempts_that_never_pass_are_used_up_and_the_task_fails() -> None:
+    log = by_hand(TASK, fails=1.0)
+    assert actions(log) == ["retry", "retry", "stop"]
+    assert [event.attempts for event in log if isinstance(event, TaskFailed)] == [3]
+
+
+def test_a_provider_that_stays_away_is_waited_for_longer_each_time_and_then_given_up() -> None:
+    log = by_hand(TASK, endings=("unreachable",))
+    assert [event.delay_s for event in log if isinstance(event, TimerSet)] == [5.0, 20.0, 80.0]
+    assert actions(log) == ["wait", "retry", "wait", "retry", "wait", "retry", "stop"]
+    assert keys(log, AttemptRequested) == [(1, 1), (1, 2), (1, 3), (1, 4)]
+
+
+def test_crashes_without_an_end_stop_at_the_bound() -> None:
+    log = by_hand(TASK, Policy(interruptions_max=4), crashes=1.0)
+    assert actions(log) == ["retry"] * 4 + ["stop"]
+    assert keys(log, AttemptRequested) == [(1, run) for run in range(1, 6)]

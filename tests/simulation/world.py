@@ -1,0 +1,102 @@
+"""A whole Obra in memory: the four real deciders, scripted stand-ins for what acts, one seed for everything.
+
+No clock, no I/O, no tasks: a log of events, and for each service a queue of what it still has to answer. Each step
+picks a service and one of its next questions. Deliveries come double and out of order, answers are lost before
+and after they are stored, runs crash, providers go away, people interfere. What one seed did, it does again.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from obra.events import DecisionMade, Event, Policy, TaskSubmitted
+from obra.services.decider.decide import DECIDER as DECIDER_
+from obra.services.planner.decide import decider as planner
+from obra.services.scorer.decide import DECIDER as SCORER
+from obra.services.session_manager.decide import DECIDER as SESSION_MANAGER
+from obra.shared.decider import Decider
+from tests.simulation.actors import ACTORS, TERMINAL, Plan
+
+STEPS_MAX = 5_000
+WINDOW = 3
+"""A service answers one of its next so many questions: deliveries overtake each other that far."""
+
+
+@dataclass
+class World:
+    """One task, one seed. ``play`` returns everything that happened."""
+
+    seed: int
+    plan: Plan = field(default_factory=Plan)
+    log: list[Event] = field(default_factory=list)
+    answered: set[tuple[int, str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        if self.plan == Plan():
+            self.plan = Plan.drawn(self.random)
+        self.thinkers: dict[str, Decider[Any]] = {
+            "planner": planner(self.plan.policy),
+            "session-manager": SESSION_MANAGER,
+            "scorer": SCORER,
+            "decider": DECIDER_,
+        }
+        self.queues: dict[str, list[int]] = {name: [] for name in (*self.thinkers, *ACTORS)}
+
+    def play(self) -> list[Event]:
+        self._append([self.plan.task])
+        for _ in range(STEPS_MAX):
+            busy = [name for name, queue in self.queues.items() if queue]
+            if not busy:
+                return self.log
+            self._step(self.random.choice(busy))
+        raise AssertionError(f"seed {self.seed} does not end")
+
+    def _step(self, name: str) -> None:
+        queue = self.queues[name]
+        at = queue.pop(self.random.randrange(min(WINDOW, len(queue))))
+        if self.random.random() < self.plan.doubled:
+            queue.append(at)
+        if self.random.random() < self.plan.lost:
+            queue.append(at)
+            return
+        answers = self._answers(name, self.log[at])
+        self._store(name, at, answers)
+        if self.random.random() < self.plan.lost:
+            queue.append(at)
+
+    def _answers(self, name: str, question: Event) -> Sequence[Event]:
+        if name in self.thinkers:
+            decider = self.thinkers[name]
+            return decider.decide(decider.fold(self.log), question)
+        act: Callable[..., Sequence[Event]] = ACTORS[name][1]
+        return act(self.log, question, self.plan, self.random)
+
+    def _store(self, name: str, question: int, answers: Sequence[Event]) -> None:
+        """Store what is new: an answer's id is derived from question, service and content."""
+        fresh = [a for a in answers if (question, name, repr(a)) not in self.answered]
+        self.answered |= {(question, name, repr(a)) for a in fresh}
+        self._append(fresh)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.log.append(event)
+            for name, queue in self.queues.items():
+                kinds = self.thinkers[name].hears if name in self.thinkers else ACTORS[name][0]
+                if isinstance(event, kinds):
+                    queue.append(len(self.log) - 1)
+
+
+def terminals(log: Sequence[Event]) -> list[Event]:
+    return [event for event in log if isinstance(event, TERMINAL)]
+
+
+def by_hand(task: TaskSubmitted, policy: Policy | None = None, **plan: Any) -> list[Event]:
+    """Play one task without any disturbance but what *plan* says."""
+    calm = Plan(task=task, policy=policy or Policy(), doubled=0, lost=0, **plan)
+    return World(0, calm).play()
+
+
+def actions(log: Sequence[Event]) -> list[str]:
+    return [event.action for event in log if isinstance(event, DecisionMade)]
