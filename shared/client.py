@@ -6,7 +6,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -97,10 +97,10 @@ class Orchestrator:
         assert story is not None
         return result(story)
 
-    async def watch(self, scope: Scope, after: int = 0) -> AsyncIterator[tuple[Recorded, Story]]:
+    async def watch(self, scope: Scope, after: int = 0) -> AsyncGenerator[tuple[Recorded, Story], None]:
         """Yield each event of the task with the story so far, until it is settled; `ObraGone` if Obra stops."""
         await self.client.past(scope)
-        async with contextlib.aclosing(self.client.watch(scope, after)) as steps:  # type: ignore[type-var]
+        async with contextlib.aclosing(self.client.watch(scope, after)) as steps:
             lost = asyncio.ensure_future(self.joined.lost())
             try:
                 while (step := await self._next(steps, lost, scope)) is not None:
@@ -126,9 +126,9 @@ class Orchestrator:
         """Return what the task's past adds up to; `TaskUnknown` if there is none."""
         return await self.client.story(self.scope(task, project))
 
-    async def events(self, after: int = 0, filters: Sequence[str] = ()) -> AsyncIterator[Raw]:
+    async def events(self, after: int = 0, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
         """Yield every message after position *after*, then each new one, without an end."""
-        async with contextlib.aclosing(self.joined.bus.follow(after, filters)) as raws:  # type: ignore[type-var]
+        async with contextlib.aclosing(self.joined.bus.follow(after, filters)) as raws:
             async for raw in raws:
                 yield raw
 

@@ -3,7 +3,7 @@
 import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 import msgspec
@@ -18,7 +18,6 @@ from obra.shared.story import Story, fold
 from obra.shared.submission import Submission
 
 EDGE = "edge"
-OVER = frozenset({"completed", "failed", "cancelled", "rejected"})
 TRIES_MAX = 5
 Resolution = Literal["approve", "reject", "retry"]
 
@@ -74,7 +73,7 @@ class Client:
         """Return what the task's past adds up to; `TaskUnknown` if there is none."""
         return fold(await self.past(scope))
 
-    async def watch(self, scope: Scope, after: int = 0) -> AsyncIterator[tuple[Recorded, Story]]:
+    async def watch(self, scope: Scope, after: int = 0) -> AsyncGenerator[tuple[Recorded, Story], None]:
         """Yield each event of the task after position *after* with the story so far, until it is settled.
 
         Settled means over, or waiting for a person, as of the newest event that there was when this began, or any
@@ -106,7 +105,7 @@ class Client:
         """Take the task back; `AlreadyOver` if it has ended."""
 
         def allowed(story: Story) -> None:
-            if story.status in OVER:
+            if story.over:
                 raise AlreadyOver(task=scope.task, status=story.status)
 
         return await self._answer(scope, TaskCancelled(reason=reason or f"cancelled by {_person()}"), allowed)
@@ -126,11 +125,11 @@ class Client:
 
 def settled(story: Story) -> bool:
     """Return whether nothing more happens to the task by itself."""
-    return story.status in OVER or story.status == "waiting"
+    return story.over or story.status == "waiting"
 
 
-async def _events(bus: Bus, scope: Scope, after: int) -> AsyncIterator[Recorded]:
-    async with contextlib.aclosing(bus.follow(after, [scope.everything])) as raws:  # type: ignore[type-var]
+async def _events(bus: Bus, scope: Scope, after: int) -> AsyncGenerator[Recorded, None]:
+    async with contextlib.aclosing(bus.follow(after, [scope.everything])) as raws:
         async for raw in raws:
             if raw.envelope:
                 yield Recorded(raw.position, raw.envelope)

@@ -34,6 +34,11 @@ class Home:
         """Return the directory of the services' logs."""
         return self._made(self.root / "logs")
 
+    @property
+    def demo(self) -> Path:
+        """Return the directory of the sample repositories that `obra demo` makes."""
+        return self._made(self.root / "demo")
+
     def task(self, scope: Scope) -> Path:
         """Return a task's directory: workspace, checkpoints, transcripts, the agent's private home."""
         return self._made(self.root / "tasks" / scope.project / scope.task)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from obra.events.subjects import Scope
 from obra.shared.config import Settings, home_of, load
 from obra.shared.home import Home
 
@@ -22,9 +23,9 @@ class Place:
     settings: Settings
     config: Path | None
 
-    def project(self, asked: str | None) -> str:
-        """Return the project that was asked for, else the configured one."""
-        return asked or self.settings.project
+    def scope(self, task: str, project: str | None) -> Scope:
+        """Return the scope of *task* in *project*, else in the configured one."""
+        return Scope(project or self.settings.project, task)
 
 
 def place_of(config: Path | None) -> Place:

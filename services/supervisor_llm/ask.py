@@ -18,8 +18,8 @@ SEED = 7
 REPLY_TOKENS_MAX = 1_024
 REPAIR_TOKENS = 200
 PROBLEM_CHARS_MAX = 400
-UNSENT = frozenset({"maxLength", "minLength", "title", "default"})
-"""Schema words that stay here: llama.cpp turns string bounds into grammars that it then refuses (HTTP 400)."""
+UNSENT = frozenset({"maxLength", "minLength", "title", "default", "description"})
+"""Schema words that stay here: llama.cpp turns bounds on strings into grammars that it refuses (HTTP 400)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,13 @@ class Opinion(Generic[Shape]):
 
     value: Shape | None
     reason: str
-    tokens: Tokens = Tokens()
-    duration_ms: float = 0.0
+    tokens: Tokens
+    duration_ms: float
+
+
+def unasked(reason: str) -> Opinion[Any]:
+    """Return that nobody was asked, and why."""
+    return Opinion(None, reason, Tokens(), 0.0)
 
 
 def schema_of(shape: type[BaseModel]) -> dict[str, Any]:

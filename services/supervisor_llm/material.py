@@ -10,6 +10,7 @@ BYTES_PER_TOKEN = 3
 """An estimate on the safe side: code runs at 3 to 4 bytes a token, other scripts at about 3 bytes a character."""
 
 FENCE_TOKENS = 40
+GAP_BYTES_MAX = 64
 
 Keep = Literal["head", "tail", "ends"]
 
@@ -51,12 +52,12 @@ def fenced(sections: Sequence[Section], mark: str, tokens_max: int) -> str:
 
 
 def clip(text: str, bytes_max: int, keep: Keep) -> str:
-    """Return *text* within about *bytes_max* bytes; where it is cut, it says how much is missing."""
+    """Return *text* within *bytes_max* bytes. Where it is cut, a line says how much is missing."""
     data = text.encode("utf-8", "replace")
     if len(data) <= bytes_max:
         return data.decode()
-    gap = f"[… left out here: {len(data) - bytes_max:,} of {len(data):,} bytes …]"
-    room = max(bytes_max - len(gap.encode()) - 2, 0)
+    room = max(bytes_max - GAP_BYTES_MAX, 0)
+    gap = f"[… left out here: {len(data) - room:,} of {len(data):,} bytes …]"
     head, tail = {"head": (room, 0), "tail": (0, room), "ends": (room // 2, room - room // 2)}[keep]
     pieces = (
         data[:head].decode("utf-8", "ignore"),

@@ -99,10 +99,7 @@ def _check(check: CheckResult, output: str) -> str:
 def _files(checkpoint: WorkspaceCheckpointed | None) -> str:
     if checkpoint is None or not checkpoint.files_total:
         return "(no file differs from the base)"
-    head = (
-        f"{checkpoint.files_total} changed, {checkpoint.lines_added} lines added, "
-        f"{checkpoint.lines_deleted} deleted"
-    )
+    head = f"{checkpoint.files_total} changed, {checkpoint.lines_added} lines added, {checkpoint.lines_deleted} deleted"
     lines = [_file(file) for file in checkpoint.files[:FILES_MAX]]
     more = checkpoint.files_total - len(lines)
     return "\n".join([head, *lines, *([f"[… left out here: {more} more files …]"] if more > 0 else [])])

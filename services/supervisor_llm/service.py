@@ -26,6 +26,7 @@ from obra.services.supervisor_llm.ask import (
     Shape,
     ask,
     schema_of,
+    unasked,
 )
 from obra.services.supervisor_llm.material import Section, estimate, fenced, nonce
 from obra.services.supervisor_llm.prompts import Prompt, load
@@ -60,6 +61,7 @@ TRIES_MAX = 5
 
 RACES_MAX = 20
 MARGIN_TOKENS = 128
+PATIENCE = Patience()
 
 
 def service(settings: Settings, home: Home) -> Service:
@@ -70,7 +72,7 @@ def service(settings: Settings, home: Home) -> Service:
 class SupervisorLlm(Acting):
     """Selects, advises and reviews. The server is reached through one provider, open while the service runs."""
 
-    def __init__(self, settings: LlmSettings, patience: Patience = Patience()) -> None:
+    def __init__(self, settings: LlmSettings, patience: Patience = PATIENCE) -> None:
         super().__init__(
             name=NAME, hears=HEARS, says=SAYS, handle=self._handle, concurrency=CONCURRENCY, lease_s=LEASE_S
         )
@@ -111,9 +113,7 @@ class SupervisorLlm(Acting):
         sections = enhance.sections(await _whole(call.bus, prepared.prompt))
         asked = self._question(call, prompt, selected, sections, enhance.Advice)
         opinion = await self._ask(call, asked, enhance.Advice, prompt)
-        advice = enhance.as_event(
-            prepared, selected, opinion, template_sha256=prompt.sha256, options=asked.options()
-        )
+        advice = enhance.as_event(prepared, selected, opinion, template_sha256=prompt.sha256, options=asked.options())
         await _say(call, seen, advice, lambda now: wants_advice(now, prepared))
 
     async def _review(self, call: Call, seen: "Seen", finished: AttemptFinished) -> None:
@@ -143,11 +143,9 @@ class SupervisorLlm(Acting):
             temperature=self._settings.temperature, seed=SEED,
         )  # fmt: skip
 
-    async def _ask(
-        self, call: Call, question: Question, shape: type[Shape], prompt: Prompt
-    ) -> Opinion[Shape]:
+    async def _ask(self, call: Call, question: Question, shape: type[Shape], prompt: Prompt) -> Opinion[Shape]:
         if call.deliveries > TRIES_MAX:
-            return Opinion.none(f"asking was begun {call.deliveries - 1} times and never came to an end")
+            return unasked(f"asking was begun {call.deliveries - 1} times and never came to an end")
         async with self._turns:
             return await ask(self._provider, question, shape, prompt, self._patience)
 

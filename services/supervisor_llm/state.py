@@ -22,7 +22,6 @@ from obra.events import (
 )
 
 NAME = "supervisor-llm"
-OVER = (TaskCompleted, TaskFailed, TaskRejected, TaskCancelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +55,19 @@ def evolve(state: State, event: Event) -> State:
     """Take in one event. The first submission and the first selection of a task are the ones that count."""
     match event:
         case TaskSubmitted() if state.task is None:
-            return replace(state, task=event)
+            state = replace(state, task=event)
         case LlmSelected() if state.selected is None:
-            return replace(state, selected=event)
+            state = replace(state, selected=event)
         case ServiceDegraded(service=service, lacking="llm") if service == NAME:
-            return replace(state, degraded=True)
+            state = replace(state, degraded=True)
         case AgentExited() | WorkspaceCheckpointed() | ChecksRan():
-            return replace(state, evidence=_gathered(state.evidence, event))
+            state = replace(state, evidence=_gathered(state.evidence, event))
         case PromptEnhanced():
-            return replace(state, enhanced=state.enhanced | {(event.attempt, event.run)})
+            state = replace(state, enhanced=state.enhanced | {(event.attempt, event.run)})
         case AttemptReviewed():
-            return replace(state, reviewed=state.reviewed | {(event.attempt, event.run)})
-        case _ if isinstance(event, OVER):
-            return replace(state, over=True)
+            state = replace(state, reviewed=state.reviewed | {(event.attempt, event.run)})
+        case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
+            state = replace(state, over=True)
     return state
 
 

@@ -31,6 +31,9 @@ EDGE_SAYS: tuple[type[Event], ...] = (
 )  # fmt: skip
 """What people may say; everything else is said by a service, from what it heard."""
 
+QUERIES = "obra-query"
+"""Where log-sink answers SQL, and the edge asks."""
+
 FOLLOWERS = frozenset({"log-sink", "agent-runner"})
 SPEAKERS = frozenset({"agent-runner"})
 
@@ -55,7 +58,11 @@ def users_for(services: Iterable[Service]) -> list[User]:
         User(
             EDGE,
             secrets.token_urlsafe(32),
-            tuple(publish_subjects(EDGE, (), EDGE_SAYS, follows=True, output=False, blobs=True)),
+            (
+                *publish_subjects(EDGE, (), EDGE_SAYS, follows=True, output=False, blobs=True),
+                f"$JS.API.DIRECT.GET.KV_{PRESENCE}",
+                QUERIES,
+            ),
             (*subscribe_subjects(EDGE), "_INBOX.>", "obra-out.>"),
         ),
     ]
@@ -68,7 +75,10 @@ def _service_user(service: Service) -> User:
         name, service.hears, service.says, follows=name in FOLLOWERS, output=name in SPEAKERS, blobs=True
     )
     presence = f"$KV.{PRESENCE}.{name}.>"
-    return User(name, secrets.token_urlsafe(32), (*publish, presence), tuple(subscribe_subjects(name)))
+    subscribe = subscribe_subjects(name)
+    if name == "log-sink":
+        publish, subscribe = [*publish, "_INBOX_edge.>", "_INBOX.>"], [*subscribe, QUERIES]
+    return User(name, secrets.token_urlsafe(32), (*publish, presence), tuple(subscribe))
 
 
 def users_conf(users: Sequence[User]) -> str:

@@ -55,7 +55,7 @@ def run(
     if (text is None) == (resume is None):
         raise click.UsageError("give either a TASK in words or --resume TASK")
     if resume is not None:
-        return followed(place, Scope(place.project(project), resume), json_=json_)
+        return followed(place, place.scope(resume, project), json_=json_)
     assert text is not None
     submission = prepare(text, settings=place.settings, project=project, task=wishes.pop("task_id"), **wishes)
     return detached(place, submission, json_=json_) if detach else followed(place, submission, json_=json_)

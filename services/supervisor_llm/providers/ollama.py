@@ -61,7 +61,7 @@ class Ollama:
         """See `Provider.close`."""
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await client.close()  # type: ignore[no-untyped-call] # ollama-python does not say
 
     async def _knock(self) -> None:
         """Connect and hang up: much cheaper than importing the client, where nothing listens."""

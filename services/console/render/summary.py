@@ -1,0 +1,87 @@
+"""The end of a task in a few lines: what it came to, on what evidence, at what cost, and what to do now."""
+
+import os
+from datetime import datetime
+
+from obra.services.console.render.text import (
+    count,
+    duration,
+    exit_in_words,
+    money,
+    one_line,
+)
+from obra.shared.chapter import Chapter
+from obra.shared.story import Story
+
+HEADS = {
+    "completed": "Accepted",
+    "failed": "Not accepted",
+    "rejected": "Not accepted",
+    "cancelled": "Cancelled",
+    "waiting": "Waits for a person",
+}
+LABEL = 11
+
+
+def summary(story: Story) -> list[str]:
+    """Return the summary of *story* as lines."""
+    head = HEADS.get(story.status, f"Unfinished ({story.status})")
+    told = ["", f"{head}: {one_line(story.text, 100)}", _row("task", f"{story.task} (project {story.project})")]
+    for chapter in story.chapters:
+        told += _chapter(chapter)
+    if story.decision or story.reasons:
+        told.append(_row("decision", _decision(story)))
+    if story.branch:
+        told.append(_row("branch", f"{story.branch} at {story.commit[:10]}, in {story.repo}"))
+    told.append(_row("judged by", "evidence alone" if story.llm in ("", "none") else f"evidence, and {story.llm}"))
+    told.append(_row("sandbox", story.sandbox or "none"))
+    told += [_row("lacking", one_line(sentence)) for sentence in story.degraded]
+    if story.cost_usd or story.tokens.input or story.tokens.output:
+        used = f"{story.tokens.input:,} tokens in, {story.tokens.output:,} out"
+        told.append(_row("cost", f"{money(story.cost_usd)}, {used}"))
+    if story.submitted_at and story.ended_at:
+        told.append(_row("time", duration(_between(story.submitted_at, story.ended_at))))
+    return told + _advice(story)
+
+
+def _row(label: str, text: str) -> str:
+    return f"  {label:<{LABEL}}{text}"
+
+
+def _chapter(chapter: Chapter) -> list[str]:
+    """Return an attempt as one line of facts and one for each check."""
+    facts = [chapter.ending.replace("_", " ") or "not ended"]
+    if chapter.files_total:
+        facts.append(f"{count(chapter.files_total, 'file')} +{chapter.lines_added} -{chapter.lines_deleted}")
+    if chapter.quality is not None and chapter.confidence is not None:
+        facts.append(f"quality {chapter.quality:.2f}, confidence {chapter.confidence:.2f}")
+    decided = f" -> {chapter.decision}" if chapter.decision else ""
+    told = [_row(f"attempt {chapter.attempt}", "; ".join(facts) + decided)]
+    for command, code in chapter.checks:
+        told.append(_row("", f"{'passed' if code == 0 else 'FAILED'}  {one_line(command, 80)} ({exit_in_words(code)})"))
+    told += [_row("", f"untrue  {one_line(claim, 200)}") for claim in chapter.contradicted]
+    return told
+
+
+def _decision(story: Story) -> str:
+    reasons = "; ".join(one_line(reason) for reason in story.reasons)
+    return f"{story.decision}: {reasons}" if story.decision and reasons else story.decision or reasons
+
+
+def _between(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000
+
+
+def _advice(story: Story) -> list[str]:
+    if story.status == "completed":
+        return [_row("merge it", f"git merge {story.branch}")]
+    if story.status == "waiting":
+        obra = obra_command()
+        verbs = ", ".join(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))
+        return [_row("answer it", verbs)]
+    return []
+
+
+def obra_command() -> str:
+    """Return how a person calls this command: by its name, or through uv."""
+    return "uv run obra" if "UV_RUN_RECURSION_DEPTH" in os.environ else "obra"

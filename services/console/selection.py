@@ -1,0 +1,103 @@
+"""Which events `obra events` shows: by project, task, type, and a span of positions or time."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+from obra.events.subjects import parse
+from obra.shared.bus import Raw
+from obra.shared.envelope import type_of
+from obra.shared.errors import BadUsage
+
+AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+SIMPLE = re.compile(r"[a-z_]+\.(?:[a-z_]+|\*)")
+
+Bound = int | datetime | None
+"""A position, a moment, or no bound."""
+
+
+def bound(text: str | None, now: datetime, option: str) -> Bound:
+    """Return what *text* means: digits are a position, `10m` is ten minutes before *now*, else ISO 8601.
+
+    A time without a zone is local. `BadUsage` names *option*.
+    """
+    if text is None:
+        return None
+    if text.isdigit():
+        return int(text)
+    if ago := AGO.fullmatch(text):
+        return now - timedelta(**{UNITS[ago[2]]: float(ago[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise BadUsage(
+            problem=f"{option} {text!r}: give a position (digits), a time like 2026-01-31T14:00, or 10m, 2h, 1d for ago"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A filter over messages. ``since`` is included, as is ``until``; ``types`` are globs over event names."""
+
+    project: str = ""
+    task: str = ""
+    types: tuple[str, ...] = ()
+    since: Bound = None
+    until: Bound = None
+
+    @property
+    def subjects(self) -> list[str]:
+        """Return the subjects that let the server do most of the filtering; `holds` does the rest.
+
+        Types narrow them only where each is a name or `family.*`, since other globs are no subjects.
+        """
+        scope = f"obra.{self.project or '*'}.{self.task or '*'}"
+        if not self.types or not all(SIMPLE.fullmatch(glob) for glob in self.types):
+            return [f"{scope}.>"]
+        whole = {glob for glob in self.types if glob.endswith("*")}
+        names = {glob for glob in self.types if not glob.endswith("*") and f"{glob.partition('.')[0]}.*" not in whole}
+        return [f"{scope}.{glob}" for glob in sorted(whole | names)]
+
+    @property
+    def after(self) -> int:
+        """Return the position after which the first selected event may stand."""
+        return max(0, self.since - 1) if isinstance(self.since, int) else 0
+
+    def holds(self, raw: Raw) -> bool:
+        """Return whether *raw* is selected."""
+        scope, name = place(raw)
+        if (self.project and scope[0] != self.project) or (self.task and scope[1] != self.task):
+            return False
+        if self.types and not any(fnmatchcase(name, glob) for glob in self.types):
+            return False
+        return not _before(raw, self.since) and not self.past(raw)
+
+    def past(self, raw: Raw) -> bool:
+        """Return whether *raw* comes after everything that is selected."""
+        if isinstance(self.until, int):
+            return raw.position > self.until
+        return isinstance(self.until, datetime) and happened(raw) > self.until
+
+
+def _before(raw: Raw, since: Bound) -> bool:
+    if isinstance(since, int):
+        return raw.position < since
+    return isinstance(since, datetime) and happened(raw) < since
+
+
+def happened(raw: Raw) -> datetime:
+    """Return when the event was said, or the message stored where it is no event."""
+    return raw.envelope.at if raw.envelope else datetime.fromtimestamp(raw.stored_at_ns / 1e9, UTC)
+
+
+def place(raw: Raw) -> tuple[Sequence[str], str]:
+    """Return (project, task) and type of *raw*, from its subject where it is no event."""
+    if raw.envelope:
+        return raw.envelope.scope, type_of(raw.envelope)
+    try:
+        return parse(raw.subject)
+    except ValueError:
+        return ("-", "-"), raw.subject

@@ -1,0 +1,152 @@
+"""The provider for Ollama: the real client against a loopback server that misbehaves in every known way."""
+
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from obra.events import Tokens
+from obra.services.supervisor_llm.providers import REPLY_BYTES_MAX, LlmFailed, Question, Reply
+from obra.services.supervisor_llm.providers.ollama import Ollama
+from obra.shared.config import LlmSettings
+from tests.loopback.ollama import (
+    DIGEST,
+    MODEL,
+    BreaksOff,
+    Fails,
+    FailsMidway,
+    Hangs,
+    Says,
+    Scripted,
+    ScriptedOllama,
+    Sends,
+)
+
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+QUESTION = Question(
+    model=MODEL, system="Be brief.", user="Is it so?", schema=SCHEMA,
+    tokens_max=100, context_tokens=4_096, temperature=0.1, seed=7,
+)  # fmt: skip
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[list[Ollama]]:
+    ollamas: list[Ollama] = []
+    yield ollamas
+    for ollama in ollamas:
+        await ollama.close()
+
+
+def client(opened: list[Ollama], url: str, *, timeout_s: float = 20.0, probe_timeout_s: float = 20.0) -> Ollama:
+    opened.append(Ollama(LlmSettings(base_url=url, timeout_s=timeout_s, probe_timeout_s=probe_timeout_s)))
+    return opened[-1]
+
+
+def refused_url() -> str:
+    """Return the URL of a port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+async def test_a_question_is_sent_with_schema_and_options_and_the_streamed_reply_is_gathered(
+    opened: list[Ollama],
+) -> None:
+    with ScriptedOllama([Says('{"ok": true}', prompt_tokens=12, reply_tokens=5)]) as server:
+        reply = await client(opened, server.url).ask(QUESTION)
+    assert reply == Reply(text='{"ok": true}', tokens=Tokens(input=12, output=5))
+    assert server.asked == [
+        {
+            "model": MODEL,
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it so?"}],
+            "tools": [],
+            "stream": True,
+            "format": SCHEMA,
+            "options": {"temperature": 0.1, "seed": 7, "num_ctx": 4096, "num_predict": 100},
+        }
+    ]
+
+
+async def test_a_reply_that_was_cut_or_filled_the_context_says_so(opened: list[Ollama]) -> None:
+    with ScriptedOllama([Says("{", done_reason="length", prompt_tokens=4_096)]) as server:
+        reply = await client(opened, server.url).ask(QUESTION)
+    assert reply == Reply(text="{", tokens=Tokens(input=4_096, output=45), truncated=True, crowded=True)
+
+
+async def test_models_come_with_their_digests(opened: list[Ollama]) -> None:
+    with ScriptedOllama(models={MODEL: DIGEST, "tiny:latest": "sha256:1"}) as server:
+        assert await client(opened, server.url).models() == {MODEL: DIGEST, "tiny:latest": "sha256:1"}
+
+
+FAILURES: list[tuple[Scripted, str, bool]] = [
+    (Fails(400, "bad format"), "says (status 400): bad format", False),
+    (Fails(404, "no such model"), "says (status 404): no such model", False),
+    (Fails(500, "out of memory"), "says (status 500): out of memory", True),
+    (Fails(503, "server busy"), "says (status 503): server busy", True),
+    (Fails(302, "elsewhere"), "says (status 302): elsewhere", False),
+    (FailsMidway("CUDA error"), "says (in the middle of its reply): CUDA error", True),
+    (BreaksOff(), "broke off: peer closed connection without sending complete message body", True),
+    (BreaksOff(cleanly=True), "Ollama's reply ended before it was done", True),
+    (Sends(b"<html>hello</html>\n"), "sent something that is no reply of Ollama", False),
+    (Sends(b'{"message": {"role": "assistant", "cont\n'), "sent something that is no reply of Ollama", False),
+    (Sends(b"[1, 2]\n"), "sent something that is no reply of Ollama", False),
+    (Sends(b'{"message": 7, "done": true}\n'), "sent something that is no reply of Ollama", False),
+    (Sends(b"\xff\xfe\n"), "sent something that is no reply of Ollama", False),
+    (Sends(b"x" * (REPLY_BYTES_MAX + 1)), "the server sent more than 1048576 bytes", False),
+]
+
+
+@pytest.mark.parametrize(("reply", "reason", "transient"), FAILURES, ids=lambda value: type(value).__name__)
+async def test_every_way_to_fail_is_one_error_with_a_reason(
+    opened: list[Ollama], reply: Scripted, reason: str, transient: bool
+) -> None:
+    with ScriptedOllama([reply]) as server, pytest.raises(LlmFailed) as failed:
+        await client(opened, server.url).ask(QUESTION)
+    assert reason in failed.value.reason
+    assert failed.value.transient is transient
+
+
+@pytest.mark.parametrize("reply", [Hangs(), Hangs(after='{"ok"')])
+async def test_silence_ends_with_the_timeout_and_is_not_tried_again(opened: list[Ollama], reply: Hangs) -> None:
+    with ScriptedOllama([reply]) as server, pytest.raises(LlmFailed) as failed:
+        await client(opened, server.url, timeout_s=0.3).ask(QUESTION)
+    assert failed.value.transient is False
+    assert server.hanging.is_set()
+
+
+async def test_a_refused_connection_fails_fast_and_may_be_tried_again(opened: list[Ollama]) -> None:
+    ollama = client(opened, refused_url())
+    began = time.perf_counter()
+    with pytest.raises(LlmFailed) as probed:
+        await ollama.models()
+    assert time.perf_counter() - began < 0.5
+    assert "can't be reached" in probed.value.reason
+    with pytest.raises(LlmFailed) as asked:
+        await ollama.ask(QUESTION)
+    assert asked.value.transient is True
+
+
+async def test_a_probe_of_a_silent_server_ends_with_the_probe_timeout(opened: list[Ollama]) -> None:
+    with ScriptedOllama(tags=Hangs()) as server, pytest.raises(LlmFailed) as failed:
+        await client(opened, server.url, probe_timeout_s=0.3).models()
+    assert failed.value.reason == f"Ollama at {server.url} did not answer within 0.3 s"
+
+
+async def test_hosts_proxies_and_keys_of_the_environment_do_not_matter(
+    opened: list[Ollama], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OLLAMA_HOST", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, refused_url())
+    monkeypatch.setenv("OLLAMA_API_KEY", "a-dummy-key")
+    with ScriptedOllama([Says("{}")]) as server:
+        ollama = client(opened, server.url)
+        assert await ollama.models() == {MODEL: DIGEST}
+        await ollama.ask(QUESTION)
+    assert all("authorization" not in headers for headers in server.headers)
+
+
+async def test_closing_twice_and_without_use_is_fine() -> None:
+    ollama = Ollama(LlmSettings())
+    await ollama.close()
+    await ollama.close()
