@@ -75,6 +75,8 @@ class Wire:
         self, subject: str, data: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
         """Send one message. Raises `NoAnswer` if it can't even be buffered, `AppendRefused` if it is too large."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             await self.nc.publish(subject, data, reply=reply, headers=headers)
         except errors.MaxPayloadError as error:
@@ -82,8 +84,7 @@ class Wire:
             raise AppendRefused(code=0, reason=reason) from error
         except errors.Error as error:
             raise NoAnswer(subject=subject, reason=error) from error
-        task = asyncio.current_task()
-        if task and task.cancelling():  # nats-py swallows a cancellation that comes while it flushes
+        if task and task.cancelling() > cancelled:  # nats-py swallows a cancellation that comes while it flushes
             raise asyncio.CancelledError
 
     async def request(
