@@ -1,0 +1,110 @@
+"""The command line itself: light, helpful, honest about failures."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from obra.services.console import main as console
+from obra.shared.errors import BadUsage, EnvironmentLacks
+
+HEAVY = {"nats", "duckdb", "pydantic", "rich", "ollama", "structlog", "msgspec", "asyncio", "psutil", "tiktoken"}
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True, env={"PATH": "/usr/bin:/bin"}
+    )
+    return done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    said = python(
+        "import sys, json\n"
+        "from obra.services.console.main import _main\n"
+        "code = _main(['--help'])\n"
+        "print('\\n' + json.dumps([code, sorted({name.split('.')[0] for name in sys.modules})]))"
+    )
+    code, modules = json.loads(said.splitlines()[-1])
+    assert code == 0
+    assert set(modules) & HEAVY == set()
+
+
+def test_importing_obra_imports_nothing_heavy_and_still_offers_the_api() -> None:
+    said = python(
+        "import sys, json, obra\n"
+        "before = sorted({name.split('.')[0] for name in sys.modules})\n"
+        "print(json.dumps([before, obra.Orchestrator.__module__]))"
+    )
+    modules, where = json.loads(said)
+    assert set(modules) & HEAVY == set()
+    assert where == "obra.shared.client"
+
+
+@pytest.mark.parametrize("name", console.COMMANDS)
+def test_the_table_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
+    module, attribute = console.COMMANDS[name][0].split(":")
+    command = getattr(importlib.import_module(f"obra.services.console.commands.{module}"), attribute)
+    assert isinstance(command, click.Command)
+    assert (command.name, command.get_short_help_str(200)) == (name, console.COMMANDS[name][1])
+
+
+def test_every_option_of_every_command_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in console.COMMANDS:
+        assert console._main([name, "--help"]) == 0
+        command = console.cli.get_command(click.Context(console.cli), name)
+        assert command is not None
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{name} {parameter.name}"
+    capsys.readouterr()
+
+
+def test_an_unknown_command_is_answered_with_what_comes_close(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console._main(["evnts"]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == "obra: there is no command 'evnts'; did you mean `obra events`?"
+
+
+def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console._main(["run", "x", "--nonsense"]) == 2
+    assert capsys.readouterr().err == "obra: No such option '--nonsense'.\n  `obra run --help` shows how it is used\n"
+
+
+def test_an_unknown_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path))
+    (tmp_path / "obra.toml").write_text("[llm]\nmodle = 'x'\n")
+    assert console._main(["status"]) == 2
+    assert capsys.readouterr().err == f"obra: {tmp_path}/obra.toml: unknown key 'llm.modle'\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (BadUsage(problem="that can't be"), 2, "obra: that can't be\n"),
+        (EnvironmentLacks(problem="git is missing"), 4, "obra: git is missing\n"),
+        (ExceptionGroup("two", [EnvironmentLacks(problem="git is missing")]), 4, "obra: git is missing\n"),
+        (
+            KeyError("x"), 4,
+            "obra: unexpected KeyError: 'x'; OBRA_LOG__LEVEL=debug shows where it came from\n",
+        ),
+    ],
+)  # fmt: skip
+def test_errors_are_one_sentence_and_an_exit_code(
+    error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert console._failed(error) == code
+    assert capsys.readouterr().err == said
+
+
+def test_debugging_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OBRA_LOG__LEVEL", "debug")
+    assert console._failed(BadUsage(problem="no")) == 2
+    assert "obra.shared.errors.BadUsage: no" in capsys.readouterr().err

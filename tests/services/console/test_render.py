@@ -1,0 +1,203 @@
+"""What people read."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from obra.events import (
+    KINDS,
+    AgentExited,
+    AttemptStarted,
+    CheckResult,
+    ChecksRan,
+    Content,
+    DecisionMade,
+    Denial,
+    Event,
+    FileChange,
+    Output,
+    ServiceDegraded,
+    TaskCompleted,
+    TaskSubmitted,
+    Tokens,
+    WorkspaceCheckpointed,
+)
+from obra.events import AttemptScored as Scored
+from obra.events.subjects import Scope
+from obra.services.console.render.screen import PlainScreen
+from obra.services.console.render.summary import summary
+from obra.services.console.render.table import grid, write
+from obra.services.console.render.text import clean, duration, money, one_line, size
+from obra.services.console.render.words import Line, lines, said
+from obra.shared.envelope import Recorded, fresh
+from obra.shared.story import fold
+from obra.shared.store.query import Table
+
+SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
+PYTEST = CheckResult(command="pytest -q", exit_code=1, duration_ms=1200, output=Content.of("a\n\nb\x1b[31m\n1 failed\n"))
+
+
+def test_escape_sequences_and_control_characters_are_taken_out() -> None:
+    assert clean("a\x1b[31mb\x1b]0;title\x07c\x00\x9bd\r\n\te") == "abcd\n\te"
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [(340, "340 ms"), (2_400, "2.4 s"), (200_000, "3 min 20 s"), (3_900_000, "1 h 5 min")],
+)
+def test_durations(ms: float, words: str) -> None:
+    assert duration(ms) == words
+
+
+def test_sizes_and_money_are_short_and_honest() -> None:
+    assert [size(900), size(1_800), size(2_500_000)] == ["900 bytes", "1.8 KB", "2.5 MB"]
+    assert [money(0), money(0.0125), money(0.3), money(12.345)] == ["$0.00", "$0.0125", "$0.30", "$12.35"]
+
+
+def test_a_long_line_is_cut_where_a_person_can_see_it() -> None:
+    assert one_line("x" * 20 + "\nmore", 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            AttemptStarted(attempt=1, run=2, runner="r", agent="claude", agent_version="2.1", sandbox="bwrap"),
+            [
+                Line("workspace ready", detail=True),
+                Line("attempt 1 started again (run 2): claude 2.1, sandbox bwrap"),
+            ],
+        ),
+        (
+            ChecksRan(attempt=1, run=1, passed=False, checks=(PYTEST,)),
+            [
+                Line("check `pytest -q` failed (exit 1, 1.2 s)", "bad"),
+                Line("  │ a", "quiet"),
+                Line("  │ b", "quiet"),
+                Line("  │ 1 failed", "quiet"),
+            ],
+        ),
+        (
+            AgentExited(
+                attempt=1, run=1, ending="denied", detail="Write was denied", turns=3, cost_usd=0.02,
+                duration_ms=2000, denials=(Denial(tool="Write", target="/etc/passwd"),),
+            ),
+            [
+                Line("agent ended: denied: Write was denied (2.0 s, 3 turns, $0.02)", "bad"),
+                Line("denied: Write /etc/passwd", "warning"),
+            ],
+        ),
+        (
+            DecisionMade(action="retry", attempt=1, run=1, reasons=("`pytest -q` exited with 1",)),
+            [Line("decided: retry because `pytest -q` exited with 1", "warning")],
+        ),
+        (
+            ServiceDegraded(service="agent-runner", lacking="sandbox", reason="no bwrap", effect="none is used"),
+            [Line("warning: no sandbox: no bwrap; none is used", "warning")],
+        ),
+        (
+            WorkspaceCheckpointed(attempt=1, run=1, commit="c", tree="t"),
+            [Line("nothing was changed", "warning")],
+        ),
+    ],
+)  # fmt: skip
+def test_an_event_in_words(event: Event, told: list[Line]) -> None:
+    assert lines(event) == told
+
+
+def test_every_event_has_words_or_shows_its_fields() -> None:
+    from obra.events import MilestoneReached  # noqa: PLC0415
+
+    assert lines(MilestoneReached(milestone="m1", tasks=("a",))) == [
+        Line('milestone m1, tasks ["a"]', "quiet", detail=True)
+    ]
+    assert len(KINDS) > 50
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (Output(kind="text", text="I look.\n\nThen I write."), ["  │ I look.", "  │ Then I write."]),
+        (Output(kind="tool", tool="Bash", text="pytest -q\nsecond"), ["  │ → Bash pytest -q", "  │   … 1 more line"]),
+        (Output(kind="error", text="boom\x1b[2J"), ["  │ ! boom"]),
+    ],
+)
+def test_live_output_is_marked_as_the_agents(output: Output, told: list[str]) -> None:
+    assert [line.text for line in said(output)] == told
+
+
+def test_a_plain_screen_writes_plain_lines() -> None:
+    stream = io.StringIO()
+    screen = PlainScreen(stream)
+    screen.doing("nothing")
+    screen.show(Line("[bold]as it is[/bold]", "bad"))
+    assert stream.getvalue() == "[bold]as it is[/bold]\n"
+
+
+def recorded(*events: Event) -> list[Recorded]:
+    start = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    scope = Scope("default", "add-a-flag-abcd")
+    envelopes = [fresh(scope, event, "test") for event in events]
+    return [
+        Recorded(i, type(e)(**{f: getattr(e, f) for f in e.__struct_fields__} | {"at": start + timedelta(seconds=i)}))
+        for i, e in enumerate(envelopes, 1)
+    ]
+
+
+def test_the_summary_of_an_accepted_task() -> None:
+    story = fold(
+        recorded(
+            SUBMITTED,
+            AttemptStarted(attempt=1, run=1, runner="r", agent="claude", sandbox="bwrap"),
+            AgentExited(attempt=1, run=1, ending="completed", cost_usd=0.02, tokens=Tokens(input=900, output=120)),
+            WorkspaceCheckpointed(
+                attempt=1, run=1, commit="c" * 40, tree="t", files=(FileChange(path="a.py", kind="added"),),
+                files_total=1, lines_added=3,
+            ),
+            ChecksRan(attempt=1, run=1, passed=True, checks=(CheckResult(command="pytest -q", exit_code=0),)),
+            Scored(attempt=1, run=1, quality=1.0, confidence=0.95),
+            DecisionMade(action="proceed", attempt=1, run=1, reasons=("all checks passed",)),
+            TaskCompleted(
+                attempt=1, branch="obra/add-a-flag-abcd", commit="c" * 40, quality=1.0, confidence=0.95
+            ),
+        )
+    )  # fmt: skip
+    assert summary(story) == [
+        "",
+        "Accepted: add a flag",
+        "  task       add-a-flag-abcd (project default)",
+        "  attempt 1  completed; 1 file +3 -0; quality 1.00, confidence 0.95 -> proceed",
+        "             passed  pytest -q (exit 0)",
+        "  decision   proceed: all checks passed",
+        "  branch     obra/add-a-flag-abcd at cccccccccc, in /r",
+        "  judged by  evidence alone",
+        "  sandbox    bwrap",
+        "  cost       $0.02, 900 tokens in, 120 out",
+        "  time       7.0 s",
+        "  merge it   git merge obra/add-a-flag-abcd",
+    ]
+
+
+def test_a_grid_aligns_and_cuts() -> None:
+    assert grid(["name", "n"], [["a", 1], ["b" * 80, 23], [None, None]], wide=40) == [
+        f"{'name':<60}   n",
+        f"{'-' * 60}  --",
+        f"{'a':<60}   1",
+        f"{'b' * 59}…  23",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("json", '[{"type": "task.submitted", "n": 2}, {"type": "ä", "n": null}]\n'),
+        ("csv", "type,n\ntask.submitted,2\nä,\n"),
+        ("table", "type            n\n--------------  -\ntask.submitted  2\nä\n"),
+    ],
+)
+def test_a_table_is_written_in_every_format(form: str, text: str) -> None:
+    stream = io.StringIO()
+    write(Table(columns=("type", "n"), types=("VARCHAR", "BIGINT"), rows=[("task.submitted", 2), ("ä", None)]), form, stream)
+    assert stream.getvalue() == text
