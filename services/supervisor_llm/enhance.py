@@ -14,7 +14,7 @@ Line = Annotated[str, Field(min_length=1, max_length=300)]
 class Advice(BaseModel):
     """The advice, as the model must write it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     advice: Annotated[str, Field(min_length=1, max_length=4_000)]
     files_to_look_at: Annotated[list[Line], Field(max_length=10)] = []

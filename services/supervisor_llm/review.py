@@ -27,7 +27,7 @@ FILES_MAX = 200
 class Problem(BaseModel):
     """One issue, as the model must write it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     text: Annotated[str, Field(min_length=1, max_length=1_000)]
     severity: Literal["blocker", "major", "minor"]
@@ -38,7 +38,7 @@ class Problem(BaseModel):
 class Review(BaseModel):
     """The review, as the model must write it: first the findings, then the verdict that follows from them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     summary: Annotated[str, Field(min_length=1, max_length=2_000)]
     issues: Annotated[list[Problem], Field(max_length=10)]

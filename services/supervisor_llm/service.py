@@ -56,6 +56,7 @@ CONCURRENCY = 64
 
 QUESTIONS_MAX = 2
 LEASE_S = 30.0
+GRACE_S = 2.0
 TRIES_MAX = 5
 """Deliveries after which the question itself is suspected of ending the process, and is not asked again."""
 
@@ -73,9 +74,7 @@ class SupervisorLlm(Acting):
     """Selects, advises and reviews. The server is reached through one provider, open while the service runs."""
 
     def __init__(self, settings: LlmSettings, patience: Patience = PATIENCE) -> None:
-        super().__init__(
-            name=NAME, hears=HEARS, says=SAYS, handle=self._handle, concurrency=CONCURRENCY, lease_s=LEASE_S
-        )
+        super().__init__(NAME, HEARS, SAYS, self._answer, concurrency=CONCURRENCY, lease_s=LEASE_S, grace_s=GRACE_S)
         self._settings = settings
         self._patience = patience
         self._turns = asyncio.Semaphore(QUESTIONS_MAX)
@@ -86,9 +85,13 @@ class SupervisorLlm(Acting):
         try:
             await super().run(bus, stop)
         finally:
-            await self._provider.close()
+            await self.close()
 
-    async def _handle(self, call: Call) -> None:
+    async def close(self) -> None:
+        """Let go of the connection to the server. A later question opens it again."""
+        await self._provider.close()
+
+    async def _answer(self, call: Call) -> None:
         seen = await _look(call)
         match call.recorded.event:
             case TaskSubmitted():
@@ -177,7 +180,7 @@ async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[State], b
                 return seen
         else:
             return Seen(position, evolve(seen.state, event))
-    raise StaleAppend(scope=call.recorded.envelope.scope, expected=seen.position)
+    raise StaleAppend(scope=".".join(call.scope), expected=seen.position)
 
 
 def _serving(state: State) -> LlmSelected:
