@@ -35,7 +35,7 @@ async def select(asked: str, settings: LlmSettings, provider: Provider) -> LlmSe
             asked=asked, provider="ollama", model=settings.model, digest=probe.digest, reason=probe.reason
         )
     model = asked.removeprefix(OLLAMA)
-    if model == asked or not model:
+    if model == asked or not model.strip():
         return None  # planner rejects the task
     probe = await look(provider, model)
     reason = "the task names it" if probe.ready else f"the task names it, but: {probe.reason}"

@@ -190,7 +190,7 @@ async def test_a_model_that_is_named_stays_selected_whatever_the_server_says(ben
     )
 
 
-@pytest.mark.parametrize("llm", ["ollama/", "openai/x", "ollama", "NONE"])
+@pytest.mark.parametrize("llm", ["ollama/", "ollama/ ", "openai/x", "ollama", "NONE"])
 async def test_a_form_that_there_is_not_is_left_to_the_planner(bench: Any, llm: str) -> None:
     assert await bench().when(submitted(llm)) == ()
 

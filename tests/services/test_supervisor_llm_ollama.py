@@ -120,7 +120,7 @@ async def test_a_refused_connection_fails_fast_and_may_be_tried_again(opened: li
     began = time.perf_counter()
     with pytest.raises(LlmFailed) as probed:
         await ollama.models()
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5  # of the 20 s that the probe may take
     assert "can't be reached" in probed.value.reason
     with pytest.raises(LlmFailed) as asked:
         await ollama.ask(QUESTION)
