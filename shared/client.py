@@ -1,15 +1,15 @@
 """The Python API, and what the command line itself uses.
 
-    async with Orchestrator() as obra:
-        result = await obra.run("add a --json flag", repo=".", checks=["pytest -q"])
+async with Orchestrator() as obra:
+    result = await obra.run("add a --json flag", repo=".", checks=["pytest -q"])
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from obra.events.subjects import Scope
 from obra.shared.bus import Raw
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from obra.shared.embedded.join import Joined
     from obra.shared.store.query import Table
 
+Item = TypeVar("Item")
+
 
 class ObraGone(EnvironmentLacks):
-    """The Obra that was joined has stopped; the task is kept: `obra run --resume {task}` goes on with it."""
+    """Obra has stopped; {hint}."""
 
 
 class Orchestrator:
@@ -100,37 +102,42 @@ class Orchestrator:
     async def watch(self, scope: Scope, after: int = 0) -> AsyncGenerator[tuple[Recorded, Story], None]:
         """Yield each event of the task with the story so far, until it is settled; `ObraGone` if Obra stops."""
         await self.client.past(scope)
-        async with contextlib.aclosing(self.client.watch(scope, after)) as steps:
-            lost = asyncio.ensure_future(self.joined.lost())
-            try:
-                while (step := await self._next(steps, lost, scope)) is not None:
-                    yield step
-            finally:
-                lost.cancel()
+        hint = f"the task is kept: `obra run --resume {scope.task}` goes on with it"
+        async with contextlib.aclosing(self._while_there(self.client.watch(scope, after), hint)) as steps:
+            async for step in steps:
+                yield step
 
-    async def _next(
-        self, steps: AsyncIterator[tuple[Recorded, Story]], lost: "asyncio.Future[None]", scope: Scope
-    ) -> tuple[Recorded, Story] | None:
-        step = asyncio.ensure_future(anext(steps, None))
+    async def events(self, after: int = 0, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
+        """Yield every message after position *after*, then each new one, without an end; `ObraGone` if Obra stops."""
+        raws = self.joined.bus.follow(after, filters)
+        async with contextlib.aclosing(self._while_there(raws, "`obra up` starts it again")) as there:
+            async for raw in there:
+                yield raw
+
+    async def _while_there(self, items: AsyncGenerator[Item, None], hint: str) -> AsyncGenerator[Item, None]:
+        """Yield *items*; raise `ObraGone` as soon as the Obra that was joined is gone."""
+        lost = asyncio.ensure_future(self.joined.lost())
         try:
-            await asyncio.wait({step, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                raise ObraGone(task=scope.task)
-            return step.result()
+            while True:
+                item = asyncio.ensure_future(anext(items))
+                try:
+                    await asyncio.wait([item, lost], return_when=asyncio.FIRST_COMPLETED)
+                    if not item.done():
+                        raise ObraGone(hint=hint)
+                    yield item.result()
+                except StopAsyncIteration:
+                    return
+                finally:
+                    if not item.done():
+                        item.cancel()
+                        await asyncio.gather(item, return_exceptions=True)
         finally:
-            if not step.done():
-                step.cancel()
-                await asyncio.gather(step, return_exceptions=True)
+            lost.cancel()
+            await items.aclose()
 
     async def story(self, task: str, project: str | None = None) -> Story:
         """Return what the task's past adds up to; `TaskUnknown` if there is none."""
         return await self.client.story(self.scope(task, project))
-
-    async def events(self, after: int = 0, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
-        """Yield every message after position *after*, then each new one, without an end."""
-        async with contextlib.aclosing(self.joined.bus.follow(after, filters)) as raws:
-            async for raw in raws:
-                yield raw
 
     async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
         """Approve, reject or retry a task that waits for a person; `NotWaiting` if it doesn't."""

@@ -155,8 +155,8 @@ def _home(home: Home) -> Finding:
 
 def _running(home: Home) -> Finding:
     """Compare the lock, which the kernel keeps, with the notice, which a killed host leaves behind."""
-    lock, notice = home.root / "run" / "host.lock", home.root / "run" / "nats.json"
-    held = _held(lock)
+    notice = home.root / "run" / "nats.json"
+    held = host_lock_held(home)
     if held:
         return Finding("host", "ok", "Obra runs on this home")
     if notice.exists():
@@ -165,9 +165,10 @@ def _running(home: Home) -> Finding:
     return Finding("host", "ok", "Obra does not run now; commands start it when they need it")
 
 
-def _held(lock: Path) -> bool:
+def host_lock_held(home: Home) -> bool:
+    """Return whether a host runs, starts or stops on *home*: the kernel keeps its lock."""
     try:
-        descriptor = os.open(lock, os.O_RDWR)
+        descriptor = os.open(home.root / "run" / "host.lock", os.O_RDWR)
     except OSError:
         return False
     try:

@@ -54,7 +54,7 @@ async def follow(
 ) -> Story:
     """Show every event of the task after position *after* until it is over or waits for a person."""
     story = await obra.client.story(scope)
-    async for recorded, story in obra.watch(scope, after):  # noqa: B007 - the last one is returned
+    async for recorded, story in obra.watch(scope, after):
         for line in lines(recorded.event):
             if not line.detail:
                 screen.show(line)

@@ -6,8 +6,8 @@ from typing import Literal
 
 import click
 
-from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.screen import Screen, screen
 from obra.shared.client import Orchestrator
@@ -31,14 +31,12 @@ def _command(verb: Verb, help: str) -> click.Command:
 
 approve = _command("approve", "Accept the work of a task that waits for a person.\n\nFollows it to its end.")
 reject = _command("reject", "Refuse the work of a task that waits for a person.\n\nThe task ends as not accepted.")
-retry = _command(
-    "retry", "Let the agent try again, on a task that waits for a person.\n\nFollows the task to its end."
-)
+retry = _command("retry", "Let the agent try again, on a task that waits for a person.\n\nFollows the task to its end.")
 
 
 @click.command(short_help="Take a task back; its running agent is stopped.")
 @click.argument("task")
-@click.option("--reason", default="", metavar="TEXT")
+@click.option("--reason", default="", metavar="TEXT", help="Why; it goes on record.")
 @in_project
 @as_json()
 @placed
@@ -67,9 +65,7 @@ def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str
     return conclude(story, json_=json_)
 
 
-async def _say(
-    place: Place, verb: Verb, task: str, project: str | None, note: str, lines: Screen
-) -> Story:
+async def _say(place: Place, verb: Verb, task: str, project: str | None, note: str, lines: Screen) -> Story:
 
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         scope = obra.scope(task, project)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from obra.events.subjects import Scope
-from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.words import Line
@@ -37,7 +37,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--base", metavar="REF", help="Commit, branch or tag to start from. [default: HEAD]")
 @click.option("--sandbox", type=click.Choice(["auto", "bwrap", "none"]), default="auto", help="Around the agent.")
 @click.option("--agent-env", multiple=True, metavar="NAME[=VALUE]", help="Variable the agent gets. Repeatable.")
-@click.option("--task-id", metavar="ID", help="[default: made from the text]")
+@click.option("--task-id", metavar="ID", help="Name of the task and its branch. [default: made from the text]")
 @in_project
 @click.option("--resume", metavar="TASK", help="Follow a task that exists already instead of submitting one.")
 @click.option("--detach", is_flag=True, help="Submit and return; needs a running `obra up`.")
@@ -64,7 +64,7 @@ def run(
 def followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
     """Submit or resume, follow to the end, print the result; Ctrl-C leaves the task as it is."""
 
-    scope = getattr(what, "scope", what)
+    scope = what.scope if isinstance(what, Submission) else what
     try:
         with screen(sys.stderr if json_ else sys.stdout) as lines:
             story = asyncio.run(_follow(place, what, lines))
@@ -102,9 +102,7 @@ def detached(place: Place, submission: Submission, *, json_: bool) -> int:
     """Submit to an Obra that runs already, and return."""
 
     async def submit() -> Story:
-        async with Orchestrator(
-            place.home.root, settings=place.settings, config=place.config, start=False
-        ) as obra:
+        async with Orchestrator(place.home.root, settings=place.settings, config=place.config, start=False) as obra:
             await obra.client.submit(submission)
             return await obra.client.story(submission.scope)
 

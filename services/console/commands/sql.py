@@ -13,7 +13,14 @@ from obra.shared.store.query import Table
 
 @click.command(short_help="Ask the store in SQL, read-only.")
 @click.argument("query")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    help="Of the answer.",
+    show_default=True,
+)
 @placed
 def sql(place: Place, query: str, form: str) -> int:
     """Ask the store in SQL, read-only.

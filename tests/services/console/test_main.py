@@ -17,7 +17,12 @@ HEAVY = {"nats", "duckdb", "pydantic", "rich", "ollama", "structlog", "msgspec",
 
 def python(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True, env={"PATH": "/usr/bin:/bin"}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={"PATH": "/usr/bin:/bin"},
     )
     return done.stdout
 
@@ -102,9 +107,7 @@ def test_errors_are_one_sentence_and_an_exit_code(
     assert capsys.readouterr().err == said
 
 
-def test_debugging_shows_the_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OBRA_LOG__LEVEL", "debug")
     assert console._failed(BadUsage(problem="no")) == 2
     assert "obra.shared.errors.BadUsage: no" in capsys.readouterr().err

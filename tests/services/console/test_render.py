@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from obra.events import (
-    KINDS,
     AgentExited,
     AttemptStarted,
     CheckResult,
@@ -16,6 +15,7 @@ from obra.events import (
     Denial,
     Event,
     FileChange,
+    MilestoneReached,
     Output,
     ServiceDegraded,
     TaskCompleted,
@@ -31,11 +31,13 @@ from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
 from obra.services.console.render.words import Line, lines, said
 from obra.shared.envelope import Recorded, fresh
-from obra.shared.story import fold
 from obra.shared.store.query import Table
+from obra.shared.story import fold
 
 SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
-PYTEST = CheckResult(command="pytest -q", exit_code=1, duration_ms=1200, output=Content.of("a\n\nb\x1b[31m\n1 failed\n"))
+PYTEST = CheckResult(
+    command="pytest -q", exit_code=1, duration_ms=1200, output=Content.of("a\n\nb\x1b[31m\n1 failed\n")
+)
 
 
 def test_escape_sequences_and_control_characters_are_taken_out() -> None:
@@ -106,13 +108,10 @@ def test_an_event_in_words(event: Event, told: list[Line]) -> None:
     assert lines(event) == told
 
 
-def test_every_event_has_words_or_shows_its_fields() -> None:
-    from obra.events import MilestoneReached  # noqa: PLC0415
-
+def test_an_event_without_words_of_its_own_shows_its_fields() -> None:
     assert lines(MilestoneReached(milestone="m1", tasks=("a",))) == [
         Line('milestone m1, tasks ["a"]', "quiet", detail=True)
     ]
-    assert len(KINDS) > 50
 
 
 @pytest.mark.parametrize(
@@ -199,5 +198,9 @@ def test_a_grid_aligns_and_cuts() -> None:
 )
 def test_a_table_is_written_in_every_format(form: str, text: str) -> None:
     stream = io.StringIO()
-    write(Table(columns=("type", "n"), types=("VARCHAR", "BIGINT"), rows=[("task.submitted", 2), ("ä", None)]), form, stream)
+    write(
+        Table(columns=("type", "n"), types=("VARCHAR", "BIGINT"), rows=[("task.submitted", 2), ("ä", None)]),
+        form,
+        stream,
+    )
     assert stream.getvalue() == text

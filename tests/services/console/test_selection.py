@@ -12,10 +12,11 @@ from obra.shared.envelope import encode, fresh
 from obra.shared.errors import BadUsage
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SHOP = Scope("shop", "t1")
 STARTED = AttemptStarted(attempt=1, run=1, runner="r")
 
 
-def raw(position: int, event: Event, scope: Scope = Scope("shop", "t1")) -> Raw:
+def raw(position: int, event: Event, scope: Scope = SHOP) -> Raw:
     envelope = fresh(scope, event, "test")
     return Raw(position, subject(scope, event), encode(envelope), 0, envelope)
 

@@ -1,0 +1,97 @@
+"""`obra status`: what runs, what waits for a person, what is lacking."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from obra.services.console.options import Place, as_json, placed
+from obra.services.console.reading import Reader, reading
+from obra.services.console.render.summary import obra_command
+from obra.services.console.render.table import grid
+from obra.services.console.render.text import count, one_line
+from obra.shared.services import NAMES
+
+COUNTS = "SELECT status, count(*) AS tasks FROM task GROUP BY status"
+OPEN = """
+    SELECT project, task, status, attempts, text FROM task
+    WHERE status NOT IN ('completed', 'failed', 'cancelled', 'rejected') ORDER BY position DESC LIMIT 200
+"""
+LACKING = """
+    SELECT project, task, at, what, reason FROM error
+    WHERE at > now() - INTERVAL 1 DAY ORDER BY position DESC LIMIT 10
+"""
+
+
+@click.command(short_help="Say what runs, what waits for a person and what is lacking.")
+@as_json()
+@placed
+def status(place: Place, json_: bool) -> int:
+    """Say what runs, what waits for a person and what is lacking."""
+    found = asyncio.run(_status(place))
+    if json_:
+        click.echo(json.dumps(found, default=str))
+        return 0
+    for line in told(found, str(place.home.root)):
+        click.echo(line)
+    return 0
+
+
+async def _status(place: Place) -> dict[str, Any]:
+    async with reading(place) as reader:
+        return {
+            "running": reader.live is not None,
+            "url": reader.live.joined.url if reader.live else "",
+            "services": await _services(reader),
+            "tasks": {row["status"]: row["tasks"] for row in await _rows(reader, COUNTS)},
+            "open": await _rows(reader, OPEN),
+            "lacking": await _rows(reader, LACKING),
+        }
+
+
+async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
+    table = await reader.sql(query)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+async def _services(reader: Reader) -> list[dict[str, Any]]:
+    if reader.live is None:
+        return []
+    from obra.shared.presence import present  # noqa: PLC0415 - nats-py, there already where something runs
+
+    found = await present(reader.live.joined.bus)
+    return [{"service": p.service, "version": p.version, "host": p.host, "pid": p.pid} for p in found]
+
+
+def told(found: dict[str, Any], home: str) -> Iterator[str]:
+    """Yield what a person reads."""
+    yield f"Obra runs on {home} ({found['url']})" if found["running"] else f"Obra does not run on {home}"
+    if found["running"]:
+        there = Counter(service["service"] for service in found["services"])
+        yield "services: " + ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in sorted(there.items()))
+        if missing := [name for name in NAMES if name not in there]:
+            yield f"not there: {', '.join(missing)}"
+    counts = ", ".join(f"{n:,} {status}" for status, n in sorted(found["tasks"].items()))
+    yield f"tasks: {counts or 'none yet; `' + obra_command() + ' demo` shows one'}"
+    waiting = [task for task in found["open"] if task["status"] == "waiting"]
+    going = [task for task in found["open"] if task["status"] != "waiting"]
+    if going:
+        yield (
+            "\nopen:"
+            if found["running"]
+            else "\nopen (they go on when Obra runs: `obra up`, or `obra run --resume TASK`):"
+        )
+        rows = [[t["task"], t["status"], t["attempts"], one_line(t["text"], 60)] for t in going]
+        yield from grid(["task", "status", "attempts", "text"], rows)
+    if waiting:
+        yield f"\n{count(len(waiting), 'task')} waiting for a person:"
+        for task in waiting:
+            yield f"  {task['task']}  {one_line(task['text'], 60)}"
+            yield f"    {obra_command()} approve|reject|retry {task['task']}"
+    if found["lacking"]:
+        yield "\nlacking in the last day:"
+        for row in found["lacking"]:
+            yield f"  {row['task']}: {row['what']}: {one_line(str(row['reason']), 160)}"

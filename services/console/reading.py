@@ -1,0 +1,164 @@
+"""Where commands that only look get what they show: from the running Obra, else from the store."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+from obra.events import Content
+from obra.events.subjects import Scope
+from obra.services.console.options import Place
+from obra.services.console.selection import Selection
+from obra.shared.bus import Raw
+from obra.shared.client import Orchestrator
+from obra.shared.doctor import host_lock_held
+from obra.shared.edge import TaskUnknown
+from obra.shared.embedded.join import NotRunning
+from obra.shared.envelope import Recorded
+from obra.shared.errors import BadUsage, EnvironmentLacks
+from obra.shared.store.query import Table, local_events, local_query
+
+TRIES, PAUSE_S = 400, 0.05
+
+
+class Reader(Protocol):
+    """Reads what happened; it changes nothing, and starts nothing unless it says so."""
+
+    @property
+    def live(self) -> Orchestrator | None:
+        """Return the running Obra, if it is one that is read."""
+        ...
+
+    async def past(self, scope: Scope) -> tuple[Recorded, ...]:
+        """Return what happened to a task; `BadUsage` with what comes close if there is none."""
+        ...
+
+    async def sql(self, query: str) -> Table:
+        """Return what the store answers."""
+        ...
+
+    async def text(self, content: Content) -> str:
+        """Return the whole text."""
+        ...
+
+    def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:
+        """Yield the selected messages up to the newest one there is when this is called."""
+        ...
+
+
+@contextlib.asynccontextmanager
+async def reading(place: Place) -> AsyncIterator[Reader]:
+    """Open a reader: the running Obra's, else the store's once the last Obra has let go of it."""
+    for _ in range(TRIES):
+        obra = Orchestrator(place.home.root, settings=place.settings, config=place.config, start=False)
+        try:
+            await obra.__aenter__()
+        except NotRunning:
+            if not host_lock_held(place.home):
+                yield Stored(place)
+                return
+            await asyncio.sleep(PAUSE_S)  # one is starting or stopping
+            continue
+        try:
+            yield Live(obra)
+        finally:
+            await obra.__aexit__(None, None, None)
+        return
+    raise EnvironmentLacks(problem=f"an Obra on {place.home.root} neither starts nor stops; `obra doctor` may know")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Reads the stream, and asks the store through log-sink."""
+
+    live: Orchestrator
+
+    async def past(self, scope: Scope) -> tuple[Recorded, ...]:
+        """See `Reader`."""
+        return await known(self.live, scope)
+
+    async def sql(self, query: str) -> Table:
+        """See `Reader`."""
+        return await self.live.sql(query)
+
+    async def text(self, content: Content) -> str:
+        """See `Reader`."""
+        return await self.live.joined.bus.text(content)
+
+    async def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:
+        """See `Reader`. The stream is read whole: only so it is certain that its end was reached."""
+        last = await self.live.joined.bus.last_position()
+        if last <= selection.after:
+            return
+        async with contextlib.aclosing(self.live.events(selection.after)) as raws:
+            async for raw in raws:
+                if selection.holds(raw):
+                    yield raw
+                if raw.position >= last or selection.past(raw):
+                    return
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Reads the DuckDB file while nothing runs."""
+
+    place: Place
+
+    @property
+    def live(self) -> None:
+        """Return None: nothing runs."""
+
+    async def past(self, scope: Scope) -> tuple[Recorded, ...]:
+        """See `Reader`."""
+        selection = Selection(project=scope.project, task=scope.task)
+        raws = [raw async for raw in self.events(selection)]
+        past = tuple(Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope)
+        if not past:
+            raise unknown(scope, _column(await self.sql(_tasks(scope))))
+        return past
+
+    async def sql(self, query: str) -> Table:
+        """See `Reader`."""
+        return await asyncio.to_thread(local_query, self.place.home.store, query, self.place.settings.store)
+
+    async def text(self, content: Content) -> str:
+        """See `Reader`. What is over 64 KiB lies in the object store, and for that Obra is started."""
+        if not content.stored:
+            return content.text
+        async with Orchestrator(self.place.home.root, settings=self.place.settings, config=self.place.config) as obra:
+            return await obra.joined.bus.text(content)
+
+    async def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:
+        """See `Reader`."""
+        rows = local_events(
+            self.place.home.store, project=selection.project, task=selection.task, after=selection.after
+        )
+        for raw in rows:
+            if selection.holds(raw):
+                yield raw
+
+
+async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:
+    """Return what happened to the task; `BadUsage` with what comes close if there is none."""
+    try:
+        return await obra.client.past(scope)
+    except TaskUnknown as error:
+        raise unknown(scope, _column(await obra.sql(_tasks(scope)))) from error
+
+
+def _tasks(scope: Scope) -> str:
+    return f"SELECT DISTINCT task FROM event WHERE project = '{scope.project}' AND type = 'task.submitted'"
+
+
+def _column(table: Table) -> list[str]:
+    return [str(row[0]) for row in table.rows]
+
+
+def unknown(scope: Scope, tasks: Sequence[str]) -> BadUsage:
+    """Return the error for a task that does not exist, with those whose names come close."""
+    begun = [task for task in tasks if task.startswith(scope.task)]
+    close = (begun or get_close_matches(scope.task, tasks, n=3, cutoff=0.5))[:3]
+    hint = f"did you mean {' or '.join(close)}?" if close else "`obra status` lists the tasks"
+    return BadUsage(problem=f"there is no task {scope.task!r} in project {scope.project!r}; {hint}")
