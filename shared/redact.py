@@ -137,6 +137,7 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
+PASSES_MAX = 16
 _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 
 
@@ -147,11 +148,18 @@ def suspicious(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return *text* with every secret that is recognised replaced by ``[redacted:KIND]``; doing so twice adds nothing."""
-    low = text.casefold()
-    for rule in RULES:
-        if any(hint in low for hint in rule.hints):
-            text = rule.apply(text)
+    """Return *text* with every secret that is recognised replaced by ``[redacted:KIND]``.
+
+    A replacement may set free what was hidden in a longer word, so it goes on until nothing changes any more.
+    """
+    for _ in range(PASSES_MAX):
+        before = text
+        low = text.casefold()
+        for rule in RULES:
+            if any(hint in low for hint in rule.hints):
+                text = rule.apply(text)
+        if text == before:
+            break
     return text
 
 
