@@ -1,18 +1,18 @@
 """Logs of the services: structlog, one JSON object a line.
 
-Import `structlog` itself to log. Until `setup` is called lines go to stderr, never to stdout, which belongs to what
-a command prints.
+Until `setup` says otherwise lines go to stderr, never to stdout, which belongs to what a command prints. Tracebacks
+are plain: local variables, which may hold what nobody should read, are not shown.
 """
 
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
 
-structlog.configure_once(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+_open: list[TextIO] = []
 
 
 def setup(level: str = "info", path: Path | None = None) -> None:
@@ -23,7 +23,7 @@ def setup(level: str = "info", path: Path | None = None) -> None:
     """
     if path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stream = path.open("ab", buffering=0) if path else sys.stderr.buffer
+    stream: Any = path.open("a", buffering=1) if path else _Stderr()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -33,10 +33,30 @@ def setup(level: str = "info", path: Path | None = None) -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.BytesLoggerFactory(file=stream),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    for old in _open:
+        old.close()
+    _open[:] = [stream] if path else []
 
 
-def _dumps(line: Any, **_: Any) -> bytes:
-    return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS)
+class _Stderr:
+    """Whatever stderr is at the moment of writing: tests and daemons replace it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _dumps(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+if not structlog.is_configured():
+    setup()
+
+get_logger = structlog.get_logger
+"""Returns a logger: ``log = get_logger("decider")``."""

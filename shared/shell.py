@@ -6,15 +6,14 @@ import random
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-
 from obra.shared.bus import Bus, Consumer, Delivery
 from obra.shared.bus.message import dead_letter
+from obra.shared.log import get_logger
 
 AGAIN_S_MAX = 30.0
 RETURN_S = 5.0
 
-log = structlog.get_logger("shell")
+log = get_logger("shell")
 
 
 class Handle(Protocol):

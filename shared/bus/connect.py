@@ -2,12 +2,12 @@
 
 import asyncio
 
-import structlog
 from nats import errors
 from nats.aio.client import Client
 
 from obra.shared.bus.wire import Wire
 from obra.shared.errors import BusUnavailable
+from obra.shared.log import get_logger
 
 CONNECT_S = 10.0
 RECONNECT_WAIT_S = 0.25
@@ -16,7 +16,7 @@ PING_S = 20
 DRAIN_S = 3
 PENDING_BYTES_MAX = 16 * 1024**2
 
-log = structlog.get_logger("bus")
+log = get_logger("bus")
 
 
 async def connect(url: str, user: str, password: str, service: str, inbox_prefix: str) -> Wire:
@@ -28,7 +28,7 @@ async def connect(url: str, user: str, password: str, service: str, inbox_prefix
 
     async def on_error(error: Exception) -> None:
         problems[:] = [error]
-        if isinstance(error, errors.AuthorizationError) and not refused.done():
+        if "authorization violation" in str(error).lower() and not refused.done():
             refused.set_result(None)
         wire.denied(str(error))
         if nc.is_connected:

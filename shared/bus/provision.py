@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import msgspec
-import structlog
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -20,6 +19,7 @@ from obra.events.subjects import BLOBS, EVERYTHING, OUTPUT_STREAM, PRESENCE, STR
 from obra.shared.bus import Consumer
 from obra.shared.config import NatsSettings
 from obra.shared.errors import AppendRefused
+from obra.shared.log import get_logger
 
 DUPLICATE_WINDOW_S = 600.0
 MESSAGE_BYTES_MAX = 4 * 1024**2
@@ -28,7 +28,7 @@ PRESENCE_S = 15.0
 REQUESTS_WAITING_MAX = 512
 EXISTS, NO_ROOM = 10058, 10047
 
-log = structlog.get_logger("provision")
+log = get_logger("provision")
 
 
 def streams(settings: NatsSettings) -> list[StreamConfig]:

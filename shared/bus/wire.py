@@ -128,6 +128,12 @@ class Wire:
                 question.answer.set_exception(AppendRefused(code=403, reason=f"no permission for {found[1]}"))
 
     def reconnected(self) -> None:
-        """Tell everybody who had something standing at the server that it is gone."""
+        """Tell everybody who had something standing at the server that it is gone.
+
+        Questions that were under way may have been lost: they fail now, instead of when their time is over.
+        """
+        for question in self._open.values():
+            if not question.answer.done():
+                question.answer.set_exception(NoAnswer(subject=question.subject, reason="the connection was lost"))
         for call in list(self.on_reconnect):
             call()

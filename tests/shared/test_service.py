@@ -1,0 +1,315 @@
+"""The shell answers once, in order, at a cost that does not grow, whatever the bus does to it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from obra.events import (
+    Event,
+    MessageDeadLettered,
+    TaskCancelled,
+    TaskFailed,
+    TaskLabelled,
+    TaskReadied,
+    TaskRejected,
+    TaskSubmitted,
+)
+from obra.events.subjects import Scope
+from obra.shared.bus import Bus, Past
+from obra.shared.bus.memory import MemoryBus
+from obra.shared.decider import Decider
+from obra.shared.service import Acting, Call, Service, Thinking
+from tests.rig import MemoryRig
+from tests.shared.test_bus import SOON_S, T1, T2, events, sealed, take
+
+SUBMITTED = TaskSubmitted(text="t", repo="/r")
+
+
+def ready(submitted: int, event: Event) -> int:
+    """Count submissions that wait to be readied."""
+    match event:
+        case TaskSubmitted():
+            return submitted + 1
+        case TaskReadied():
+            return submitted - 1
+        case TaskLabelled():
+            raise ValueError("a label too many")
+    return submitted
+
+
+def decide(waiting: int, event: Event) -> Sequence[Event]:
+    match event:
+        case TaskCancelled(reason="explode"):
+            raise ZeroDivisionError("decided by zero")
+        case TaskCancelled():
+            return [TaskRejected(reasons=("not mine to say",))]
+        case _ if waiting > 0:
+            return [TaskReadied()]
+    return []
+
+
+READIER = Decider("tester", 0, (TaskSubmitted, TaskCancelled), (TaskReadied,), ready, decide)
+
+
+class Counting(MemoryBus):
+    """A bus that counts what is read from it, and can let others in between reading and appending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[int] = []
+        self.meanwhile: list[Event] = []
+
+    async def past(self, scope: Scope, after: int = 0) -> Past:
+        past = await super().past(scope, after)
+        self.read.append(len(past.events))
+        if self.meanwhile:
+            await self.append([sealed(self.meanwhile.pop(), scope)])
+        return past
+
+
+@contextlib.asynccontextmanager
+async def running(bus: Bus, *services: Service) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(service.run(bus, stop)) for service in services]
+    try:
+        yield stop
+    finally:
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await asyncio.gather(*tasks)
+
+
+async def said(bus: Bus, kind: str, count: int = 1) -> list[Event]:
+    raws = await take(bus.follow(0, [f"obra.*.*.{kind}"]), count)
+    return [raw.envelope.event for raw in raws if raw.envelope]
+
+
+def thinking(**settings: Any) -> Thinking[int]:
+    return Thinking(READIER, **{"again_s": 0.001} | settings)
+
+
+async def test_an_answer_names_its_question_and_is_stored_behind_it(bus: Bus, rig: Any) -> None:
+    service = thinking()
+    await rig.provide(service.consumer)
+    question = sealed(SUBMITTED, number=7)
+    await bus.append([question])
+    async with running(bus, service):
+        await said(bus, "task.readied")
+    submitted, readied = (await bus.past(T1)).events
+    assert submitted.envelope == question
+    assert (readied.event, readied.envelope.service) == (TaskReadied(), "tester")
+    assert (readied.envelope.cause, readied.envelope.correlation) == (UUID(int=7), UUID(int=7))
+
+
+async def test_a_question_that_comes_again_is_answered_once(memory: MemoryRig) -> None:
+    await memory.bus.append([sealed(SUBMITTED)])
+    for _ in range(3):
+        memory.bus._groups.clear()
+        async with running(memory.bus, thinking()):
+            await said(memory.bus, "task.readied")
+            await memory.bus.append([sealed(SUBMITTED, T2)])
+    assert events(await memory.bus.past(T1)) == [SUBMITTED, TaskReadied()]
+
+
+async def test_what_comes_between_reading_and_appending_is_taken_in(memory: MemoryRig) -> None:
+    bus = Counting()
+    bus.meanwhile = [TaskFailed(reasons=()), TaskReadied()]
+    await bus.append([sealed(SUBMITTED), sealed(SUBMITTED)])
+    async with running(bus, thinking()):
+        await said(bus, "task.readied", 2)
+    assert events(await bus.past(T1)) == [SUBMITTED, SUBMITTED, TaskReadied(), TaskFailed(reasons=()), TaskReadied()]
+
+
+async def test_an_answer_reads_only_what_is_new() -> None:
+    bus, service = Counting(), thinking()
+    for start in range(0, 5_000, 500):
+        await bus.append([sealed(TaskFailed(reasons=(str(start + n),))) for n in range(500)])
+    async with running(bus, service):
+        for count in range(1, 4):
+            await bus.append([sealed(SUBMITTED)])
+            await said(bus, "task.readied", count)
+    assert bus.read == [5_001, 2, 2]
+    await bus.close()
+
+
+async def test_only_the_scopes_used_last_are_remembered() -> None:
+    bus, service = Counting(), thinking(scopes_max=2)
+    async with running(bus, service):
+        for count, task in enumerate(("a", "b", "c", "a", "c"), start=1):
+            await bus.append([sealed(SUBMITTED, Scope("p", task))])
+            await said(bus, "task.readied", count)
+    assert bus.read == [1, 1, 1, 3, 2]
+    await bus.close()
+
+
+async def test_what_can_not_be_answered_becomes_a_dead_letter_and_stops_nothing(bus: Bus, rig: Any) -> None:
+    service = thinking(deliveries_max=3)
+    await rig.provide(service.consumer)
+    poison = sealed(TaskCancelled(reason="explode"))
+    await bus.append([poison])
+    await bus.append([sealed(SUBMITTED, T2)])
+    async with running(bus, service):
+        await said(bus, "task.readied")
+        letters = await said(bus, "message.dead_lettered")
+    assert letters == [
+        MessageDeadLettered(position=1, consumer="tester", reason="ZeroDivisionError: decided by zero", deliveries=3)
+    ]
+    assert [e.envelope.event for e in (await bus.past(T1)).events] == [poison.event, *letters]
+
+
+async def test_an_answer_that_was_not_declared_is_not_published(memory: MemoryRig) -> None:
+    await memory.bus.append([sealed(TaskCancelled(reason=""))])
+    async with running(memory.bus, thinking(deliveries_max=1)):
+        letters = await said(memory.bus, "message.dead_lettered")
+    reason = "NotItsBusiness: tester may not say task.rejected"
+    assert letters == [MessageDeadLettered(position=1, consumer="tester", reason=reason, deliveries=1)]
+
+
+async def test_a_fold_that_fails_leaves_nothing_half_folded_behind(memory: MemoryRig) -> None:
+    await memory.bus.append([sealed(SUBMITTED)])
+    service = thinking(deliveries_max=2)
+    async with running(memory.bus, service):
+        await said(memory.bus, "task.readied")
+        await memory.bus.append([sealed(TaskLabelled(good=True))])
+        await memory.bus.append([sealed(SUBMITTED)])
+        letters = await said(memory.bus, "message.dead_lettered")
+    assert [letter.reason for letter in letters if isinstance(letter, MessageDeadLettered)] == [
+        "ValueError: a label too many"
+    ]
+    assert not service._memories
+
+
+async def test_events_of_one_scope_are_answered_in_their_order(memory: MemoryRig) -> None:
+    order: list[int] = []
+
+    def note(waiting: int, event: Event) -> Sequence[Event]:
+        if isinstance(event, TaskCancelled):
+            order.append(int(event.reason))
+        return []
+
+    decider = replace(READIER, decide=note)
+    await memory.bus.append([sealed(TaskCancelled(reason=str(number))) for number in range(200)])
+    await memory.bus.append([sealed(TaskCancelled(reason="200"))])
+    async with running(memory.bus, Thinking(decider)), asyncio.timeout(SOON_S):
+        while len(order) < 201:
+            await asyncio.sleep(0)
+    assert order == list(range(201))
+
+
+# acting
+
+
+def acting(handle: Any, **settings: Any) -> Acting:
+    return Acting("tester", (TaskSubmitted,), (TaskReadied, TaskFailed), handle, **{"again_s": 0.001} | settings)
+
+
+async def test_an_effect_answers_with_derived_ids(bus: Bus, rig: Any) -> None:
+    async def handle(call: Call) -> None:
+        position = (await call.past()).position
+        await call.append(TaskReadied(), TaskFailed(reasons=("no",)), expected=position)
+        await call.append(TaskReadied())
+
+    service = acting(handle)
+    await rig.provide(service.consumer)
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, service):
+        await said(bus, "task.failed")
+    assert events(await bus.past(T1)) == [SUBMITTED, TaskReadied(), TaskFailed(reasons=("no",))]
+
+
+async def test_the_lease_is_kept_while_work_goes_on(bus: Bus, rig: Any) -> None:
+    calls: list[int] = []
+
+    async def handle(call: Call) -> None:
+        calls.append(call.deliveries)
+        await asyncio.sleep(1.5)
+        await call.append(TaskReadied())
+
+    service = acting(handle, lease_s=0.6)
+    await rig.provide(service.consumer)
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, service):
+        await said(bus, "task.readied")
+    assert calls == [1]
+
+
+async def test_effects_of_several_events_go_on_side_by_side_up_to_the_limit(memory: MemoryRig) -> None:
+    at_once, most, go = 0, 0, asyncio.Event()
+
+    async def handle(call: Call) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        if at_once == 3:
+            go.set()
+        await go.wait()
+        await asyncio.sleep(0)
+        at_once -= 1
+        await call.append(TaskReadied())
+
+    await memory.bus.append([sealed(SUBMITTED) for _ in range(9)])
+    async with running(memory.bus, acting(handle, concurrency=3)):
+        await said(memory.bus, "task.readied", 9)
+    assert most == 3
+
+
+async def test_an_effect_that_fails_is_tried_again(memory: MemoryRig) -> None:
+    async def handle(call: Call) -> None:
+        if call.deliveries < 3:
+            raise OSError("not yet")
+        await call.append(TaskReadied())
+
+    await memory.bus.append([sealed(SUBMITTED)])
+    async with running(memory.bus, acting(handle)):
+        assert await said(memory.bus, "task.readied") == [TaskReadied()]
+
+
+async def test_stopping_lets_work_finish_that_finishes_soon(memory: MemoryRig) -> None:
+    begun = asyncio.Event()
+
+    async def handle(call: Call) -> None:
+        begun.set()
+        await call.stop.wait()
+        await call.append(TaskFailed(reasons=("stopped",)))
+
+    await memory.bus.append([sealed(SUBMITTED)])
+    async with running(memory.bus, acting(handle)):
+        await begun.wait()
+    assert events(await memory.bus.past(T1)) == [SUBMITTED, TaskFailed(reasons=("stopped",))]
+
+
+async def test_stopping_returns_what_does_not_finish(bus: Bus, rig: Any) -> None:
+    begun = asyncio.Event()
+    deliveries: list[int] = []
+
+    async def hang(call: Call) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def finish(call: Call) -> None:
+        deliveries.append(call.deliveries)
+        await call.append(TaskReadied())
+
+    stubborn = acting(hang, grace_s=0.05, lease_s=60.0)
+    await rig.provide(stubborn.consumer)
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, stubborn):
+        await begun.wait()
+    async with running(await rig.another(), acting(finish, lease_s=60.0)):
+        await said(bus, "task.readied")
+    assert deliveries == [2]
+
+
+async def test_a_service_ends_with_the_error_of_its_bus(memory: MemoryRig) -> None:
+    class Broken(MemoryBus):
+        async def listen(self, consumer: Any) -> Any:
+            raise RuntimeError("no bus")
+            yield
+
+    with pytest.raises(RuntimeError, match="no bus"):
+        await thinking().run(Broken(), asyncio.Event())
