@@ -1,27 +1,140 @@
-"""Runs one agent to its end and says how it ended. First version: the signatures."""
+"""Runs one agent to its end and says how it ended."""
 
 import asyncio
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
 
-from obra.events import AgentExited
+from obra.events import AgentExited, Content, Denial
+from obra.services.agent_runner.adapters import claude, scripted
+from obra.services.agent_runner.adapters.classify import Exit, classify
+from obra.services.agent_runner.adapters.launch import AgentFound, Launch
+from obra.services.agent_runner.conversation import Conversation
 from obra.services.agent_runner.job import Job, Say
-from obra.services.agent_runner.sandbox import Sandbox
+from obra.services.agent_runner.permissions import Permissions
+from obra.services.agent_runner.process import ExitStatus, Limits, Process, start
+from obra.services.agent_runner.redaction import Redactor, secrets_of
+from obra.services.agent_runner.sandbox import Sandbox, wrap
+from obra.services.agent_runner.transcript import Live, Transcript
 from obra.shared.config import AgentSettings
+from obra.shared.errors import EnvironmentLacks
 
-
-@dataclass(frozen=True, slots=True)
-class AgentFound:
-    """An agent that can be started. ``version`` is empty where asking would cost a start: the run will say it."""
-
-    executable: str
-    version: str = ""
-
-
-async def run_agent(job: Job, sandbox: Sandbox, settings: AgentSettings, say: Say, stop: asyncio.Event) -> AgentExited:
-    """Run *job* until the agent ended, a limit was reached or *stop* was set; raises on cancellation alone."""
-    raise NotImplementedError
+__all__ = ["AgentFound", "probe_agent", "run_agent"]
 
 
 async def probe_agent(agent: str, settings: AgentSettings, path: str) -> AgentFound:
-    """Return where *agent* is, looking on *path*; `EnvironmentLacks` with what to do if it is not there."""
-    raise NotImplementedError
+    """Return where *agent* is, looking on *path*; `EnvironmentLacks` with what to do if it is not there.
+
+    It is looked for, not started, so this is cheap and the version may be unknown.
+    """
+    if agent.startswith(scripted.PREFIX):
+        return scripted.find(agent)
+    if agent == "claude":
+        return claude.find(settings.claude, path or settings.path or claude.DEFAULT_PATH)
+    raise EnvironmentLacks(problem=f"there is no agent {agent!r}: there are `claude` and `scripted:FILE`")
+
+
+async def run_agent(job: Job, sandbox: Sandbox, settings: AgentSettings, say: Say, stop: asyncio.Event) -> AgentExited:
+    """Run *job* until the agent ended, a limit was reached or *stop* was set, and return how it ended.
+
+    Nothing that the agent does raises. Cancellation does, after everything it started is gone.
+    """
+    began_s = time.monotonic()
+    redact = Redactor([*secrets_of(job.env), *secrets_of(settings.env)])
+    try:
+        launch = _launch(job, sandbox, settings)
+        redact = Redactor([*secrets_of(launch.env), *launch.secrets])
+        process = await _started(job, sandbox, settings, launch)
+    except EnvironmentLacks as error:
+        return _unavailable(job, redact, str(error))
+    except OSError as error:
+        return _unavailable(job, redact, f"it could not be started: {error.strerror}: {error.filename or ''}")
+    conversation: Conversation | None = None
+    transcript = None
+    try:
+        transcript = Transcript(job.transcript, redact, settings.output_bytes_max)
+        permissions = Permissions(job.workspace, sandbox.kind == "bwrap", job.checks)
+        live = Live(say, redact)
+        conversation = Conversation(process, job, permissions, transcript, live)
+        status = await conversation.hold(stop)
+        await live.finish()
+    finally:
+        await _closed(process)
+        if transcript is not None:
+            transcript.close(process.stderr)
+    return _event(job, conversation, status, process.stderr, redact, time.monotonic() - began_s)
+
+
+def _launch(job: Job, sandbox: Sandbox, settings: AgentSettings) -> Launch:
+    job.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (job.home / "tmp").mkdir(mode=0o700, exist_ok=True)
+    if job.agent.startswith(scripted.PREFIX):
+        return scripted.launch(job, sandbox, settings)
+    if job.agent == "claude":
+        return claude.launch(job, sandbox, settings)
+    raise EnvironmentLacks(problem=f"there is no agent {job.agent!r}: there are `claude` and `scripted:FILE`")
+
+
+async def _started(job: Job, sandbox: Sandbox, settings: AgentSettings, launch: Launch) -> Process:
+    argv = wrap(
+        sandbox, launch.argv, workspace=job.workspace, home=job.home, env=launch.env, read_only=launch.read_only
+    )
+    return await start(
+        argv, cwd=job.workspace, env=launch.env, sandbox=sandbox, marker=job.marker, stdin=True,
+        limits=Limits(file_bytes_max=settings.file_bytes_max),
+    )  # fmt: skip
+
+
+async def _closed(process: Process) -> None:
+    """Leave nothing of *process*, even while we are being cancelled."""
+    closing = asyncio.ensure_future(process.close())
+    cancelled: asyncio.CancelledError | None = None
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError as error:
+            if closing.cancelled():
+                raise
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    closing.result()
+
+
+def _unavailable(job: Job, redact: Callable[[str], str], problem: str) -> AgentExited:
+    return AgentExited(attempt=job.attempt, run=job.run, ending="unavailable", detail=redact(problem), exit_code=None)
+
+
+def _event(
+    job: Job, conversation: Conversation, status: ExitStatus, stderr: str, redact: Callable[[str], str], took_s: float
+) -> AgentExited:  # fmt: skip
+    """Return everything that was observed, in the words of the event."""
+    seen = conversation.seen
+    limit_s = {"timed_out": job.timeout_s, "hung": job.silence_s}.get(conversation.stopped)
+    limit = "" if limit_s is None else f" (limit {limit_s:g} s)"
+    exit_ = Exit(status.returned, conversation.stopped, status.problem, redact(stderr), limit)
+    ending, detail = classify(seen, exit_)
+    result = seen.result
+    return AgentExited(
+        attempt=job.attempt,
+        run=job.run,
+        ending=ending,
+        detail=redact(detail)[:2_000],
+        exit_code=status.returned,
+        result=Content.of(redact(result.text or "")) if result and result.text else Content(),
+        session=redact(seen.session)[:200],
+        model=redact(seen.model)[:200],
+        version=redact(seen.version)[:200],
+        turns=result.turns if result else seen.turns,
+        tokens=seen.spent(),
+        cost_usd=seen.cost_usd if math.isfinite(seen.cost_usd) else 0.0,
+        denials=tuple(Denial(tool=redact(d.tool), target=redact(d.target)) for d in seen.denials.values()),
+        errors=tuple(redact(error) for error in seen.errors),
+        tools={redact(name): count for name, count in seen.tools.items()},
+        retry_at=seen.retry_at,
+        lines=conversation.lines,
+        lines_odd=conversation.lines_odd,
+        transcript=str(Path(job.transcript)),
+        duration_ms=round(took_s * 1000, 3),
+    )
