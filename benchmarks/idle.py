@@ -29,7 +29,11 @@ async def main() -> None:
         [what, f"{100 * cpu / WATCH_S:.2f}", f"{size:.0f}"]
         for what, cpu, size in zip(("host", "nats-server"), spent, sizes, strict=True)
     ]
-    show(f"idle for {WATCH_S:.0f} s", ["", "% of one CPU", "RSS MiB"], [*rows, ["both", f"{100 * sum(spent) / WATCH_S:.2f}", ""]])
+    show(
+        f"idle for {WATCH_S:.0f} s",
+        ["", "% of one CPU", "RSS MiB"],
+        [*rows, ["both", f"{100 * sum(spent) / WATCH_S:.2f}", ""]],
+    )
 
 
 def cpu_s(process: psutil.Process) -> float:

@@ -9,7 +9,9 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> N
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    sys.stdout.write(f"\n{title}\n{lines[0]}\n{'-|-'.join('-' * width for width in widths)}\n" + "\n".join(lines[1:]) + "\n")
+    sys.stdout.write(
+        f"\n{title}\n{lines[0]}\n{'-|-'.join('-' * width for width in widths)}\n" + "\n".join(lines[1:]) + "\n"
+    )
     sys.stdout.flush()
 
 

@@ -88,7 +88,7 @@ async def kill_at(moment: str, home: Path) -> None:
                         if raw.envelope and type_of(raw.envelope) == moment:
                             processes.kill_all(home)
                             return
-            except Exception:  # noqa: BLE001 - it is not up yet, or went down under us
+            except Exception:
                 await asyncio.sleep(0.01)
 
 

@@ -17,7 +17,9 @@ def call(*argv: str | Path, cwd: Path, home: Path, **more: str) -> str:
     passed = {name: value for name, value in os.environ.items() if name.startswith(NETWORK)}
     cache = os.environ.get("UV_CACHE_DIR") or str(Path(os.environ.get("HOME", "/")) / ".cache" / "uv")
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "UV_CACHE_DIR": cache, **passed, **more}
-    done = subprocess.run([str(a) for a in argv], cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [str(a) for a in argv], cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, f"{argv}: {done.stdout}\n{done.stderr}"
     return done.stdout
 
