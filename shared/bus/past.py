@@ -11,13 +11,14 @@ from obra.shared.errors import Undecodable
 
 GET = f"$JS.API.DIRECT.GET.{STREAM}"
 BATCH = 1_000
+BYTES_MAX = 16 * 1024**2
 
 
 async def past(wire: Wire, scope: Scope, after: int) -> Past:
     """See `Bus.past`. Raises `NoAnswer`."""
     position, found, more = after, list[Recorded](), True
     while more:
-        question = {"seq": position + 1, "batch": BATCH, "next_by_subj": scope.everything}
+        question = {"seq": position + 1, "batch": BATCH, "max_bytes": BYTES_MAX, "next_by_subj": scope.everything}
         *messages, end = await wire.collect(GET, encode_json(question))
         for message in messages:
             position = position_of(message)

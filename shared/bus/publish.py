@@ -18,9 +18,10 @@ from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Envelope, encode, now
 from obra.shared.errors import AppendRefused, StaleAppend
 
-STALE, DUPLICATE = 10071, 10201
-TRANSIENT = frozenset({10008, 10023, 10176, 10177, 10194})
-"""JetStream not ready (10008), short of resources (10023), batch abandoned (10176), or too many of them."""
+STALE = frozenset({10071, 10164})
+DUPLICATE = 10201
+TRANSIENT = frozenset({10008, 10023, 10158, 10176, 10210})
+"""JetStream is not ready, short of resources, still busy with the same id, gave up a batch, or has too many of them."""
 
 TRIES_MAX = 5
 PAUSE_S = 0.1
@@ -62,7 +63,7 @@ class Append:
         ids = frozenset(envelope.id for envelope in self.envelopes)
         ack = await patiently(self.wire, self._try)
         code = (ack.error or {}).get("err_code")
-        if code == STALE:
+        if code in STALE:
             # The server checks the expectation before it looks for duplicates, so this may be our own append,
             # stored by a try whose acknowledgement was lost.
             return await self._stored(ids, after=self.expected or 0) or self._stale()

@@ -39,8 +39,11 @@ class _Question:
 
 
 def status(message: Msg) -> str:
-    """Return the status of a message that only carries one, else the empty string."""
-    if message.data or not message.headers:
+    """Return the status of a message that only carries one, else the empty string.
+
+    A stored message may be empty and carry such a header too, but a direct get adds where it is stored.
+    """
+    if message.data or not message.headers or "Nats-Sequence" in message.headers:
         return ""
     return message.headers.get("Status", "")
 

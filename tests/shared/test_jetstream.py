@@ -108,6 +108,29 @@ async def _append_many(bus: JetStreamBus) -> list[int]:
     return positions
 
 
+async def test_a_past_of_many_megabytes_is_whole(nats: NatsRig) -> None:
+    envelopes = [sealed(TaskCancelled(reason=str(number % 10) * 3_000_000)) for number in range(20)]
+    for envelope in envelopes:
+        await nats.bus.append([envelope])
+    assert [recorded.envelope for recorded in (await nats.bus.past(T1)).events] == envelopes
+    assert [raw.envelope for raw in await take(nats.bus.follow(0), 20)] == envelopes
+
+
+async def test_headers_of_a_foreign_client_do_not_cut_a_past_short(nats: NatsRig) -> None:
+    headers = {"Status": "204", "Nats-Num-Pending": "0", "Nats-Sequence": "77", "Nats-Subject": "obra.shop.t1.x"}
+    await nats.admin.js.publish("obra.shop.t1.task.cancelled", b"", headers=headers)
+    [envelope] = cancelled(1)
+    await nats.bus.append([envelope])
+    assert [(r.position, r.envelope) for r in (await nats.bus.past(T1)).events] == [(2, envelope)]
+
+
+async def test_an_event_that_no_message_can_hold_is_refused(nats: NatsRig) -> None:
+    for size in (5_000_000, 9_000_000):  # more than the stream takes, more than the server takes
+        with pytest.raises(AppendRefused):
+            await nats.bus.append([sealed(TaskCancelled(reason="x" * size))])
+    assert await nats.bus.last_position() == 0
+
+
 async def test_a_server_that_is_not_there_is_said_to_be_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("obra.shared.bus.connect.CONNECT_S", 0.5)
     with pytest.raises(BusUnavailable, match=r"127\.0\.0\.1"):
