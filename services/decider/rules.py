@@ -73,7 +73,8 @@ def lost(state: State) -> Verdict | None:
         return None
     why = f"the run was lost: {state.loss.reason}"
     if state.interruptions > state.policy.interruptions_max:
-        return Verdict("stop", (why, f"that was the {words.ordinal(state.interruptions)} lost run of this task"))
+        nth, bound = words.ordinal(state.interruptions), state.policy.interruptions_max
+        return Verdict("stop", (why, f"that was the {nth} lost run, and {bound} are made again"))
     return Verdict("retry", (why,), counted=False)
 
 
@@ -97,7 +98,10 @@ def outage(state: State) -> Verdict | None:
     if state.evidence.ending not in OUTAGES:
         return None
     if state.outages >= state.policy.outages_max:
-        return Verdict("stop", (words.ended(state), f"it was waited for {state.outages} times already"))
+        waits = (
+            f"it was waited for {state.outages} times already" if state.outages else "the policy does not wait for it"
+        )
+        return Verdict("stop", (words.ended(state), waits))
     resets = state.evidence.exited.retry_at if state.evidence.exited else ""
     hint = (f"the provider says that the limit resets at {resets}",) if resets else ()
     return Verdict("wait", (words.ended(state), *hint))

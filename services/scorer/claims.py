@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from obra.events import ClaimContradicted
 from obra.shared.evidence import Evidence, said_of
@@ -31,7 +32,7 @@ NEGATED = re.compile(
     r"\b(?:no|not|never|nothing|none|without|neither|cannot|would|could|should|will|if|unless)\b|n't\b",
     re.IGNORECASE,
 )
-TESTING = re.compile(r"test|spec|tox|nox|check", re.IGNORECASE)
+TESTING = re.compile(r"test|spec|tox|nox|\b(?:make|just|npm run) check\b", re.IGNORECASE)
 
 
 def contradictions(evidence: Evidence) -> tuple[ClaimContradicted, ...]:
@@ -52,9 +53,10 @@ def contradictions(evidence: Evidence) -> tuple[ClaimContradicted, ...]:
 
 
 def _against(sentence: str, evidence: Evidence) -> Iterator[str]:
-    failed = next((check for check in evidence.failing if TESTING.search(check.command)), None)
-    if failed and _claims(TESTED, sentence):
-        yield f"`{failed.command}` {said_of(failed)}"
+    if passing := _claims(TESTED, sentence):
+        any_check = "checks" in passing[0].lower()
+        failed = (check for check in evidence.failing if any_check or TESTING.search(check.command))
+        yield from (f"`{check.command}` {said_of(check)}" for check in islice(failed, 1))
     if evidence.checkpoint is None:
         return
     if not evidence.changed:

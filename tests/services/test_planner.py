@@ -1,0 +1,77 @@
+"""The planner readies what can be worked on, and says in full what can't."""
+
+import pytest
+
+from obra.events import Policy, TaskCancelled, TaskReadied, TaskRejected, TaskSubmitted
+from obra.services.planner.decide import decider
+from tests.given import given
+from tests.services.evidence import TASK, task
+
+POLICY = Policy(accept_quality=0.5)
+PLANNER = decider(POLICY)
+
+
+def test_a_task_is_readied_under_the_policy_in_force() -> None:
+    given(PLANNER).when(TASK).then(TaskReadied(policy=POLICY))
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        task(checks=()),
+        task(agent="scripted:/tmp/a.json", llm="none"),
+        task(llm="ollama/qwen2.5-coder:7b", agent_env=("ANTHROPIC_API_KEY", "_x1")),
+        task(budget_usd=0.01, base="main", model="opus"),
+    ],
+    ids=["no checks", "scripted", "a model", "budget"],
+)
+def test_every_known_form_is_readied(good: TaskSubmitted) -> None:
+    given(PLANNER).when(good).then(TaskReadied(policy=POLICY))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (task(text=" \n"), "the task's text is blank; say what is to be done"),
+        (task(repo="./here"), "the repository must be an absolute path, not './here'"),
+        (task(checks=("pytest", " ")), "a check is blank; give a shell command or leave it out"),
+        (task(base="--upload-pack=x"), "the base can't begin with a dash: '--upload-pack=x'"),
+        (task(model="-x"), "the model can't begin with a dash: '-x'"),
+        (task(text="a\0b"), "a NUL character is in the text, a path, or a check"),
+        (task(agent="codex"), "the agent must be `claude` or `scripted:` and an absolute path, not 'codex'"),
+        (
+            task(agent="scripted:here.json"),
+            "the agent must be `claude` or `scripted:` and an absolute path, not 'scripted:here.json'",
+        ),
+        (task(llm="gpt"), "the reviewer must be `auto`, `none` or `ollama/MODEL`, not 'gpt'"),
+        (task(llm="ollama/ "), "the reviewer must be `auto`, `none` or `ollama/MODEL`, not 'ollama/ '"),
+        (task(budget_usd=0.0), "the budget must be more than 0 USD, not 0; leave it out for no limit"),
+        (task(agent_env=("A=b",)), "'A=b' is no name of an environment variable"),
+        (task(agent_env=("A\n",)), "'A\\n' is no name of an environment variable"),
+        (
+            task(after=("t1",)),
+            "tasks that wait for other tasks are not supported yet; submit it once they are completed",
+        ),
+    ],
+)
+def test_what_can_not_be_worked_on_is_rejected_with_the_reason(bad: TaskSubmitted, reason: str) -> None:
+    given(PLANNER).when(bad).then(TaskRejected(reasons=(reason,)))
+
+
+def test_every_reason_is_named_at_once() -> None:
+    (rejected,) = given(PLANNER).when(task(text=" ", repo="x", llm="y", agent="z")).events
+    assert isinstance(rejected, TaskRejected)
+    assert len(rejected.reasons) == 4
+
+
+def test_a_second_submission_changes_nothing() -> None:
+    given(PLANNER, TASK, TaskReadied(policy=POLICY)).when(task(text="something else")).then_nothing()
+    given(PLANNER, task(text=" "), TaskRejected(reasons=("…",))).when(TASK).then_nothing()
+
+
+def test_the_first_submission_is_the_one_that_is_answered() -> None:
+    given(PLANNER, TASK).when(task(text=" ")).then(TaskReadied(policy=POLICY))
+
+
+def test_a_task_cancelled_before_it_was_readied_stays_cancelled() -> None:
+    given(PLANNER, TASK, TaskCancelled()).when(TASK).then_nothing()
