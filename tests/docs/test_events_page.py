@@ -19,4 +19,5 @@ def test_the_schema_names_every_event() -> None:
 
 def _structs() -> list[dict[str, dict[str, dict[str, list[str]]]]]:
     parts = catalog.schema()["$defs"].values()
-    return [part for part in parts if "enum" in part.get("properties", {}).get("type", {}) and "type" in part["required"]]
+    tagged = (part for part in parts if "enum" in part.get("properties", {}).get("type", {}))
+    return [part for part in tagged if "type" in part["required"]]

@@ -36,7 +36,8 @@ def test_the_demo_runs_from_the_built_wheel_in_an_empty_environment(tmp_path: Pa
     everything = (
         "import importlib, pkgutil, obra\n"
         "for found in pkgutil.walk_packages(obra.__path__, 'obra.'):\n"
-        "    if not found.name.endswith(('__main__', '.launcher', '.scripted_agent')): importlib.import_module(found.name)\n"
+        "    if not found.name.endswith(('__main__', '.launcher', '.scripted_agent')):\n"
+        "        importlib.import_module(found.name)\n"
     )
     call(venv / "bin" / "python", "-c", everything, cwd=tmp_path, home=home)
     said = call(venv / "bin" / "obra", "demo", cwd=tmp_path, home=home, OBRA_HOME=str(tmp_path / "obra"))
