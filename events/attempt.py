@@ -118,6 +118,7 @@ class AttemptFinished(Event, tag="attempt.finished"):
     attempt: Attempt
     run: Run
     ending: Ending
+    detail: Annotated[str, Meta(description="one sentence, where the ending is not that of the agent's process")] = ""
     duration_ms: float = 0.0
 
 

@@ -1,0 +1,101 @@
+"""Puts an accepted commit into the user's repository as a branch; nothing else there is touched."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+
+from obra.services.agent_runner.workspace import Workspace, branch_of
+from obra.shared.errors import BadUsage, ObraError
+from obra.shared.git import LONG_S, Git, GitFailed, failed
+from obra.shared.repository import Target, locate
+
+NAMES_MAX = 50
+LOOSE_FILES_MAX = 100
+"""Up to so many files travel as single objects; more come as a pack."""
+
+END_S = 10.0
+
+
+class Refused(ObraError):
+    """{problem}"""
+
+
+def deliver(workspace: Workspace, commit: str, files: int) -> str:
+    """Make *commit*, which changes *files* files, a branch of the user's repository; return the branch's name.
+
+    A branch that stands at *commit* already is that branch; one of the same name that stands elsewhere is left
+    alone and the next name is taken. Blocking. Raises `Refused` with a sentence for a person.
+    """
+    try:
+        target = locate(workspace.target.path)
+        _transfer(workspace, target.git, commit, files)
+        return _branch(target, workspace.place.scope.task, commit)
+    except BadUsage as error:
+        raise Refused(problem=str(error)) from error
+    except (GitFailed, OSError) as error:
+        reason = error.reason if isinstance(error, GitFailed) else str(error)
+        raise Refused(problem=f"the branch could not be written to {workspace.target.path}: {reason}") from error
+
+
+def _transfer(workspace: Workspace, into: Git, commit: str, files: int) -> None:
+    """Copy the objects that the repository lacks: one process packs, the other unpacks, at the same time."""
+    unpack = ("unpack-objects", "-q") if files <= LOOSE_FILES_MAX else ("index-pack", "--stdin")
+    wanted = f"{commit}\n" + (f"^{workspace.base}\n" if workspace.base else "")
+    with _running(workspace.store, "pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset") as pack:
+        assert pack.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            pack.stdin.write(wanted.encode())
+            pack.stdin.close()
+        assert pack.stdout is not None
+        with _running(into, *unpack, stdin=pack.stdout) as take:
+            pack.stdout.close()
+            _, said = take.communicate(timeout=LONG_S)
+        assert pack.stderr is not None
+        why = pack.stderr.read().decode(errors="replace").strip()
+        if code := pack.wait(timeout=END_S):
+            raise failed(("pack-objects",), code, why)
+        if take.returncode:
+            raise failed(unpack, take.returncode, said.decode(errors="replace").strip())
+
+
+@contextlib.contextmanager
+def _running(git: Git, *args: str, stdin: "int | object" = subprocess.PIPE) -> Iterator["subprocess.Popen[bytes]"]:
+    process = git.start(*args, stdin=stdin)  # type: ignore[arg-type]
+    try:
+        yield process
+    except subprocess.TimeoutExpired as error:
+        raise failed(args, -9, f"it took longer than {LONG_S} s") from error
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(timeout=END_S)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None and not pipe.closed:
+                pipe.close()
+
+
+def _branch(target: Target, task: str, commit: str) -> str:
+    nowhere = "0" * len(commit)
+    reason = ""
+    for name in _names(target, branch_of(task)):
+        said = target.git.try_("update-ref", "-m", f"obra: task {task}", f"refs/heads/{name}", commit, nowhere)
+        if not said.code:
+            return name
+        reason = said.err
+        if target.git.try_("rev-parse", "--verify", "-q", f"refs/heads/{name}").text == commit:
+            return name
+    raise Refused(problem=f"no branch could be made for the task in {target.path}: {reason}")
+
+
+def _names(target: Target, wanted: str) -> Iterator[str]:
+    """Yield names to try. A branch called `obra` would stand in the way of every `obra/…`: then with a dash.
+
+    A branch that HEAD names and that has no commit yet is passed over: to make it would change what is checked out.
+    """
+    head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
+    if (target.common_dir / "refs" / "heads" / "obra").is_file():
+        wanted = wanted.replace("/", "-")
+    for number in range(1, NAMES_MAX + 1):
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        if head != f"ref: refs/heads/{name}" or target.base:
+            yield name

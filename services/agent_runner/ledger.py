@@ -1,0 +1,82 @@
+"""A run's view of its task, and the only way it says something: refused once the run is not the one that counts."""
+
+from functools import reduce
+
+from obra.events import AgentExited, ChecksRan, Event, WorkspaceCheckpointed
+from obra.events.subjects import name
+from obra.services.agent_runner.state import NAME, Key, Run, State, evolve
+from obra.shared.envelope import answer
+from obra.shared.errors import ObraError, StaleAppend
+from obra.shared.service import Call
+
+RACES_MAX = 50
+"""Other services say things about the task meanwhile; each costs one more try."""
+
+
+class Fenced(ObraError):
+    """Run {key} of {scope} is not awaited any more; nothing more is said about it"""
+
+
+class Ledger:
+    """The task's past as of ``position``, and its state."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.state = State()
+        self.position = 0
+        self._ids: set[object] = set()
+        self._causes: set[object] = set()
+
+    @property
+    def answered(self) -> bool:
+        """Return whether anything in the past answers this very question."""
+        return self.call.recorded.envelope.id in self._causes
+
+    async def load(self) -> None:
+        """Take in what has happened since."""
+        past = await self.call.bus.past(self.call.scope, self.position)
+        self.position = past.position
+        self.state = reduce(evolve, (recorded.event for recorded in past.events), self.state)
+        self._ids |= {recorded.envelope.id for recorded in past.events}
+        self._causes |= {recorded.envelope.cause for recorded in past.events}
+
+    async def say(self, *events: Event, key: Key | None = None) -> None:
+        """Append *events*, all or none, expecting the past as it is known here.
+
+        If something else was appended meanwhile, look again, and append only if the outcome of run *key* is still
+        awaited (the task, if there is no key) and nobody has said the same thing. `Fenced` otherwise.
+        """
+        for _ in range(RACES_MAX):
+            self._check(events, key)
+            try:
+                self.position = await self.call.append(*events, expected=self.position)
+            except StaleAppend:
+                await self.load()
+                if self._said(events[-1]):
+                    return
+            else:
+                self.state = reduce(evolve, events, self.state)
+                return
+        raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
+
+    def _check(self, events: tuple[Event, ...], key: Key | None) -> None:
+        wanted = self.state.wanted(key) if key else not self.state.over
+        if not wanted or (key and any(_taken(self.state.run(key), event) for event in events)):
+            raise Fenced(key=key, scope=".".join(self.call.scope))
+
+    def _said(self, event: Event) -> bool:
+        """Return whether this runner's own append arrived after all, only its acknowledgement was lost."""
+        return answer(self.call.recorded.envelope, NAME, event).id in self._ids
+
+
+def _taken(run: Run, event: Event) -> bool:
+    """Return whether another runner has already said this about the run."""
+    match event:
+        case AgentExited():
+            return run.exited is not None
+        case WorkspaceCheckpointed(interrupted=False):
+            return run.checkpoint is not None
+        case ChecksRan():
+            return run.checks is not None
+        case _:
+            return name(event) == "attempt.started" and run.started is not None

@@ -1,0 +1,73 @@
+"""Everything that a run needs before its agent starts, gathered at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from obra.events import Content, TaskSubmitted
+from obra.services.agent_runner import workspace as workspaces
+from obra.services.agent_runner.checks import Room
+from obra.services.agent_runner.execute import AgentFound, probe_agent
+from obra.services.agent_runner.kit import Kit, pack
+from obra.services.agent_runner.place import Place
+from obra.services.agent_runner.sandbox import Sandbox, choose
+from obra.services.agent_runner.state import Key, State
+from obra.services.agent_runner.tools import Tools, together
+from obra.services.agent_runner.workspace import Workspace
+from obra.shared.bus import Bus
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A workspace, walls around it, what the agent is given, where it is, and what it is told."""
+
+    workspace: Workspace
+    sandbox: Sandbox
+    kit: Kit
+    found: AgentFound
+    prompt: str
+
+    def room(self, marker: str, file_bytes_max: int) -> Room:
+        """Return where checks run."""
+        place = self.workspace.place
+        return Room(place.workspace, place.home, self.kit.path, self.sandbox, marker, file_bytes_max)
+
+
+async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key, prompt: Content) -> Ready:
+    """Gather what a fresh run needs, its workspace at the tree that it begins with.
+
+    Raises `WorkspaceLost`, `EnvironmentLacks` or `BlobMissing`, with a sentence for a person.
+    """
+    task = _task(state)
+
+    def workspace() -> Workspace:
+        made = workspaces.prepare(place, Path(task.repo), state.base or task.base)
+        if any(run.started for other, run in state.runs.items() if other != key):
+            begin = state.began_with(key)
+            workspaces.begin(made, begin.commit if begin else made.base)
+        return made
+
+    made, (sandbox, kit), text = await together(
+        tools.blocking(workspace), _walls_and_kit(tools, place, task), bus.text(prompt)
+    )
+    found = await probe_agent(task.agent, tools.settings.agent, kit.path)
+    return Ready(made, sandbox, kit, found, text)
+
+
+async def to_go_on(tools: Tools, place: Place, state: State) -> Ready:
+    """Gather what is needed once the agent is gone: to record and to check. Raises as `to_begin` does."""
+    task = _task(state)
+    made, (sandbox, kit) = await together(
+        tools.blocking(workspaces.prepare, place, Path(task.repo), state.base or task.base),
+        _walls_and_kit(tools, place, task),
+    )
+    return Ready(made, sandbox, kit, AgentFound(""), "")
+
+
+async def _walls_and_kit(tools: Tools, place: Place, task: TaskSubmitted) -> tuple[Sandbox, Kit]:
+    kit = pack(tools.home, place.scope, task, tools.settings.agent)
+    return await choose(task.sandbox, tools.settings.sandbox, [tools.home.root]), kit
+
+
+def _task(state: State) -> TaskSubmitted:
+    assert state.task is not None
+    return state.task

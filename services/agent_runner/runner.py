@@ -1,0 +1,261 @@
+"""One run from its request to its outcome. Every step is an event, so that any runner can go on from any step."""
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from obra.events import (
+    JUDGED,
+    AgentExited,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptStarted,
+    ChecksRan,
+    Ending,
+    Event,
+    ServiceDegraded,
+    WorkspaceCheckpointed,
+    WorkspaceRestored,
+)
+from obra.services.agent_runner import workspace as workspaces
+from obra.services.agent_runner.checkpoint import Checkpoint, Label, record
+from obra.services.agent_runner.checks import run_check
+from obra.services.agent_runner.execute import run_agent
+from obra.services.agent_runner.job import Job
+from obra.services.agent_runner.kit import pack
+from obra.services.agent_runner.ledger import Ledger
+from obra.services.agent_runner.leftovers import sweep
+from obra.services.agent_runner.place import Place
+from obra.services.agent_runner.ready import Ready, to_begin, to_go_on
+from obra.services.agent_runner.redaction import Redactor
+from obra.services.agent_runner.sandbox import Sandbox
+from obra.services.agent_runner.speaker import Speaker
+from obra.services.agent_runner.state import NAME, Key
+from obra.services.agent_runner.survey import WorkspaceLost
+from obra.services.agent_runner.tools import Cancelled, Stopped, Tools, attend
+from obra.services.agent_runner.watch import Signals
+from obra.services.agent_runner.workspace import Workspace
+from obra.shared.errors import BlobMissing, EnvironmentLacks
+from obra.shared.service import Call
+
+CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "failed", "killed"})
+"""Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
+
+log = structlog.get_logger(NAME)
+
+
+class Attempt:
+    """One run of one attempt, carried on from wherever the past shows it."""
+
+    def __init__(self, tools: Tools, call: Call, ledger: Ledger, place: Place, signals: Signals) -> None:
+        event, task = call.recorded.event, ledger.state.task
+        assert isinstance(event, AttemptRequested)
+        assert task is not None
+        self._asked, self._task = event, task
+        self._attempt, self._run = event.attempt, event.run
+        self._key: Key = (event.attempt, event.run)
+        self._tools, self._call, self._ledger, self._place, self._signals = tools, call, ledger, place, signals
+        self._marker = f"{place.marker}{event.attempt}.{event.run}"
+        self._began_s = time.monotonic()
+
+    async def carry_on(self) -> None:
+        """Do what is left to do. Raises `Stopped` if the service ends first, `Fenced` if others have gone on."""
+        seen = self._ledger.state.run(self._key)
+        if seen.exited is not None:
+            await self._tools.blocking(sweep, self._place.marker)
+            await self._go_on(seen.exited)
+        elif seen.started is not None:
+            await self._tools.blocking(sweep, self._place.marker)
+            await self._give_up(f"the runner that had it ({seen.started.runner}) is gone")
+        else:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        try:
+            ready = await to_begin(
+                self._tools, self._call.bus, self._place, self._ledger.state, self._key, self._asked.prompt
+            )
+        except WorkspaceLost as error:
+            await self._never_ran("workspace_lost", str(error))
+        except (EnvironmentLacks, BlobMissing) as error:
+            await self._never_ran("unavailable", str(error))
+        else:
+            await self._announce(ready.sandbox)
+            await self._say(self._started(ready))
+            if self._attempt in self._ledger.state.cancelled:
+                await self._end(self._no_agent("cancelled", "it was cancelled before the agent started"))
+                return
+            try:
+                exited = await self._agent(ready)
+            except Stopped:
+                await self._give_up("the runner was stopped")
+            else:
+                await (self._end(exited) if exited.exit_code is None else self._conclude(exited, ready))
+
+    async def _never_ran(self, ending: Ending, detail: str) -> None:
+        await self._say(self._started(None))
+        await self._end(self._no_agent(ending, detail))
+
+    async def _end(self, exited: AgentExited) -> None:
+        """Say that a run is over in which there is nothing to record."""
+        await self._say(exited)
+        await self._finish(exited.ending)
+
+    async def _go_on(self, exited: AgentExited) -> None:
+        """Finish a run whose agent was gone already when its runner died."""
+        if exited.ending in ("unavailable", "workspace_lost") or exited.exit_code is None:
+            await self._finish(exited.ending)
+            return
+        try:
+            ready = await to_go_on(self._tools, self._place, self._ledger.state)
+        except (WorkspaceLost, EnvironmentLacks) as error:
+            await self._finish("workspace_lost", str(error))
+        else:
+            await self._conclude(exited, ready)
+
+    async def _agent(self, ready: Ready) -> AgentExited:
+        asked, task, place = self._asked, self._task, self._place
+        job = Job(
+            agent=task.agent, prompt=ready.prompt, attempt=self._attempt, run=self._run, workspace=place.workspace,
+            home=place.home, transcript=place.transcript(*self._key), marker=self._marker, env=ready.kit.env,
+            checks=task.checks, model=task.model, turns_max=asked.turns_max, budget_usd=asked.budget_usd,
+            timeout_s=asked.timeout_s, silence_s=asked.silence_s, resume=asked.resume,
+        )  # fmt: skip
+        halt = asyncio.Event()
+        async with Speaker(self._call.bus, self._call.scope, self._attempt) as speaker:
+            agent = asyncio.create_task(run_agent(job, ready.sandbox, self._tools.settings.agent, speaker.say, halt))
+            return await attend(agent, self._call.stop, self._signals, halt)
+
+    async def _conclude(self, exited: AgentExited, ready: Ready) -> None:
+        """Record and check what the agent left, each step once, and say how the run ended."""
+        redact = ready.kit.redactor()
+        try:
+            files = await self._record(exited, ready.workspace, redact)
+        except WorkspaceLost as error:
+            await self._finish("workspace_lost", redact(str(error)))
+            return
+        ending = exited.ending
+        unchecked = self._ledger.state.run(self._key).checks is None
+        if unchecked and self._task.checks and (ending in JUDGED or (ending in CHECKED and files)):
+            try:
+                checks = await self._check(ready, redact)
+            except Cancelled:
+                await self._finish("cancelled", "it was cancelled while the checks ran")
+                return
+            await self._after(checks, ending, ready.workspace)
+        else:
+            await self._finish(ending)
+
+    async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
+        """Say that the agent is gone while its work is being recorded; return how many files it changed."""
+        seen = self._ledger.state.run(self._key)
+        recording = asyncio.create_task(self._checkpoint(workspace, redact)) if seen.checkpoint is None else None
+        try:
+            if seen.exited is None:
+                await self._say(exited)
+            if recording is not None:
+                await self._say(self._recorded(await recording, workspace, interrupted=False))
+        finally:
+            if recording is not None and not recording.done():
+                recording.cancel()
+                with suppress(asyncio.CancelledError, WorkspaceLost):
+                    await recording
+        checkpoint = self._ledger.state.run(self._key).checkpoint
+        return checkpoint.files_total if checkpoint else 0
+
+    async def _check(self, ready: Ready, redact: Redactor) -> ChecksRan:
+        room = ready.room(self._marker, self._tools.settings.agent.file_bytes_max)
+        results = []
+        for command in self._task.checks:
+            check = asyncio.create_task(run_check(command, room, self._task.check_timeout_s, redact))
+            results.append(await attend(check, self._call.stop, self._signals))
+        passed = all(result.exit_code == 0 and not result.timed_out for result in results)
+        return ChecksRan(attempt=self._attempt, run=self._run, checks=tuple(results), passed=passed)
+
+    async def _after(self, checks: ChecksRan, ending: Ending, workspace: Workspace) -> None:
+        """Say what the checks found and that the run is over, while the workspace is put back as it was."""
+        checkpoint = self._ledger.state.run(self._key).checkpoint
+        assert checkpoint is not None
+        tidying = asyncio.create_task(self._tools.blocking(workspaces.tidy, workspace, checkpoint.commit))
+        try:
+            await self._say(checks)
+            await self._finish(ending)
+        finally:
+            try:
+                await tidying
+            except WorkspaceLost as error:  # the next run begins by doing it again, and says so if it still fails
+                log.warning("could not tidy up after checks", scope=".".join(self._call.scope), error=str(error))
+
+    async def _give_up(self, reason: str) -> None:
+        """Keep what a lost run left behind, return to the tree that it began with, and say so."""
+        said: list[Event] = []
+        begin, redact = self._ledger.state.began_with(self._key), self._redactor()
+        started = self._ledger.state.run(self._key).started
+        if started is not None and started.workspace:
+            try:
+                base = self._ledger.state.base or self._task.base
+                workspace = await self._tools.blocking(workspaces.prepare, self._place, Path(self._task.repo), base)
+                try:
+                    found = await self._checkpoint(workspace, redact)
+                    said.append(self._recorded(found, workspace, interrupted=True))
+                finally:
+                    commit = begin.commit if begin else workspace.base
+                    await self._tools.blocking(workspaces.restore, workspace, commit)
+                    said.append(WorkspaceRestored(commit=commit, reason=reason))
+            except WorkspaceLost as error:
+                reason = f"{reason}; {redact(str(error))}"
+        said.append(AttemptInterrupted(attempt=self._attempt, run=self._run, reason=reason))
+        await self._ledger.say(*said, key=self._key)
+
+    def _redactor(self) -> Redactor:
+        try:
+            return pack(self._tools.home, self._call.scope, self._task, self._tools.settings.agent).redactor()
+        except EnvironmentLacks:  # what is not there any more can't be looked for; what looks secret still is
+            return Redactor()
+
+    async def _checkpoint(self, workspace: Workspace, redact: Redactor) -> Checkpoint:
+        label = Label(self._task.text, self._call.scope.task, self._attempt, self._run)
+        return await self._tools.blocking(
+            record, workspace, label, self._tools.settings.agent.workspace_bytes_max, redact
+        )
+
+    def _recorded(self, found: Checkpoint, workspace: Workspace, *, interrupted: bool) -> WorkspaceCheckpointed:
+        begin = self._ledger.state.attempt_began_with(self._attempt)
+        changes = found.changes
+        return WorkspaceCheckpointed(
+            attempt=self._attempt, run=self._run, commit=found.commit, tree=found.tree, base=workspace.base,
+            files=changes.files, files_total=changes.files_total, lines_added=changes.lines_added,
+            lines_deleted=changes.lines_deleted, changed=found.tree != (begin.tree if begin else workspace.tree),
+            patch=changes.patch, interrupted=interrupted, notes=found.notes,
+        )  # fmt: skip
+
+    async def _announce(self, sandbox: Sandbox) -> None:
+        """Say once per task that there is no sandbox although `auto` would have taken one."""
+        if self._task.sandbox == "auto" and sandbox.kind == "none" and not self._ledger.state.degraded:
+            effect = "the agent's own permission system is all that confines it"
+            await self._say(ServiceDegraded(service=NAME, lacking="sandbox", reason=sandbox.reason, effect=effect))
+
+    def _started(self, ready: Ready | None) -> AttemptStarted:
+        runner, agent = self._tools.runner, self._task.agent
+        if ready is None:
+            return AttemptStarted(attempt=self._attempt, run=self._run, runner=runner, agent=agent)
+        return AttemptStarted(
+            attempt=self._attempt, run=self._run, runner=runner, agent=agent, agent_version=ready.found.version,
+            sandbox=ready.sandbox.kind, workspace=str(ready.workspace.path), base=ready.workspace.base,
+        )  # fmt: skip
+
+    def _no_agent(self, ending: Ending, detail: str) -> AgentExited:
+        return AgentExited(attempt=self._attempt, run=self._run, ending=ending, detail=detail)
+
+    async def _finish(self, ending: Ending, detail: str = "") -> None:
+        took_ms = round((time.monotonic() - self._began_s) * 1e3, 3)
+        await self._say(
+            AttemptFinished(attempt=self._attempt, run=self._run, ending=ending, detail=detail, duration_ms=took_ms)
+        )
+
+    async def _say(self, event: Event) -> None:
+        await self._ledger.say(event, key=self._key)

@@ -1,0 +1,171 @@
+"""The service: hears what is to be run and what is to be delivered."""
+
+import asyncio
+import os
+import socket
+import weakref
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from obra.events import (
+    AgentExited,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptStarted,
+    BranchDelivered,
+    BranchRefused,
+    ChecksRan,
+    DecisionMade,
+    Event,
+    ServiceDegraded,
+    TaskReadied,
+    WorkspaceCheckpointed,
+    WorkspaceRestored,
+)
+from obra.events.subjects import Scope
+from obra.services.agent_runner.deliver import Refused, deliver
+from obra.services.agent_runner.ledger import Fenced, Ledger
+from obra.services.agent_runner.place import Place
+from obra.services.agent_runner.runner import Attempt
+from obra.services.agent_runner.sandbox import choose
+from obra.services.agent_runner.state import NAME
+from obra.services.agent_runner.survey import WorkspaceLost
+from obra.services.agent_runner.tools import Stopped, Tools
+from obra.services.agent_runner.watch import Watch
+from obra.services.agent_runner.workspace import prepare
+from obra.shared.bus import Bus
+from obra.shared.config import Settings
+from obra.shared.home import Home
+from obra.shared.service import Acting, Call, Service
+
+HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade)
+SAYS: tuple[type[Event], ...] = (
+    AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, ChecksRan, AttemptFinished,
+    AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
+)  # fmt: skip
+
+IN_HAND_MAX = 256
+"""Attempts that run or wait for their turn here, and deliveries, which never wait for an agent."""
+
+LEASE_S = 30.0
+
+log = structlog.get_logger(NAME)
+
+
+def service(settings: Settings, home: Home) -> Service:
+    """Return the runner of agents; it works below *home*."""
+    return AgentRunner(settings, home)
+
+
+class AgentRunner(Acting):
+    """Prepares a workspace when a task is readied, runs agents in it, delivers what was accepted."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        super().__init__(
+            name=NAME, hears=HEARS, says=SAYS, handle=self._handle, concurrency=IN_HAND_MAX, lease_s=LEASE_S
+        )
+        self._settings, self._home = settings, home
+        self._runner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._agents = asyncio.Semaphore(settings.agent.concurrency)
+        self._turns: weakref.WeakValueDictionary[Scope, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._watch = Watch()
+
+    async def run(self, bus: Bus, stop: asyncio.Event) -> None:
+        """See `Service.run`."""
+        threads = ThreadPoolExecutor(2 * self._settings.agent.concurrency + 4, thread_name_prefix=NAME)
+        self._tools = Tools(self._settings, self._home, self._runner, threads)
+        after = await bus.last_position()
+        helpers = [
+            asyncio.create_task(self._watch.follow(bus, after)),
+            asyncio.create_task(choose("auto", self._settings.sandbox)),  # tried now, known when it is needed
+        ]
+        working = asyncio.create_task(super().run(bus, stop))
+        try:
+            await asyncio.wait([working, helpers[0]], return_when=asyncio.FIRST_COMPLETED)
+            if helpers[0].done() and not working.done():
+                helpers[0].result()  # it never ends by itself: without it, nobody could stop an agent
+        finally:
+            for task in (working, *helpers):
+                task.cancel()
+            await asyncio.gather(*helpers, working, return_exceptions=True)
+            threads.shutdown(wait=False)
+        working.result()
+
+    async def _handle(self, call: Call) -> None:
+        try:
+            match call.recorded.event:
+                case TaskReadied():
+                    await self._prefetch(call)
+                case AttemptRequested():
+                    await self._attempt(call)
+                case DecisionMade(action="proceed", attempt=attempt):
+                    await self._deliver(call, attempt)
+        except Fenced as error:
+            log.info("fenced", scope=".".join(call.scope), why=str(error))
+        except Stopped:
+            raise asyncio.CancelledError from None  # the shell returns the event, for the next runner
+
+    async def _prefetch(self, call: Call) -> None:
+        """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""
+        ledger = Ledger(call)
+        await ledger.load()
+        task = ledger.state.task
+        if task is None or ledger.state.over or ledger.state.runs:
+            return
+        async with self._alone(call) as place:
+            try:
+                await self._tools.blocking(prepare, place, Path(task.repo), task.base)
+            except WorkspaceLost as error:
+                log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
+
+    async def _attempt(self, call: Call) -> None:
+        event = call.recorded.event
+        assert isinstance(event, AttemptRequested)
+        key = (event.attempt, event.run)
+        with self._watch.over(call.scope, key) as signals:
+            async with self._agents, self._alone(call) as place:
+                ledger = Ledger(call)
+                await ledger.load()
+                if ledger.state.task is None or not ledger.state.wanted(key):
+                    return
+                if event.attempt in ledger.state.cancelled:
+                    signals.cancel.set()
+                await Attempt(self._tools, call, ledger, place, signals).carry_on()
+
+    async def _deliver(self, call: Call, attempt: int) -> None:
+        async with self._alone(call) as place:
+            ledger = Ledger(call)
+            await ledger.load()
+            state = ledger.state
+            if state.task is None or state.over or attempt in state.delivered or ledger.answered:
+                return
+            accepted = state.accepted(attempt)
+            answer: Event
+            if accepted is None:
+                answer = BranchRefused(attempt=attempt, reason="the attempt left nothing recorded to deliver")
+            else:
+                try:
+                    workspace = await self._tools.blocking(prepare, place, Path(state.task.repo), accepted.base)
+                    branch = await self._tools.blocking(deliver, workspace, accepted.commit, accepted.files_total)
+                except (Refused, WorkspaceLost) as error:
+                    answer = BranchRefused(attempt=attempt, reason=str(error))
+                else:
+                    answer = BranchDelivered(attempt=attempt, branch=branch, commit=accepted.commit, base=accepted.base)
+            await ledger.say(answer)
+
+    @asynccontextmanager
+    async def _alone(self, call: Call) -> AsyncIterator[Place]:
+        """Take a task's directory for oneself, against this process and every other on this machine."""
+        turn = self._turns.setdefault(call.scope, asyncio.Lock())
+        async with turn:
+            place = Place.of(self._home, call.scope)
+            async with place.alone(call.stop) as held:
+                if not held:
+                    raise Stopped
+                yield place

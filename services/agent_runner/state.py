@@ -1,0 +1,127 @@
+"""What the runner must know of a task's past, folded from its events."""
+
+from dataclasses import dataclass, field, replace
+
+from obra.events import (
+    AgentExited,
+    AttemptCancelled,
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptStarted,
+    BranchDelivered,
+    ChecksRan,
+    Event,
+    ServiceDegraded,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskRejected,
+    TaskSubmitted,
+    WorkspaceCheckpointed,
+)
+
+NAME = "agent-runner"
+Key = tuple[int, int]
+"""Attempt and run, in the order in which runs happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run so far. ``over`` is true once its outcome stands: finished or interrupted."""
+
+    started: AttemptStarted | None = None
+    exited: AgentExited | None = None
+    checkpoint: WorkspaceCheckpointed | None = None
+    leftovers: WorkspaceCheckpointed | None = None
+    checks: ChecksRan | None = None
+    over: bool = False
+
+
+UNKNOWN = Run()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A task as its runner sees it. ``over`` is true once nobody may say anything more about it."""
+
+    task: TaskSubmitted | None = None
+    runs: dict[Key, Run] = field(default_factory=dict)
+    cancelled: dict[int, str] = field(default_factory=dict)
+    delivered: frozenset[int] = frozenset()
+    degraded: bool = False
+    over: bool = False
+
+    def run(self, key: Key) -> Run:
+        """Return what is known of a run."""
+        return self.runs.get(key, UNKNOWN)
+
+    @property
+    def newest(self) -> Key:
+        """Return the newest run that was asked for; (0, 0) if none was."""
+        return max(self.runs, default=(0, 0))
+
+    @property
+    def base(self) -> str | None:
+        """Return the commit that the task grew from, as its first run recorded it; None before that."""
+        started = [run.started for _, run in sorted(self.runs.items()) if run.started]
+        return next((start.base for start in started if start.workspace), None)
+
+    def wanted(self, key: Key) -> bool:
+        """Return whether an outcome of this run is still awaited: it is the newest, and has none."""
+        return not self.over and key >= self.newest and not self.run(key).over
+
+    def began_with(self, key: Key) -> WorkspaceCheckpointed | None:
+        """Return the checkpoint that a run starts from: the last complete one before it; None for the base."""
+        earlier = [(k, run.checkpoint) for k, run in self.runs.items() if k < key and run.checkpoint]
+        return max(earlier, key=lambda pair: pair[0])[1] if earlier else None
+
+    def attempt_began_with(self, attempt: int) -> WorkspaceCheckpointed | None:
+        """Return the checkpoint that an attempt's first run starts from; None for the base."""
+        return self.began_with((attempt, 0))
+
+    def accepted(self, attempt: int) -> WorkspaceCheckpointed | None:
+        """Return the last complete checkpoint of an attempt."""
+        found = self.began_with((attempt + 1, 0))
+        return found if found and found.attempt == attempt else None
+
+
+def evolve(state: State, event: Event) -> State:
+    """Take in one event."""
+    match event:
+        case TaskSubmitted():
+            return state if state.task else replace(state, task=event)
+        case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
+            return replace(state, over=True)
+        case AttemptCancelled():
+            return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
+        case BranchDelivered():
+            return replace(state, delivered=state.delivered | {event.attempt})
+        case ServiceDegraded(service="agent-runner", lacking="sandbox"):
+            return replace(state, degraded=True)
+        case (
+            AttemptRequested() | AttemptStarted() | AgentExited() | WorkspaceCheckpointed() | ChecksRan()
+            | AttemptFinished() | AttemptInterrupted()
+        ):  # fmt: skip
+            key = (event.attempt, event.run)
+            return replace(state, runs=state.runs | {key: _evolve(state.run(key), event)})
+        case _:
+            return state
+
+
+def _evolve(run: Run, event: Event) -> Run:
+    match event:
+        case AttemptStarted():
+            return run if run.started else replace(run, started=event)
+        case AgentExited():
+            return run if run.exited else replace(run, exited=event)
+        case WorkspaceCheckpointed(interrupted=True):
+            return replace(run, leftovers=event)
+        case WorkspaceCheckpointed():
+            return run if run.checkpoint else replace(run, checkpoint=event)
+        case ChecksRan():
+            return run if run.checks else replace(run, checks=event)
+        case AttemptFinished() | AttemptInterrupted():
+            return replace(run, over=True)
+        case _:
+            return run

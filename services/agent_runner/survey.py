@@ -1,0 +1,113 @@
+"""A walk over a workspace that somebody else has filled: how large, and what in it git can't or must not take."""
+
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from obra.shared.errors import ObraError
+
+ENTRIES_MAX = 2_000_000
+NOTED_MAX = 20
+
+
+class WorkspaceLost(ObraError):
+    """{problem}"""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was found. Paths are relative to the workspace; ``files`` counts what git could record."""
+
+    bytes: int = 0
+    entries: int = 0
+    files: int = 0
+    nested: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def survey(workspace: Path, bytes_max: int, submodules: Collection[str] = ()) -> Survey:
+    """Return what lies in *workspace*; *submodules* are counted and not looked into.
+
+    Raises `WorkspaceLost` once more than *bytes_max* bytes or 2,000,000 entries were seen. Named pipes that git
+    would open and wait for are removed.
+    """
+    found = Survey()
+    apart = {".git", *submodules}
+    todo = [("", False)]
+    while todo:
+        folder, uncounted = todo.pop()
+        try:
+            with os.scandir(workspace / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if _take(found, entry, path, folder, uncounted=uncounted):
+                        todo.append((path, uncounted or path in apart))
+                    _limit(found, bytes_max)
+        except OSError:
+            found.unreadable.append(folder)
+    found.nested = [path for path in found.nested if path not in submodules]
+    return found
+
+
+def notes_of(found: Survey, recorded: int) -> list[str]:
+    """Return sentences about what is peculiar; *recorded* is how many files git has taken."""
+    notes = [
+        *_listed(found.nested, "a git repository of its own, recorded as plain files"),
+        *_listed(found.special, "neither file, directory nor link: left out"),
+        *_listed(found.unreadable, "a directory that can't be read: left out"),
+    ]
+    ignored = found.files - recorded
+    if ignored > 0:
+        notes.append(f"{ignored:,} new files are ignored by git and left out")
+    return notes
+
+
+def readable(path: str) -> str:
+    """Return a file's name as text that UTF-8 can carry; a name is any bytes."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str, *, uncounted: bool) -> bool:
+    """Count one entry; return whether it is a directory to go into."""
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except OSError:
+        found.unreadable.append(path)
+        return False
+    found.entries += 1
+    if entry.name == ".git" and folder:
+        found.nested.append(folder)
+        return False
+    if stat.S_ISDIR(about.st_mode):
+        return True
+    if stat.S_ISREG(about.st_mode):
+        found.bytes += about.st_size
+    elif not stat.S_ISLNK(about.st_mode):
+        _set_aside(found, entry, path)
+        return False
+    found.files += not uncounted
+    return False
+
+
+def _set_aside(found: Survey, entry: os.DirEntry[str], path: str) -> None:
+    found.special.append(path)
+    if entry.name.startswith(".git"):
+        os.unlink(entry.path)
+
+
+def _limit(found: Survey, bytes_max: int) -> None:
+    if found.bytes > bytes_max:
+        raise WorkspaceLost(
+            problem=f"the workspace holds more than {bytes_max:,} bytes (agent.workspace_bytes_max): not recorded"
+        )
+    if found.entries > ENTRIES_MAX:
+        raise WorkspaceLost(problem=f"the workspace holds more than {ENTRIES_MAX:,} files; nothing was recorded")
+
+
+def _listed(paths: list[str], what: str) -> list[str]:
+    shown = [f"{readable(path)[:200]} is {what}" for path in sorted(paths)[:NOTED_MAX]]
+    more = len(paths) - NOTED_MAX
+    return [*shown, f"{more:,} more paths like these"] if more > 0 else shown
