@@ -54,8 +54,6 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _by_look() -> Callable[[str], str]:
-    try:
-        from obra.shared.redact import redact  # noqa: PLC0415 - its patterns are compiled when they are needed
-    except ImportError:  # TODO: goes as soon as the module is there
-        return str
+    from obra.shared.redact import redact  # noqa: PLC0415 - its patterns are compiled when they are needed
+
     return redact

@@ -28,7 +28,7 @@ def ended(state: State) -> str:
 
 def shortcomings(state: State) -> tuple[str, ...]:
     """Return everything that speaks against the work; empty: nothing does."""
-    evidence, policy, score = state.evidence, state.policy, state.evidence.score
+    evidence = state.evidence
     wrong = [f"check `{check.command}` {said_of(check)}" for check in evidence.failing]
     if state.checks and evidence.checks is None:
         wrong.append("the checks did not run")
@@ -37,12 +37,20 @@ def shortcomings(state: State) -> tuple[str, ...]:
     elif not evidence.changed:
         wrong.append("nothing differs from the commit that the task grew from")
     wrong += [_denied(denial) for denial in evidence.denials()]
+    wrong = wrong or _below(state)
+    return (*wrong, *doubts(state)) if wrong else ()
+
+
+def _below(state: State) -> list[str]:
+    """Return which number is not reached. It says something only where nothing plainer is wrong."""
+    policy, score = state.policy, state.evidence.score
     quality, confidence = (score.quality, score.confidence) if score else (0.0, 0.0)
+    wrong = []
     if quality < policy.accept_quality:
         wrong.append(f"quality {quality:.2f} is below {policy.accept_quality:.2f}")
     if confidence < policy.accept_confidence:
         wrong.append(f"confidence {confidence:.2f} is below {policy.accept_confidence:.2f}")
-    return (*wrong, *doubts(state)) if wrong else ()
+    return wrong
 
 
 def _denied(denial: Denial) -> str:

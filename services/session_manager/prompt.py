@@ -36,19 +36,24 @@ def render(state: State) -> str:
     """Return the prompt of the next run, complete but for the LLM's advice."""
     assert state.task is not None
     fence = Fence.around(state.next, state.task, state.tree, state.last, state.earlier)
-    return WORDS.fill(
+    repository = _repository(state, fence)
+    feedback = _feedback(state, state.last, fence) if state.last else ""
+    fenced = fence.nonce in repository + feedback
+    text = WORDS.fill(
         "prompt",
         task=state.task.text.strip(),
         checks=_checks(state.task.checks),
-        repository=_repository(state, fence),
-        feedback=_feedback(state, state.last, fence) if state.last else "",
-    )  # fmt: skip
+        marks=f"{WORDS.fill('marks', nonce=fence.nonce)}\n" if fenced else "",
+        repository=repository,
+        feedback=feedback,
+    )
+    return f"{text.rstrip()}\n"
 
 
 def advised(prompt: str, advice: str) -> str:
     """Return *prompt* with the LLM's advice in a section of its own."""
     fence = Fence.around(prompt, advice)
-    return f"{prompt}\n{WORDS.fill('advice', nonce=fence.nonce, fenced=fence.put(advice))}"
+    return f"{prompt}{WORDS.fill('advice', nonce=fence.nonce, fenced=fence.put(advice))}\n"
 
 
 def _checks(checks: tuple[str, ...]) -> str:
@@ -79,14 +84,13 @@ def _repository(state: State, fence: Fence) -> str:
 
 def _feedback(state: State, last: Feedback, fence: Fence) -> str:
     evidence = last.evidence
-    sections = [*_reasons(last, fence), *_evidence(last, fence)]
+    sections = [*_reasons(last, fence), *_evidence(last, fence, bool(state.task and state.task.checks))]
     if state.earlier:
         sections.append(WORDS.fill("earlier", fenced=fence.put("\n".join(state.earlier))))
     return WORDS.fill(
         "feedback",
         attempt=state.next[0],
         attempts_max=max(state.next[0], state.task.attempts_max if state.task else 0),
-        nonce=fence.nonce,
         last=evidence.attempt,
         ending=ENDINGS[evidence.ending] if evidence.ending else "its end was not seen",
         sections="\n\n".join(sections),
@@ -99,13 +103,13 @@ def _reasons(last: Feedback, fence: Fence) -> list[str]:
     return [WORDS.fill("reasons", fenced=fence.put(told))] if told else []
 
 
-def _evidence(last: Feedback, fence: Fence) -> list[str]:
+def _evidence(last: Feedback, fence: Fence, checked: bool) -> list[str]:
     evidence = last.evidence
     sections = [_failed(check, fence) for check in evidence.failing]
     good = tuple(c.command for c in evidence.checks.checks if c not in evidence.failing) if evidence.checks else ()
     if good:
         sections.append(WORDS.fill("checks_passed", commands=_listed(good)))
-    if evidence.checks is None:
+    if checked and evidence.checks is None:
         sections.append(WORDS.fill("checks_missing"))
     if evidence.review and evidence.review.usable and evidence.review.issues:
         told = "\n".join(

@@ -1,6 +1,7 @@
 """Logging in to NATS."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 from nats import errors
 from nats.aio.client import Client
@@ -15,54 +16,85 @@ RECONNECTS_MAX = 2_400
 PING_S = 20
 DRAIN_S = 3
 PENDING_BYTES_MAX = 16 * 1024**2
+REFUSED = "authorization violation"
 
 log = get_logger("bus")
 
 
 async def connect(url: str, user: str, password: str, service: str, inbox_prefix: str) -> Wire:
     """Return an open wire to *url*. Raises `BusUnavailable` after 10 s, or at once where the login is refused."""
-    nc = Client()
-    wire = Wire(nc)
-    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    problems: list[Exception] = []
-
-    async def on_error(error: Exception) -> None:
-        problems[:] = [error]
-        if "authorization violation" in str(error).lower() and not refused.done():
-            refused.set_result(None)
-        wire.denied(str(error))
-        if nc.is_connected:
-            log.warning("nats", service=service, error=repr(error))
-
-    async def on_reconnect() -> None:
-        log.info("nats reconnected", service=service)
-        wire.reconnected()
-
-    async def on_close() -> None:
-        wire.reconnected()
-
-    connecting: asyncio.Future[None] = asyncio.ensure_future(
-        nc.connect(
-            url, name=service, user=user or None, password=password or None, inbox_prefix=inbox_prefix,
-            error_cb=on_error, reconnected_cb=on_reconnect, closed_cb=on_close,
-            connect_timeout=2, reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
-            max_reconnect_attempts=RECONNECTS_MAX, ping_interval=PING_S, drain_timeout=DRAIN_S,
-            pending_size=PENDING_BYTES_MAX,
-        )
-    )  # fmt: skip
+    problem: Exception = TimeoutError(f"no answer within {CONNECT_S:g} s")
     try:
         async with asyncio.timeout(CONNECT_S):
-            await asyncio.wait([connecting, refused], return_when=asyncio.FIRST_COMPLETED)
-            if not refused.done():
-                await connecting
-                await wire.open()
-                return wire
-    except (TimeoutError, OSError, errors.Error) as error:
-        problems = problems or [error]
-    finally:
-        if not nc.is_connected:
+            while True:
+                login = _Login(service)
+                try:
+                    return await login.run(url, user, password, inbox_prefix)
+                except (OSError, errors.Error) as error:
+                    problem = login.problem or error
+                    if REFUSED in str(problem).lower():
+                        break
+                finally:
+                    if login.problem:
+                        problem = login.problem
+                await asyncio.sleep(RECONNECT_WAIT_S)
+    except TimeoutError:
+        pass  # the problem says why
+    raise BusUnavailable(url=url, reason=str(problem) or type(problem).__name__) from problem
+
+
+@dataclass(slots=True)
+class _Login:
+    """One try. nats-py itself tries on while nobody answers, and also when it is refused: that ends here."""
+
+    service: str
+    nc: Client = field(default_factory=Client)
+    problem: Exception | None = None
+    wire: Wire = field(init=False)
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.wire = Wire(self.nc)
+
+    async def run(self, url: str, user: str, password: str, inbox_prefix: str) -> Wire:
+        """Connect and open the wire; what fails is closed again."""
+        connecting: asyncio.Future[None] = asyncio.ensure_future(
+            self.nc.connect(
+                url, name=self.service, user=user or None, password=password or None, inbox_prefix=inbox_prefix,
+                error_cb=self._on_error, reconnected_cb=self._on_reconnect, closed_cb=self._on_close,
+                connect_timeout=2, reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
+                max_reconnect_attempts=RECONNECTS_MAX, ping_interval=PING_S, drain_timeout=DRAIN_S,
+                pending_size=PENDING_BYTES_MAX,
+            )
+        )  # fmt: skip
+        refusal = asyncio.ensure_future(self.refused.wait())
+        try:
+            await asyncio.wait([connecting, refusal], return_when=asyncio.FIRST_COMPLETED)
+            if self.refused.is_set() and self.problem:
+                raise self.problem
+            await connecting
+            await self.wire.open()
+        except BaseException:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
-            await nc.close()
-    problem = problems[-1]
-    raise BusUnavailable(url=url, reason=str(problem) or type(problem).__name__) from problem
+            await asyncio.gather(self.nc.close(), return_exceptions=True)
+            raise
+        finally:
+            refusal.cancel()
+        return self.wire
+
+    async def _on_error(self, error: Exception) -> None:
+        if not self.refused.is_set():
+            self.problem = error
+        if REFUSED in str(error).lower():
+            self.refused.set()
+        self.wire.denied(str(error))
+        if self.nc.is_connected:
+            log.warning("nats", service=self.service, error=repr(error))
+
+    async def _on_reconnect(self) -> None:
+        log.info("nats reconnected", service=self.service)
+        self.wire.reconnected()
+
+    async def _on_close(self) -> None:
+        self.wire.reconnected()

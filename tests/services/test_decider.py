@@ -45,7 +45,6 @@ from tests.services.evidence import (
 BEGUN = [TASK, READY, NO_LLM]
 GOOD = ("the check passed", "1 file differs from the commit it grew from")
 NUMBERS = {"attempts": 1.0, "attempts_max": 3.0}
-LOW = "confidence 0.05 is below 0.85"
 
 
 def numbers(quality: float = 1.0, confidence: float = 0.95, **more: float) -> dict[str, float]:
@@ -89,13 +88,13 @@ def test_a_review_that_disapproves_of_passed_checks_is_outvoted_and_named() -> N
 @pytest.mark.parametrize(
     ("run", "reasons"),
     [
-        ({"checks": {"pytest -q": 1}}, ("check `pytest -q` exited 1", LOW)),
-        ({"checks": {"pytest -q": -9, "b": 0}}, ("check `pytest -q` was killed by signal 9", LOW)),
-        ({"checks": {}}, ("the checks did not run", LOW)),
-        ({"files": ()}, ("nothing differs from the commit that the task grew from", LOW)),
+        ({"checks": {"pytest -q": 1}}, ("check `pytest -q` exited 1",)),
+        ({"checks": {"pytest -q": -9, "b": 0}}, ("check `pytest -q` was killed by signal 9",)),
+        ({"checks": {}}, ("the checks did not run",)),
+        ({"files": ()}, ("nothing differs from the commit that the task grew from",)),
         (
             {"ending": "denied", "denials": (Denial(tool="Write", target="/x"),)},
-            ("Write was denied for /x, and nothing shows that the work is done without it", LOW),
+            ("Write was denied for /x, and nothing shows that the work is done without it",),
         ),
     ],
     ids=["a failed check", "a killed check", "no check ran", "empty diff", "a denial that matters"],
@@ -123,7 +122,7 @@ def test_contradicted_claims_are_named_among_the_reasons() -> None:
     past = [*BEGUN, *ran(checks={"pytest -q": 1}), finished(), claim]
     given(DECIDER, *past).when(scored(confidence=0.05)).then(
         decision(
-            "retry", "check `pytest -q` exited 1", LOW, 'the agent said "All tests pass.", but `pytest -q` exited 1',
+            "retry", "check `pytest -q` exited 1", 'the agent said "All tests pass.", but `pytest -q` exited 1',
             numbers=numbers(confidence=0.05),
         )
     )  # fmt: skip
@@ -141,7 +140,7 @@ def test_when_the_attempts_are_used_up_it_stops_and_never_waits() -> None:
     empty = "nothing differs from the commit that the task grew from"
     given(DECIDER, *past).when(scored(confidence=0.05)).then(
         decision(
-            "stop", empty, LOW, "the only attempt is used up",
+            "stop", empty, "the only attempt is used up",
             numbers=numbers(confidence=0.05) | {"attempts_max": 1.0},
         )
     )  # fmt: skip

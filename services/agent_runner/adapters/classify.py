@@ -20,6 +20,7 @@ BY_ERROR: dict[str, Ending] = {
     "max_output_tokens": "refused",
     "overloaded": "unreachable",
     "server_error": "unreachable",
+    "unknown": "unreachable",
 }
 """What the agent calls an error of its provider, where no status came with it."""
 

@@ -103,8 +103,7 @@ class Observed:
                 self.turns += 1
             self._message_id = identity
             self.stop_reason = _text(inner.get("stop_reason")) or self.stop_reason
-        if error := _text(message.get("error")):
-            self.api_error = error
+        self.api_error = error = _text(message.get("error"))
         if len(self._spent) < RUNNING_MAX or identity in self._spent:
             self._spent[identity] = _tokens(_dict(inner.get("usage")))
         seen: list[Output] = []

@@ -71,7 +71,7 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
     yield f"Obra runs on {home} ({found['url']})" if found["running"] else f"Obra does not run on {home}"
     if found["running"]:
         there = Counter(service["service"] for service in found["services"])
-        yield "services: " + ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in sorted(there.items()))
+        yield "services: " + ", ".join(f"{n} {name}" if n > 1 else name for name, n in sorted(there.items()))
         if missing := [name for name in NAMES if name not in there]:
             yield f"not there: {', '.join(missing)}"
     counts = ", ".join(f"{n:,} {status}" for status, n in sorted(found["tasks"].items()))

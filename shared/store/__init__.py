@@ -1,0 +1,182 @@
+"""The store: one append-only table in DuckDB and the views over it. log-sink is its only writer."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from obra.shared.store.chain import GENESIS, Broken, first_broken, link
+from obra.shared.store.confine import configure
+from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
+from obra.shared.store.row import Row
+from obra.shared.store.schema import SCHEMA, prepare
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["Lost", "Row", "Store", "opened"]
+
+LOCK_TRIES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
+VERIFY_ROWS = 5_000
+
+_COLUMNS = {
+    "position": "UBIGINT", "id": "VARCHAR", "project": "VARCHAR", "task": "VARCHAR", "type": "VARCHAR",
+    "happened_us": "BIGINT", "cause": "VARCHAR", "correlation": "VARCHAR", "service": "VARCHAR", "body": "VARCHAR",
+    "raw": "BLOB", "hash": "BLOB", "problem": "VARCHAR", "stored_us": "BIGINT",
+}  # fmt: skip
+_INSERT = """
+INSERT INTO event SELECT position, id::UUID, project, task, type, make_timestamptz(happened_us), cause::UUID,
+    correlation::UUID, service, TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, make_timestamptz(stored_us)
+FROM appender_data
+"""
+
+
+def opened(path: Path, *, read_only: bool = False, query_memory: str = "1GB") -> "DuckDBPyConnection":
+    """Return a confined connection to the file *path*.
+
+    Raises `StoreLocked` after 3 s if another process has it open, `StoreDamaged` if it is no readable database.
+    """
+    import duckdb  # noqa: PLC0415 - heavy, and the console reaches this module
+
+    for wait_s in LOCK_TRIES:
+        time.sleep(wait_s)
+        try:
+            db = duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            problem = error
+            if "lock" not in str(error):
+                raise _unreadable(path, error) from error
+        else:
+            configure(db, query_memory)
+            return db
+    raise StoreLocked(path=path, holder=_holder(str(problem))) from problem
+
+
+def _unreadable(path: Path, error: Exception) -> StoreDamaged | StoreFailed:
+    text = str(error).splitlines()[0]
+    lacking = any(sign in text for sign in ("Permission denied", "No space left", "Read-only file system", "Too many"))
+    return StoreFailed(path=path, reason=text) if lacking else StoreDamaged(path=path, reason=text)
+
+
+def _holder(message: str) -> str:
+    """Return who has the file, from DuckDB's message: ``… is held in /usr/bin/python (PID 7) …``."""
+    found = message.partition("PID ")[2].partition(")")[0]
+    return f"process {found}" if found.isdigit() else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A stored message that is no event; ``raw`` is its beginning."""
+
+    position: int
+    project: str | None
+    task: str | None
+    type: str
+    problem: str
+    raw: bytes
+
+
+class Store:
+    """The writer's end of the file *path*: rows go in by the batch, and the watermark moves with them.
+
+    Opening raises as `opened` does. Not safe for use by two threads at once; queries use a `cursor` each.
+    """
+
+    def __init__(self, path: Path, *, query_memory: str = "1GB") -> None:
+        """Open the file, or make it."""
+        import duckdb  # noqa: PLC0415 - heavy
+
+        self.path = path
+        self.db = opened(path, query_memory=query_memory)
+        path.chmod(0o600)
+        try:
+            prepare(self.db)
+            self.watermark, self._head = self._end()
+            self._appender = self.db.query_appender(_INSERT, _COLUMNS)
+        except (duckdb.Error, OverflowError) as error:
+            self.db.close()
+            raise _unreadable(path, error) from error
+        except StoreDamaged:
+            self.db.close()
+            raise
+
+    def _end(self) -> tuple[int, bytes]:
+        """Return the watermark and the newest hash; `StoreDamaged` if they and the rows disagree."""
+        row = self.db.execute("SELECT watermark, schema FROM sink").fetchall()
+        newest = self.db.execute("SELECT position, raw, hash FROM event ORDER BY position DESC LIMIT 2").fetchall()
+        if len(row) != 1 or row[0][1] != SCHEMA:
+            raise StoreDamaged(path=self.path, reason=f"it is laid out for another version ({row})")
+        watermark = int(row[0][0])
+        if watermark != (newest[0][0] if newest else 0):
+            raise StoreDamaged(path=self.path, reason=f"its rows end elsewhere than its watermark {watermark}")
+        if not newest:
+            return 0, GENESIS
+        position, raw, head = newest[0]
+        if link(newest[1][2] if len(newest) > 1 else GENESIS, position, raw) != head:
+            raise StoreDamaged(path=self.path, reason=f"the hash of position {position} is not that of its message")
+        return watermark, head
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add *rows*, in order and behind the watermark, in one transaction: all of them or none.
+
+        Raises `StoreFailed` where the file can't be written; the store must then be closed and opened again.
+        """
+        import duckdb  # noqa: PLC0415 - heavy
+
+        head, values = self._chained(rows)
+        try:
+            self.db.begin()
+            self._appender.append_rows(values)
+            self._appender.flush()
+            self.db.execute("UPDATE sink SET watermark = ?", [rows[-1].position])
+            self.db.commit()
+        except duckdb.Error as error:
+            raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
+        self.watermark, self._head = rows[-1].position, head
+
+    def _chained(self, rows: Sequence[Row]) -> tuple[bytes, list[tuple[object, ...]]]:
+        head, at, values = self._head, self.watermark, []
+        for row in rows:
+            if row.position <= at:
+                raise ValueError(f"position {row.position} comes after {at}")
+            at, head = row.position, link(head, row.position, row.raw)
+            values.append((
+                row.position, row.id, row.project, row.task, row.type, row.happened_us, row.cause, row.correlation,
+                row.service, row.body, row.raw, head, row.problem, row.stored_us,
+            ))  # fmt: skip
+        return head, values
+
+    def unreported(self) -> list[Lost]:
+        """Return what is no event and for which no message.rejected is stored, in order; never one of `message.*`."""
+        found = self.db.execute("""
+            SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
+            WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
+                SELECT TRY_CAST(body.position AS UBIGINT) FROM event
+                WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body.position AS UBIGINT) IS NOT NULL
+            ) ORDER BY position
+        """).fetchall()
+        return [Lost(*row) for row in found]
+
+    def raw(self, position: int) -> bytes | None:
+        """Return the message at *position* as it came, or None."""
+        row = self.db.execute("SELECT raw FROM event WHERE position = ?", [position]).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def cursor(self) -> "DuckDBPyConnection":
+        """Return a connection of its own to the same database, for a thread that reads."""
+        return self.db.cursor()
+
+    def verify(self) -> Broken | None:
+        """Return where the chain of hashes breaks first, or None: every message is as it came."""
+        reader = self.cursor()
+        try:
+            reader.execute("SELECT position, raw, hash FROM event ORDER BY position")
+            return first_broken(row for rows in iter(lambda: reader.fetchmany(VERIFY_ROWS), []) for row in rows)
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        """Write everything into the file itself and let go of it."""
+        self._appender.clear()
+        self.db.close()

@@ -1,0 +1,124 @@
+"""A message of the stream as a row of the table `event` and as a line of the log: secrets taken out of its texts."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from obra.events.subjects import parse
+from obra.shared.bus import Raw
+from obra.shared.envelope import Envelope, type_of
+from obra.shared.redact import redact, redact_value, suspicious
+
+BRACKETS_MAX = 400
+DEPTH_MAX = 64
+PROBLEM_CHARS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row, but for its hash. Times are microseconds since 1970, UTC; ``line`` is the log's, without its end."""
+
+    position: int
+    id: str | None
+    project: str | None
+    task: str | None
+    type: str | None
+    happened_us: int | None
+    cause: str | None
+    correlation: str | None
+    service: str | None
+    body: str | None
+    raw: bytes
+    problem: str | None
+    stored_us: int
+    line: bytes
+
+
+class _Whole(msgspec.Struct):
+    event: msgspec.Raw
+
+
+_whole = msgspec.json.Decoder(_Whole)
+_any = msgspec.json.Decoder()
+_encode = msgspec.json.encode
+
+
+def row_of(raw: Raw) -> Row:
+    """Return the row of *raw*. It never raises for what a message holds: one that is no event gets a `problem`."""
+    if raw.envelope is None:
+        return _unreadable(raw, str(raw.problem))
+    return _readable(raw, raw.envelope)
+
+
+def _readable(raw: Raw, envelope: Envelope) -> Row:
+    text = raw.data.decode("utf-8", "replace")
+    if _plain(text):
+        body, service = bytes(_whole.decode(raw.data).event).decode(), envelope.service
+        line = b'{"position":%d,%b' % (raw.position, raw.data.lstrip()[1:].rstrip())
+    else:
+        clean = redact_value(_shallow(_document(raw.data, envelope), DEPTH_MAX))
+        body, service = _encode(clean["event"]).decode(), redact(envelope.service)
+        line = _encode({"position": raw.position, **clean})
+    return Row(
+        position=raw.position, id=str(envelope.id), project=envelope.project, task=envelope.task,
+        type=type_of(envelope), happened_us=_micros(envelope.at), cause=_text(envelope.cause),
+        correlation=_text(envelope.correlation), service=service, body=body, raw=raw.data, problem=None,
+        stored_us=raw.stored_at_ns // 1_000, line=line,
+    )  # fmt: skip
+
+
+def _document(data: bytes, envelope: Envelope) -> Any:
+    """Return the JSON in *data*; where fields that nobody knows make that impossible, the fields that are known."""
+    try:
+        return _any.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return msgspec.to_builtins(envelope)
+
+
+def _unreadable(raw: Raw, reason: str) -> Row:
+    """Return the row of a message that is no event: where it came is all that is known of it."""
+    try:
+        scope, kind = parse(raw.subject)
+        project, task = scope.project, scope.task
+    except ValueError:
+        project = task = None
+        kind = raw.subject.removeprefix("obra.")
+    problem = redact(reason)[:PROBLEM_CHARS_MAX]
+    line = _encode({"position": raw.position, "subject": redact(raw.subject), "problem": problem})
+    return Row(
+        position=raw.position, id=None, project=project, task=task, type=kind, happened_us=None, cause=None,
+        correlation=None, service=None, body=None, raw=raw.data, problem=problem,
+        stored_us=raw.stored_at_ns // 1_000, line=line,
+    )  # fmt: skip
+
+
+def _plain(text: str) -> bool:
+    r"""Return whether the JSON can be taken as it stands: nothing secret in it, nor hidden behind ``\u``, one line."""
+    brackets = text.count("{") + text.count("[")
+    return brackets <= BRACKETS_MAX and "\\u" not in text and "\n" not in text and "\ufffd" not in text and not suspicious(text)
+
+
+def _shallow(value: Any, depth: int) -> Any:
+    """Return *value* without what is nested so deep that readers would break on it."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return "[cut: nested too deep]"
+    if isinstance(value, list):
+        return [_shallow(item, depth - 1) for item in value]
+    return {name: _shallow(item, depth - 1) for name, item in value.items()}
+
+
+def _micros(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since = aware - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
