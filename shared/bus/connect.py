@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from nats import errors
 from nats.aio.client import Client
@@ -67,9 +68,10 @@ class _Login:
                 pending_size=PENDING_BYTES_MAX,
             )
         )  # fmt: skip
-        refusal = asyncio.ensure_future(self.refused.wait())
+        refusal: asyncio.Future[Any] = asyncio.ensure_future(self.refused.wait())
         try:
-            await asyncio.wait([connecting, refusal], return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [connecting, refusal]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if self.refused.is_set() and self.problem:
                 raise self.problem
             await connecting
