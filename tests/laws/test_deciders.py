@@ -15,7 +15,7 @@ from obra.shared.decider import Decider
 from obra.shared.envelope import Unknown
 from tests.arbitrary import decoded, events, pasts, plausible
 
-ALL = [planner(Policy()), SESSION_MANAGER, SCORER, DECIDER]
+ALL: list[Decider[Any]] = [planner(Policy()), SESSION_MANAGER, SCORER, DECIDER]
 each = pytest.mark.parametrize("decider", ALL, ids=lambda d: d.name)
 thorough = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
