@@ -16,11 +16,18 @@ from obra.shared.client import Orchestrator
 from obra.shared.doctor import host_lock_held
 from obra.shared.edge import TaskUnknown
 from obra.shared.embedded.join import NotRunning
-from obra.shared.envelope import Recorded
-from obra.shared.errors import BadUsage, EnvironmentLacks
-from obra.shared.store.query import Table, local_events, local_query
+from obra.shared.envelope import Recorded, decode
+from obra.shared.errors import BadUsage, EnvironmentLacks, Undecodable
+from obra.shared.store import opened
+from obra.shared.store.errors import StoreMissing
+from obra.shared.store.query import Table, local_query_async
 
 TRIES, PAUSE_S = 400, 0.05
+FETCH_ROWS = 1_000
+EVENTS = """
+    SELECT position, concat_ws('.', 'obra', coalesce(project, '-'), coalesce(task, '-'), type), raw, epoch_ns(stored_at)
+    FROM event WHERE position > $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR task = $3) ORDER BY position
+"""
 
 
 class Reader(Protocol):
@@ -116,12 +123,18 @@ class Stored:
         raws = [raw async for raw in self.events(selection)]
         past = tuple(Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope)
         if not past:
-            raise unknown(scope, _column(await self.sql(_tasks(scope))))
+            raise unknown(scope, await self._tasks(scope))
         return past
+
+    async def _tasks(self, scope: Scope) -> list[str]:
+        try:
+            return _column(await self.sql(_tasks(scope)))
+        except StoreMissing:
+            return []
 
     async def sql(self, query: str) -> Table:
         """See `Reader`."""
-        return await asyncio.to_thread(local_query, self.place.home.store, query, self.place.settings.store)
+        return await local_query_async(self.place.home.store, query, settings=self.place.settings.store)
 
     async def text(self, content: Content) -> str:
         """See `Reader`. What is over 64 KiB lies in the object store, and for that Obra is started."""
@@ -132,12 +145,24 @@ class Stored:
 
     async def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:
         """See `Reader`."""
-        rows = local_events(
-            self.place.home.store, project=selection.project, task=selection.task, after=selection.after
-        )
-        for raw in rows:
-            if selection.holds(raw):
-                yield raw
+        if not self.place.home.store.exists():
+            return
+        db = opened(self.place.home.store, read_only=True)
+        try:
+            rows = db.execute(EVENTS, [selection.after, selection.project, selection.task])
+            while batch := rows.fetchmany(FETCH_ROWS):
+                for row in batch:
+                    if selection.holds(raw := _raw(*row)):
+                        yield raw
+        finally:
+            db.close()
+
+
+def _raw(position: int, subject: str, data: bytes, stored_ns: int) -> Raw:
+    try:
+        return Raw(position, subject, data, stored_ns, decode(data))
+    except Undecodable as error:
+        return Raw(position, subject, data, stored_ns, None, error)
 
 
 async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:

@@ -14,6 +14,7 @@ from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
 from obra.shared.services import NAMES
+from obra.shared.store.errors import StoreMissing
 
 COUNTS = "SELECT status, count(*) AS tasks FROM task GROUP BY status"
 OPEN = """
@@ -21,8 +22,9 @@ OPEN = """
     WHERE status NOT IN ('completed', 'failed', 'cancelled', 'rejected') ORDER BY position DESC LIMIT 200
 """
 LACKING = """
-    SELECT project, task, at, what, reason FROM error
-    WHERE at > now() - INTERVAL 1 DAY ORDER BY position DESC LIMIT 10
+    SELECT position, project, task, happened_at, what, reason FROM error
+    WHERE type IN ('service.degraded', 'message.rejected', 'message.dead_lettered')
+        AND happened_at > now() - INTERVAL 1 DAY ORDER BY position DESC LIMIT 10
 """
 
 
@@ -53,7 +55,10 @@ async def _status(place: Place) -> dict[str, Any]:
 
 
 async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
-    table = await reader.sql(query)
+    try:
+        table = await reader.sql(query)
+    except StoreMissing:
+        return []
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 

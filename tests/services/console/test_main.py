@@ -76,7 +76,10 @@ def test_an_unknown_command_is_answered_with_what_comes_close(capsys: pytest.Cap
 
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert console._main(["run", "x", "--nonsense"]) == 2
-    assert capsys.readouterr().err == "obra: No such option '--nonsense'.\n  `obra run --help` shows how it is used\n"
+    assert (
+        capsys.readouterr().err
+        == "obra: No such option '--nonsense'. Did you mean '--silence'?\n  `obra run --help` shows how it is used\n"
+    )
 
 
 def test_an_unknown_setting_is_named(
