@@ -31,18 +31,20 @@ SESSION = "1"
 
 
 def decide(state: State, event: Event) -> Sequence[Event]:
-    """Return the next step. A run over is paid for even after the task's end; else that only closes the session."""
+    """Return the next step. After the task's end that is to close its session, and nothing else."""
     match event:
-        case AttemptFinished() | AttemptInterrupted():
-            return _settled(state, event)
         case TaskCompleted() | TaskFailed() | TaskCancelled():
             return [SessionClosed(session=SESSION)] if state.opened and not state.closed else []
         case _:
-            return [] if state.over or state.exhausted else _onward(state, event)
+            return [] if state.over else _onward(state, event)
 
 
 def _onward(state: State, event: Event) -> Sequence[Event]:
     match event:
+        case AttemptFinished() | AttemptInterrupted():
+            return _settled(state, event)
+        case _ if state.exhausted:
+            return []
         case TaskReadied() | LlmSelected():
             complete = state.task and state.policy and state.llm and not state.opened
             return [SessionOpened(session=SESSION)] if complete else []

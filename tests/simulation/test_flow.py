@@ -25,6 +25,10 @@ from obra.events.subjects import name
 from tests.simulation.actors import TASK
 from tests.simulation.world import World, actions, by_hand, terminals
 
+OTHERS_SAY = {
+    "llm.selected", "prompt.enhanced", "attempt.reviewed", "timer.fired", "task.submitted", "decision.overridden",
+    "breakpoint.resolved",
+}  # fmt: skip
 SEEDS, BLOCK = range(300), 75
 PLAIN_ROAD = [
     "session.opened", "prompt.prepared", "attempt.requested", "attempt.started", "agent.exited",
@@ -60,6 +64,8 @@ def test_whatever_happens_a_task_ends_exactly_once_and_counts_right(block: int) 
         attempts = [attempt for attempt, run in keys(log, AttemptRequested) if run == 1]
         assert attempts == list(range(1, len(attempts) + 1)), f"seed {seed}"
         assert len(attempts) <= world.plan.task.attempts_max + asked_by_people, f"seed {seed}"
+        said_after = {name(event) for event in log[log.index(terminals(log)[0]) + 1 :]}
+        assert said_after <= {"session.closed", *OTHERS_SAY}, f"seed {seed}: {said_after}"
         assert len(at(log, SessionClosed)) == len(at(log, SessionOpened)) <= 1, f"seed {seed}"
 
 
