@@ -10,6 +10,7 @@ from obra.events import AgentExited, Content, Denial
 from obra.services.agent_runner.adapters import claude, scripted
 from obra.services.agent_runner.adapters.classify import Exit, classify
 from obra.services.agent_runner.adapters.launch import AgentFound, Launch
+from obra.services.agent_runner.adapters.messages import TEXT_MAX
 from obra.services.agent_runner.conversation import Conversation
 from obra.services.agent_runner.job import Job, Say
 from obra.services.agent_runner.permissions import Permissions
@@ -129,8 +130,10 @@ def _event(
         turns=result.turns if result else seen.turns,
         tokens=seen.spent(),
         cost_usd=seen.cost_usd if math.isfinite(seen.cost_usd) else 0.0,
-        denials=tuple(Denial(tool=redact(d.tool), target=redact(d.target)) for d in seen.denials.values()),
-        errors=tuple(redact(error) for error in seen.errors),
+        denials=tuple(
+            Denial(tool=redact(each.tool), target=redact(each.target)[:TEXT_MAX]) for each in seen.denials.values()
+        ),
+        errors=tuple(redact(error)[:TEXT_MAX] for error in seen.errors),
         tools={redact(name): count for name, count in seen.tools.items()},
         retry_at=seen.retry_at,
         lines=conversation.lines,

@@ -13,6 +13,8 @@ from typing import Any
 from obra.events import Denial, Output, Tokens
 
 TEXT_MAX = 4_000
+HEARD_MAX = 2 * TEXT_MAX
+"""More is taken than is shown, so that no secret is cut in half before it is redacted."""
 DENIALS_MAX = 200
 ERRORS_MAX = 20
 TOOLS_MAX = 100
@@ -86,7 +88,7 @@ class Observed:
                 tool = _text(message.get("tool_name"))
                 self._deny(_text(message.get("tool_use_id")), tool, None)
                 said = _text(message.get("message"))
-                return [Output(kind="error", text=f"denied: {said}"[:TEXT_MAX], tool=tool)]
+                return [Output(kind="error", text=f"denied: {said}"[:HEARD_MAX], tool=tool)]
             case "api_retry":
                 status, attempt = message.get("error_status"), _int(message.get("attempt"))
                 what = f"{_text(message.get('error')) or 'unknown'}{f' ({status})' if status else ''}"
@@ -109,7 +111,7 @@ class Observed:
         seen: list[Output] = []
         for block in map(_dict, _list(inner.get("content"))):
             if block.get("type") == "text" and (said := _text(block.get("text")).strip()):
-                seen.append(Output(kind="error" if error else "text", text=said[:TEXT_MAX]))
+                seen.append(Output(kind="error" if error else "text", text=said[:HEARD_MAX]))
             elif block.get("type") == "tool_use":
                 seen.append(self._tool_use(block))
         return seen
@@ -122,7 +124,7 @@ class Observed:
         if len(self.running) < RUNNING_MAX:
             self.running[identity] = tool
             self._tool_input[identity] = Denial(tool=tool, target=target)
-        return Output(kind="tool", text=target[:TEXT_MAX], tool=tool)
+        return Output(kind="tool", text=target[:HEARD_MAX], tool=tool)
 
     def _user(self, message: Mapping[str, Any]) -> list[Output]:
         seen: list[Output] = []
@@ -132,7 +134,7 @@ class Observed:
                 self.running.pop(identity, None)
                 known = self._tool_input.pop(identity, None)
                 wrong = block.get("is_error") is True
-                said = _flat(block.get("content"))[:TEXT_MAX]
+                said = _flat(block.get("content"))[:HEARD_MAX]
                 seen.append(Output(kind="error" if wrong else "result", text=said, tool=known.tool if known else ""))
         return seen
 
@@ -186,18 +188,18 @@ class Observed:
         if target is None:
             target = known.target if known else ""
         if len(self.denials) < DENIALS_MAX or identity in self.denials:
-            self.denials[identity or f"#{len(self.denials)}"] = Denial(tool=tool[:200], target=target[:TEXT_MAX])
+            self.denials[identity or f"#{len(self.denials)}"] = Denial(tool=tool[:200], target=target[:HEARD_MAX])
 
     def _error(self, text: str) -> None:
         if text and text not in self.errors and len(self.errors) < ERRORS_MAX:
-            self.errors.append(text[:TEXT_MAX])
+            self.errors.append(text[:HEARD_MAX])
 
 
 def target_of(tool_input: Mapping[str, Any]) -> str:
     """Return what a tool call is aimed at: a file, a command, an address, a pattern, or nothing known."""
     for key in ("file_path", "command", "notebook_path", "url", "pattern", "query", "path", "description"):
         if value := _text(tool_input.get(key)):
-            return value[:TEXT_MAX]
+            return value[:HEARD_MAX]
     return ""
 
 
