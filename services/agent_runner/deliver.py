@@ -14,6 +14,7 @@ LOOSE_FILES_MAX = 100
 """Up to so many files travel as single objects; more come as a pack."""
 
 END_S = 10.0
+IN_THE_WAY = "exists; cannot create"
 
 
 class Refused(ObraError):
@@ -75,27 +76,28 @@ def _running(git: Git, *args: str, stdin: "int | object" = subprocess.PIPE) -> I
 
 
 def _branch(target: Target, task: str, commit: str) -> str:
-    nowhere = "0" * len(commit)
-    reason = ""
-    for name in _names(target, branch_of(task)):
-        said = target.git.try_("update-ref", "-m", f"obra: task {task}", f"refs/heads/{name}", commit, nowhere)
-        if not said.code:
-            return name
-        reason = said.err
-        if target.git.try_("rev-parse", "--verify", "-q", f"refs/heads/{name}").text == commit:
+    """Create the first branch whose name is free, or find the one that stands at *commit* already.
+
+    A branch that HEAD names and that has no commit yet is passed over: making it would change what is checked out.
+    """
+    head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
+    wanted, nowhere, reason = branch_of(task), "0" * len(commit), ""
+    for number in range(1, NAMES_MAX + 1):
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        if head == f"ref: refs/heads/{name}" and not target.base:
+            continue
+        reason = _create(target.git, name, commit, nowhere)
+        if IN_THE_WAY in reason:  # a branch called `obra` leaves no room for `obra/…`
+            wanted = name = wanted.replace("/", "-")
+            reason = _create(target.git, name, commit, nowhere)
+        if not reason:
             return name
     raise Refused(problem=f"no branch could be made for the task in {target.path}: {reason}")
 
 
-def _names(target: Target, wanted: str) -> Iterator[str]:
-    """Yield names to try. A branch called `obra` would stand in the way of every `obra/…`: then with a dash.
-
-    A branch that HEAD names and that has no commit yet is passed over: to make it would change what is checked out.
-    """
-    head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
-    if (target.common_dir / "refs" / "heads" / "obra").is_file():
-        wanted = wanted.replace("/", "-")
-    for number in range(1, NAMES_MAX + 1):
-        name = wanted if number == 1 else f"{wanted}-{number}"
-        if head != f"ref: refs/heads/{name}" or target.base:
-            yield name
+def _create(git: Git, name: str, commit: str, nowhere: str) -> str:
+    """Return why the branch could not be made; empty if it stands at *commit* now."""
+    said = git.try_("update-ref", "-m", "obra: the task's accepted work", f"refs/heads/{name}", commit, nowhere)
+    if not said.code or git.try_("rev-parse", "--verify", "-q", f"refs/heads/{name}").text == commit:
+        return ""
+    return said.err or "git said nothing"

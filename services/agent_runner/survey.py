@@ -61,7 +61,8 @@ def notes_of(found: Survey, recorded: int) -> list[str]:
     ]
     ignored = found.files - recorded
     if ignored > 0:
-        notes.append(f"{ignored:,} new files are ignored by git and left out")
+        files = "1 new file is" if ignored == 1 else f"{ignored:,} new files are"
+        notes.append(f"{files} ignored by git and left out")
     return notes
 
 
@@ -88,7 +89,7 @@ def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str, *, unc
     elif not stat.S_ISLNK(about.st_mode):
         _set_aside(found, entry, path)
         return False
-    found.files += not uncounted
+    found.files += not uncounted and path != ".git"
     return False
 
 
