@@ -13,7 +13,10 @@ from obra.events import CheckResult, Content
 from obra.services.agent_runner.process import ExitStatus, Limits, Process, start
 from obra.services.agent_runner.sandbox import Sandbox, wrap
 
-HEAD_BYTES, TAIL_BYTES = 16 * 1024, 48 * 1024
+HEAD_BYTES, TAIL_BYTES = 12 * 1024, 36 * 1024
+TEXT_BYTES_MAX = 60 * 1024
+"""Below the size from which a text travels by reference, so that the next prompt has all of it."""
+
 NOT_STARTED = 127
 """The shell's exit code for a command that could not be started."""
 
@@ -22,7 +25,11 @@ ENV = {"LANG": "C.UTF-8", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where checks run, and with what: ``path`` is their PATH, ``home`` the agent's private HOME."""
+    """Where checks run, and with what.
+
+    ``path`` is their PATH, ``home`` a HOME of their own: in the agent's, it could have left what every program
+    loads as it starts, and so decide how a check ends.
+    """
 
     workspace: Path
     home: Path
@@ -64,6 +71,16 @@ class Kept:
         return (bytes(self._head) + gap + bytes(self._tail)).decode(errors="replace")
 
 
+def bounded(text: str) -> str:
+    """Return *text* such that it stays whole inside an event: replaced bytes may have made it longer."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= TEXT_BYTES_MAX:
+        return text
+    head, tail = data[:HEAD_BYTES], data[HEAD_BYTES - TEXT_BYTES_MAX :]
+    gap = f"\n[… {len(data) - len(head) - len(tail):,} bytes left out …]\n"
+    return head.decode(errors="ignore") + gap + tail.decode(errors="ignore")
+
+
 async def run_check(command: str, room: Room, timeout_s: float, redact: Callable[[str], str]) -> CheckResult:
     """Run one check to its end or its deadline. Nothing of it is left running, also if this is cancelled."""
     began = time.monotonic()
@@ -86,7 +103,7 @@ async def run_check(command: str, room: Room, timeout_s: float, redact: Callable
         exit_code=-signal.SIGKILL if timed_out else NOT_STARTED if code is None else code,
         duration_ms=round((time.monotonic() - began) * 1e3, 3),
         timed_out=timed_out,
-        output=Content.of(redact(kept.text)),
+        output=Content.of(bounded(redact(kept.text))),
     )
 
 

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,13 @@ class Place:
     def home(self) -> Path:
         """Return the agent's private HOME, made if need be."""
         path = self.root / "home"
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def fresh_home(self) -> Path:
+        """Return an empty HOME for checks."""
+        path = self.root / "check-home"
+        shutil.rmtree(path, ignore_errors=True)
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 

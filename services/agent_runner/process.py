@@ -119,10 +119,10 @@ class Process:
         """Return how it ended, once it and everything that it started are gone."""
         await self._protocol.exited.wait()
         if self._status is None:
-            said = await self._listening
-            self._status = self._read_status(said)
-            if self._channel is not None and not said:
+            status = _told(await self._listening)
+            if status is None and self._channel is not None:  # the launcher was killed before its work was done
                 await asyncio.to_thread(sweep, self._marker)
+            self._status = status or _seen(self._transport.get_returncode())
         return self._status
 
     async def kill(self, grace_s: float = 0.0) -> ExitStatus:
@@ -174,22 +174,6 @@ class Process:
             await self._protocol.exited.wait()
             await asyncio.to_thread(sweep, self._marker)
 
-    def _read_status(self, said: bytes) -> ExitStatus:
-        for line in said.decode(errors="replace").splitlines():
-            match line[:1], line[1:]:
-                case "E", number:
-                    return ExitStatus(code=int(number))
-                case "S", number:
-                    return ExitStatus(signal=int(number))
-                case "F", problem:
-                    return ExitStatus(problem=problem)
-        code = self._transport.get_returncode()
-        if code is not None and code < 0:
-            return ExitStatus(signal=-code)
-        if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + int(max(signal.valid_signals())):
-            return ExitStatus(signal=code - SIGNAL_BASE)  # so bubblewrap, as any shell, reports a signal
-        return ExitStatus(code=code)
-
     async def _read_stderr(self) -> None:
         if self._inner.stderr is None:
             return
@@ -213,6 +197,28 @@ class Process:
         with contextlib.suppress(OSError):
             assert self._channel is not None
             self._channel.send(letter)
+
+
+def _told(said: bytes) -> ExitStatus | None:
+    """Return what the launcher said about the end, if it came to say it."""
+    for line in said.decode(errors="replace").splitlines():
+        match line[:1], line[1:]:
+            case "E", number:
+                return ExitStatus(code=int(number))
+            case "S", number:
+                return ExitStatus(signal=int(number))
+            case "F", problem:
+                return ExitStatus(problem=problem)
+    return None
+
+
+def _seen(code: int | None) -> ExitStatus:
+    """Return what an exit code means; bubblewrap, as any shell, reports a signal as 128 and its number."""
+    if code is not None and code < 0:
+        return ExitStatus(signal=-code)
+    if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + int(max(signal.valid_signals())):
+        return ExitStatus(signal=code - SIGNAL_BASE)
+    return ExitStatus(code=code)
 
 
 async def start(

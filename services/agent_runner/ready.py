@@ -29,7 +29,7 @@ class Ready:
     def room(self, marker: str, file_bytes_max: int) -> Room:
         """Return where checks run."""
         place = self.workspace.place
-        return Room(place.workspace, place.home, self.kit.path, self.sandbox, marker, file_bytes_max)
+        return Room(place.workspace, place.fresh_home(), self.kit.path, self.sandbox, marker, file_bytes_max)
 
 
 async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key, prompt: Content) -> Ready:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ FROM appender_data
 """
 
 
-def opened(path: Path, *, read_only: bool = False, query_memory: str = "1GB") -> "DuckDBPyConnection":
+def opened(path: Path, *, read_only: bool = False) -> "DuckDBPyConnection":
     """Return a confined connection to the file *path*.
 
     Raises `StoreLocked` after 3 s if another process has it open, `StoreDamaged` if it is no readable database.
@@ -48,7 +49,7 @@ def opened(path: Path, *, read_only: bool = False, query_memory: str = "1GB") ->
             if "lock" not in str(error):
                 raise _unreadable(path, error) from error
         else:
-            configure(db, query_memory)
+            configure(db)
             return db
     raise StoreLocked(path=path, holder=_holder(str(problem))) from problem
 
@@ -83,12 +84,12 @@ class Store:
     Opening raises as `opened` does. Not safe for use by two threads at once; queries use a `cursor` each.
     """
 
-    def __init__(self, path: Path, *, query_memory: str = "1GB") -> None:
+    def __init__(self, path: Path) -> None:
         """Open the file, or make it."""
         import duckdb  # noqa: PLC0415 - heavy
 
         self.path = path
-        self.db = opened(path, query_memory=query_memory)
+        self.db = opened(path)
         path.chmod(0o600)
         try:
             prepare(self.db)
@@ -147,15 +148,18 @@ class Store:
             ))  # fmt: skip
         return head, values
 
-    def unreported(self) -> list[Lost]:
-        """Return what is no event and for which no message.rejected is stored, in order; never one of `message.*`."""
-        found = self.db.execute("""
+    def unreported(self, rows_max: int) -> list[Lost]:
+        """Return what is no event and for which no message.rejected is stored, in order, the first *rows_max*; never one of `message.*`."""
+        found = self.db.execute(
+            """
             SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
             WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
                 SELECT TRY_CAST(body.position AS UBIGINT) FROM event
                 WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body.position AS UBIGINT) IS NOT NULL
-            ) ORDER BY position
-        """).fetchall()
+            ) ORDER BY position LIMIT ?
+        """,
+            [rows_max],
+        ).fetchall()
         return [Lost(*row) for row in found]
 
     def raw(self, position: int) -> bytes | None:
@@ -178,5 +182,8 @@ class Store:
 
     def close(self) -> None:
         """Write everything into the file itself and let go of it."""
-        self._appender.clear()
+        import duckdb  # noqa: PLC0415 - heavy
+
+        with suppress(duckdb.Error):  # an appender of a connection that failed has nothing left to clear
+            self._appender.clear()
         self.db.close()

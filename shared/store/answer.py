@@ -5,12 +5,13 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
 
-from obra.shared.store.confine import checked
+from obra.shared.store.confine import bound, checked
 from obra.shared.store.errors import QueryFailed
 from obra.shared.store.query import ANSWER_BYTES_MAX, MESSAGE_BYTES_MAX, End, Head, Piece, Query, Rows
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from obra.shared.config import StoreSettings
 
 FETCH_ROWS = 500
-VALUE_BYTES_MAX = 8 * 1024**2
+FRAME_BYTES = 1_000
+ROW_BYTES_MAX = 6 * 1024**2
+"""A row that no message of `MESSAGE_BYTES_MAX` can carry gets one of its own, up to this."""
 PLAIN = frozenset({
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "VARCHAR",
     "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE",
@@ -38,6 +41,7 @@ def answered(db: "DuckDBPyConnection", query: Query, settings: "StoreSettings") 
     rows_max = min(query.rows_max or settings.query_rows_max, settings.query_rows_max)
     reader = db.cursor()
     try:
+        bound(reader, settings.query_memory)
         text, wraps = checked(reader, query.sql)
         with _clock(reader, timeout_s) as expired:
             try:
@@ -57,7 +61,9 @@ def _as_of(reader: "DuckDBPyConnection", as_of: int | None) -> int:
     if as_of is not None:
         at = min(max(as_of, 0), INT_MAX)
         reader.execute(f"SET VARIABLE as_of = {at}::UBIGINT")
-        reader.execute(f"CREATE TEMP VIEW event AS SELECT * FROM main.event WHERE position <= {at}")
+        row = reader.execute("SELECT current_database()").fetchone()
+        log = '"' + str(row[0] if row else "").replace('"', '""') + '".main.event'
+        reader.execute(f"CREATE TEMP VIEW event AS SELECT * FROM {log} WHERE position <= {at}")
     row = reader.execute("SELECT max(watermark) FROM sink").fetchone()
     return int(row[0]) if row and row[0] is not None else 0
 
@@ -84,36 +90,68 @@ def _pieces(
     reader: "DuckDBPyConnection", text: str, wraps: bool, params: Sequence[Any], rows_max: int, position: int
 ) -> Iterator[Piece]:
     columns, types = _shape(reader, text, params, wraps)
-    number, count, size, truncated = 1, 0, 0, False
     yield Head(0, columns, types)
     reader.execute(_projected(text, types) if wraps else text, list(params))
+    packed = Packed(number=1)
+    for row in _rows(reader, types):
+        if not packed.takes(row, rows_max):
+            break
+        if packed.full:
+            yield packed.piece()
+        packed.put(row)
+    if packed.rows:
+        yield packed.piece()
+    yield End(packed.number, rows=packed.count, truncated=packed.truncated, position=position)
+
+
+def _rows(reader: "DuckDBPyConnection", types: Sequence[str]) -> Iterator[list[Any]]:
     broad = [index for index, kind in enumerate(types) if kind in BROAD]
     nested = [index for index, kind in enumerate(types) if _is_nested(kind)]
-    waiting, waiting_bytes = list[list[Any]](), 0
-    while not truncated and (batch := reader.fetchmany(FETCH_ROWS)):
+    while batch := reader.fetchmany(FETCH_ROWS):
         for values in batch:
-            row = _clean(list(values), broad, nested)
-            row_bytes = len(msgspec.json.encode(row))
-            if count == rows_max or size + row_bytes > ANSWER_BYTES_MAX:
-                truncated = True
-                break
-            if row_bytes > MESSAGE_BYTES_MAX - 1_000:
-                raise QueryFailed(reason=f"row {count + 1} is larger than {MESSAGE_BYTES_MAX // 1024} KiB; select less of it")
-            if waiting and waiting_bytes + row_bytes > MESSAGE_BYTES_MAX - 1_000:
-                yield Rows(number, waiting)
-                number, waiting, waiting_bytes = number + 1, [], 0
-            waiting.append(row)
-            waiting_bytes += row_bytes + 1
-            count, size = count + 1, size + row_bytes
-    if waiting:
-        yield Rows(number, waiting)
-        number += 1
-    yield End(number, rows=count, truncated=truncated, position=position)
+            yield _clean(list(values), broad, nested)
 
 
-def _shape(
-    reader: "DuckDBPyConnection", text: str, params: Sequence[Any], wraps: bool
-) -> tuple[list[str], list[str]]:
+@dataclass
+class Packed:
+    """Rows on their way into messages."""
+
+    number: int
+    rows: list[list[Any]] = field(default_factory=list)
+    bytes_waiting: int = 0
+    bytes_next: int = 0
+    bytes_sent: int = 0
+    count: int = 0
+    truncated: bool = False
+
+    def takes(self, row: list[Any], rows_max: int) -> bool:
+        """Return whether *row* belongs to the answer still; if not, the answer is `truncated`."""
+        self.bytes_next = len(msgspec.json.encode(row)) + 1
+        if self.bytes_next > ROW_BYTES_MAX:
+            raise QueryFailed(reason=f"row {self.count + 1} is larger than {ROW_BYTES_MAX:,} bytes; select less of it")
+        self.truncated = self.count >= rows_max or self.bytes_sent + self.bytes_next > ANSWER_BYTES_MAX
+        return not self.truncated
+
+    @property
+    def full(self) -> bool:
+        """Return whether what waits has to go before the row that `takes` looked at can follow."""
+        return bool(self.rows) and self.bytes_waiting + self.bytes_next > MESSAGE_BYTES_MAX - FRAME_BYTES
+
+    def put(self, row: list[Any]) -> None:
+        """Let *row* wait for its message."""
+        self.rows.append(row)
+        self.count += 1
+        self.bytes_waiting += self.bytes_next
+        self.bytes_sent += self.bytes_next
+
+    def piece(self) -> Rows:
+        """Return what waits as a message."""
+        piece = Rows(self.number, self.rows)
+        self.number, self.rows, self.bytes_waiting = self.number + 1, [], 0
+        return piece
+
+
+def _shape(reader: "DuckDBPyConnection", text: str, params: Sequence[Any], wraps: bool) -> tuple[list[str], list[str]]:
     """Return the columns' names and DuckDB types, without running the query."""
     if not wraps:
         return ["explain_key", "explain_value"], ["VARCHAR", "VARCHAR"]

@@ -36,17 +36,23 @@ FORBIDDEN = frozenset({
 _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+|\([^)]*\)\s*)?", re.IGNORECASE)
 
 
-def configure(db: "DuckDBPyConnection", query_memory: str) -> None:
-    """Shut *db* in for good. *query_memory* bounds what one query may use, e.g. ``1GB``."""
+def configure(db: "DuckDBPyConnection") -> None:
+    """Shut *db* in for good: the whole instance, cursors included."""
     settings = {
-        "TimeZone": "UTC", "memory_limit": MEMORY_MAX, "operator_memory_limit": query_memory, "threads": str(THREADS),
+        "TimeZone": "UTC", "memory_limit": MEMORY_MAX, "threads": str(THREADS),
         "max_temp_directory_size": SPILL_MAX, "python_enable_replacements": "false",
         "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
         "allow_community_extensions": "false", "enable_external_access": "false",
     }  # fmt: skip
     for name, value in settings.items():
         db.execute(f"SET GLOBAL {name} = '{value}'")
+    db.execute("SET allowed_configs = ['operator_memory_limit']")
     db.execute("SET lock_configuration = true")
+
+
+def bound(reader: "DuckDBPyConnection", query_memory: str) -> None:
+    """Let what runs on *reader* use at most *query_memory*, e.g. ``1GB``, so that no query starves the writer."""
+    reader.execute(f"SET SESSION operator_memory_limit = '{query_memory}'")
 
 
 def checked(db: "DuckDBPyConnection", sql: str) -> tuple[str, bool]:
@@ -60,7 +66,7 @@ def checked(db: "DuckDBPyConnection", sql: str) -> tuple[str, bool]:
         raise QueryRefused(reason="it holds a NUL character")
     statement = _only(db, sql)
     kind = statement.type.name
-    text: str = statement.query.strip().rstrip(";")
+    text = _bare(db, statement.query)
     if kind == "EXPLAIN":
         explained, _ = checked(db, _EXPLAIN.sub("", text, count=1))
         if _EXPLAIN.match(explained):
@@ -82,6 +88,25 @@ def _only(db: "DuckDBPyConnection", sql: str) -> Any:
     if len(statements) != 1:
         raise QueryRefused(reason=f"one statement is allowed, these are {len(statements)}")
     return statements[0]
+
+
+def _bare(db: "DuckDBPyConnection", text: str) -> str:
+    """Return the statement *text* without the semicolons that end it and the comments after them."""
+    while True:
+        head, semicolon, tail = text.rpartition(";")
+        if not semicolon or not _is_empty(db, tail):
+            return text
+        text = head
+
+
+def _is_empty(db: "DuckDBPyConnection", text: str) -> bool:
+    """Return whether *text* is blank, or comments; a piece of a text or a comment that was cut open is not."""
+    import duckdb  # noqa: PLC0415 - heavy
+
+    try:
+        return not db.extract_statements(text)
+    except duckdb.Error:
+        return False
 
 
 def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:

@@ -172,7 +172,7 @@ def local_query(
     if not path.exists():
         raise StoreMissing(path=path)
     settings = settings or StoreSettings()
-    db = opened(path, read_only=True, query_memory=settings.query_memory)
+    db = opened(path, read_only=True)
     try:
         query = Query(sql=sql, params=list(params), as_of=as_of, rows_max=rows_max)
         return gathered(answered(db, query, settings))

@@ -97,7 +97,13 @@ def _unreadable(raw: Raw, reason: str) -> Row:
 def _plain(text: str) -> bool:
     r"""Return whether the JSON can be taken as it stands: nothing secret in it, nor hidden behind ``\u``, one line."""
     brackets = text.count("{") + text.count("[")
-    return brackets <= BRACKETS_MAX and "\\u" not in text and "\n" not in text and "\ufffd" not in text and not suspicious(text)
+    return (
+        brackets <= BRACKETS_MAX
+        and "\\u" not in text
+        and "\n" not in text
+        and "\ufffd" not in text
+        and not suspicious(text)
+    )
 
 
 def _shallow(value: Any, depth: int) -> Any:

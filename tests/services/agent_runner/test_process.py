@@ -1,7 +1,7 @@
 """Programs that must not outlive anybody: trees are killed whole, whatever they did to get away."""
 
 import asyncio
-import os
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -67,6 +67,16 @@ def sleepers(of: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in of if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
+async def asleep(process: Process, count: int) -> list[psutil.Process]:
+    """Return all that descends from *process*, once so many of it sleep."""
+    while True:
+        tree = psutil.Process(process.pid).children(recursive=True)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if len([each for each in tree if each.name() == "sleep"]) == count:
+                return tree
+        await asyncio.sleep(0.002)
+
+
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
@@ -126,8 +136,7 @@ async def test_only_the_end_of_a_flood_on_standard_error_is_kept(sandbox: Sandbo
 async def test_its_end_leaves_nothing_behind(sandbox: Sandbox, tmp_path: Path, marker: str) -> None:
     async with running(sandbox, LEAVE + "echo started; read line", tmp_path, marker) as process:
         assert await process.read() == b"started\n"
-        tree = psutil.Process(process.pid).children(recursive=True)
-        assert len([each for each in tree if each.name() == "sleep"]) == 3
+        tree = await asleep(process, 3)
         await process.write(b"go\n")
         assert await process.wait() == ExitStatus(code=0)
         assert (sleepers(tree), alive(marker)) == ([], [])
@@ -221,4 +230,3 @@ def test_sweeping_everything_is_refused() -> None:
 def test_this_process_is_never_swept(monkeypatch: pytest.MonkeyPatch, marker: str) -> None:
     monkeypatch.setenv("OBRARUN", marker)
     assert sweep(marker) == 0
-    assert os.getpid()

@@ -1,0 +1,117 @@
+"""Answers questions to the store over NATS, since no other process can open the file while log-sink runs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from obra.services.log_sink.sink import NAME, Sink
+from obra.shared.errors import ObraError
+from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
+from obra.shared.store.query import SUBJECT, End, Piece, Query
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+    from obra.shared.config import StoreSettings
+
+AT_ONCE_MAX = 4
+WAITING_MAX = 64
+WAIT_S = 5.0
+FLUSH_EVERY_BYTES = 4 * 1024**2
+FLUSH_S = 10.0
+
+log = structlog.get_logger(NAME)
+_queries = msgspec.json.Decoder(Query)
+
+
+class QueryServer:
+    """Takes questions on `SUBJECT`: a few at once, a bounded number waiting, each bounded in time, rows and bytes."""
+
+    def __init__(self, nc: "Client", sink: Sink, settings: "StoreSettings") -> None:
+        """Remember whom to ask."""
+        self._nc, self._sink, self._settings = nc, sink, settings
+        self._turns = asyncio.Semaphore(AT_ONCE_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer while the block runs; what is being answered at its end breaks off."""
+        subscription = await self._nc.subscribe(SUBJECT, cb=self._take)
+        try:
+            yield
+        finally:
+            if not self._nc.is_closed:
+                await subscription.unsubscribe()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _take(self, message: "Msg") -> None:
+        if not message.reply:
+            return
+        if len(self._tasks) >= WAITING_MAX:
+            await self._send(message.reply, _failed(0, StoreSilent(reason=f"{WAITING_MAX} queries wait already")))
+            return
+        task = asyncio.create_task(self._answer(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, message: "Msg") -> None:
+        number = 0
+        try:
+            query = _decoded(message.data)
+            await self._sink.caught_up(query.wait_position, WAIT_S)
+            async with self._turns, contextlib.aclosing(self._pieces(query)) as pieces:
+                async for piece in pieces:
+                    number = piece.number + 1
+                    await self._send(message.reply, piece)
+        except ObraError as error:
+            await self._send(message.reply, _failed(number, error))
+        except Exception:
+            log.exception("a query broke")
+            await self._send(message.reply, _failed(number, QueryFailed(reason="log-sink broke; its log says how")))
+
+    async def _pieces(self, query: Query) -> AsyncGenerator[Piece, None]:
+        """Yield the answer; each step of it runs in a thread, and the last one even if nobody waits for it."""
+        from obra.shared.store.answer import answered  # noqa: PLC0415 - DuckDB
+
+        store = self._sink.store
+        if store is None:
+            raise StoreSilent(reason="it is being opened")
+        answer = answered(store.db, query, self._settings)
+        while True:
+            step = asyncio.ensure_future(asyncio.to_thread(next, answer, None))
+            try:
+                piece = await asyncio.shield(step)
+            except asyncio.CancelledError:
+                await asyncio.wait({step}, timeout=FLUSH_S)
+                raise
+            if piece is None:
+                return
+            yield piece
+
+    async def _send(self, reply: str, piece: Piece) -> None:
+        """Publish *piece*, no faster than the server takes it."""
+        await self._nc.publish(reply, msgspec.json.encode(piece))
+        if self._nc.pending_data_size > FLUSH_EVERY_BYTES:
+            await self._nc.flush(timeout=int(FLUSH_S))
+
+
+def _decoded(data: bytes) -> Query:
+    try:
+        return _queries.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise QueryRefused(reason=f"the request is no query: {error}") from error
+
+
+def _failed(number: int, error: ObraError) -> End:
+    return End(number, error=type(error).__name__, fields={name: _plain(value) for name, value in error.fields.items()})
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | str) else str(value)

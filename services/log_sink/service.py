@@ -1,0 +1,40 @@
+"""The service: the sink and, on a real bus, the answers to queries."""
+
+import asyncio
+
+from obra.events import Event, MessageRejected, ServiceDegraded
+from obra.services.log_sink.query_server import QueryServer
+from obra.services.log_sink.sink import NAME, Sink
+from obra.shared.bus import Bus
+from obra.shared.config import Settings
+from obra.shared.home import Home
+from obra.shared.service import Service
+
+LOG = "events.jsonl"
+
+
+class LogSink:
+    """Follows the whole stream from where the store ends; it needs no durable consumer, so it hears nothing by name."""
+
+    name = NAME
+    hears: tuple[type[Event], ...] = ()
+    says: tuple[type[Event], ...] = (MessageRejected, ServiceDegraded)
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        """Remember where the store lies."""
+        self._settings, self._home = settings.store, home
+
+    async def run(self, bus: Bus, stop: asyncio.Event) -> None:
+        """See `Service.run`. Raises `StoreLocked` where another process has the store."""
+        sink = Sink(self._home.store, self._home.logs / LOG, self._settings.batch_max)
+        nc = getattr(bus, "nc", None)
+        if nc is None:  # the bus in memory: whoever has it reads the store by other means
+            await sink.run(bus, stop)
+            return
+        async with QueryServer(nc, sink, self._settings).answering():
+            await sink.run(bus, stop)
+
+
+def service(settings: Settings, home: Home) -> Service:
+    """Return the service; its store and log lie in *home*."""
+    return LogSink(settings, home)

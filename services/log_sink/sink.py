@@ -1,0 +1,269 @@
+"""Copies the stream into the store, each message once and in order."""
+
+import asyncio
+import contextlib
+import random
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import structlog
+
+from obra.events import MessageRejected, ServiceDegraded
+from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
+from obra.services.log_sink.journal import Journal
+from obra.services.log_sink.pending import Pending
+from obra.shared.bus import Bus, Raw
+from obra.shared.envelope import Envelope, fresh
+from obra.shared.errors import BusUnavailable, ObraError
+from obra.shared.redact import redact
+from obra.shared.store import Lost, Row, Store
+from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed
+from obra.shared.store.row import row_of
+
+NAME = "log-sink"
+CHECK_S = 30.0
+PREVIEW_BYTES = 200
+REPORTS_MAX = 100
+UNREPORTED_MAX = 10_000
+OPEN_TRIES = 5
+WRITE_TRIES = 5
+PAUSE_S = 0.2
+ASIDES_MAX = 1_000
+
+log = structlog.get_logger(NAME)
+
+
+class Sink:
+    """The one writer of the store *path* and of the log *journal*.
+
+    The store's watermark says where to go on, and moves in the transaction that adds the rows; so a crash at any
+    moment neither loses nor doubles a message, and nothing is acknowledged.
+    """
+
+    def __init__(self, path: Path, journal: Path, batch_max: int) -> None:
+        """Remember where; nothing is opened before `run`."""
+        self.path = path
+        self.store: Store | None = None
+        self._journal_path = journal
+        self._batch_max = batch_max
+        self._pending = Pending(batch_max)
+        self._moved = asyncio.Condition()
+        self._unreported: dict[int, Envelope] = {}
+        self._degraded: list[Envelope] = []
+        self._more = False
+        self._live_from = 0
+        self._busy: asyncio.Future[list[Row]] | None = None
+
+    @property
+    def position(self) -> int:
+        """Return how far the store has come."""
+        return self.store.watermark if self.store else 0
+
+    async def run(self, bus: Bus, stop: asyncio.Event) -> None:
+        """Copy until *stop*, then write what is in hand. Raises `StoreLocked` and `StoreFailed` after some tries."""
+        journal = await asyncio.to_thread(Journal, self._journal_path)
+        failures = 0
+        try:
+            while not stop.is_set():
+                begun = self.position
+                try:
+                    await self._open(bus, journal)
+                    await self._copy(bus, journal, stop)
+                except StoreFailed as error:
+                    failures = 1 if self.position > begun else failures + 1
+                    if failures == WRITE_TRIES:
+                        raise
+                    log.warning("the store failed and is opened again", error=str(error))
+                    await asyncio.sleep(PAUSE_S * 2**failures * random.uniform(0.5, 1.0))
+                finally:
+                    await self._close()
+        finally:
+            journal.close()
+
+    async def caught_up(self, position: int, wait_s: float) -> None:
+        """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""
+        if self.position >= position:
+            return
+        self._pending.hurry()
+        try:
+            async with asyncio.timeout(wait_s), self._moved:
+                await self._moved.wait_for(lambda: self.position >= position)
+        except TimeoutError as error:
+            raise StoreBehind(position=self.position, wanted=position, waited_s=wait_s) from error
+
+    async def _open(self, bus: Bus, journal: Journal) -> None:
+        """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
+        for attempt in range(OPEN_TRIES):
+            try:
+                self.store = await asyncio.to_thread(Store, self.path)
+            except StoreDamaged as error:
+                if attempt == OPEN_TRIES - 1:
+                    raise
+                await self._aside("damaged", str(error))
+            else:
+                break
+        assert self.store
+        self._live_from = await bus.last_position()
+        if problem := await self._foreign(bus, self.store):
+            await self._close()
+            await self._aside("foreign", problem)
+            journal.restart()
+            self.store = await asyncio.to_thread(Store, self.path)
+        elif journal.position > max(self._live_from, self.position):
+            journal.restart()
+        await self._recall()
+        log.info("store open", path=str(self.path), position=self.position, behind=self._live_from - self.position)
+
+    async def _recall(self) -> None:
+        """Bring to mind what the store holds and nobody has been told of, as much as may be kept in mind."""
+        assert self.store
+        lost = await asyncio.to_thread(self.store.unreported, UNREPORTED_MAX)
+        self._unreported = {one.position: rejection(one) for one in lost}
+        self._more = len(lost) == UNREPORTED_MAX
+
+    async def _foreign(self, bus: Bus, store: Store) -> str:
+        """Return why the store can't be that of this stream, or nothing: its newest message must stand there too."""
+        at = store.watermark
+        if at == 0:
+            return ""
+        if at > self._live_from:
+            return f"the store has come to position {at}, the stream only to {self._live_from}"
+        try:
+            async with asyncio.timeout(CHECK_S), contextlib.aclosing(bus.follow(at - 1)) as raws:
+                raw = await anext(raws)
+        except TimeoutError as error:
+            raise BusUnavailable(url="the stream OBRA", reason=f"nothing came in {CHECK_S:g} s") from error
+        if raw.position == at and raw.data != await asyncio.to_thread(store.raw, at):
+            return f"the stream holds another message at position {at} than the store"
+        return ""
+
+    async def _aside(self, sort: str, reason: str) -> None:
+        """Move the store's files out of the way under a name that is free, and say so in the log and an event."""
+        target = await asyncio.to_thread(move_aside, self.path, sort)
+        log.error("store moved aside, it is rebuilt from the stream", reason=reason, moved_to=target.name)
+        event = ServiceDegraded(
+            service=NAME, lacking="store", reason=redact(reason)[:2_000],
+            effect=f"the file was moved to {target.name} and is rebuilt from the stream",
+        )  # fmt: skip
+        self._degraded.append(fresh(Scope(PROJECT_LEVEL, PROJECT_LEVEL), event, NAME))
+
+    async def _copy(self, bus: Bus, journal: Journal, stop: asyncio.Event) -> None:
+        self._pending = Pending(self._batch_max)
+        await self._report(bus)
+        reading = asyncio.create_task(self._read(bus))
+        writing = asyncio.create_task(self._write(bus, journal))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({reading, writing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (reading, writing):
+                if task.done():
+                    await task
+            await _ended(reading)
+            self._pending.close()
+            await writing
+        finally:
+            await _ended(reading, writing, stopping)
+
+    async def _read(self, bus: Bus) -> None:
+        at = self.position
+        async with contextlib.aclosing(bus.follow(at)) as raws:  # type: ignore[type-var]
+            async for raw in raws:
+                if raw.position <= at:
+                    raise StoreFailed(path=self.path, reason=f"the stream gave position {raw.position} after {at}")
+                at = raw.position
+                await self._pending.put(raw)
+
+    async def _write(self, bus: Bus, journal: Journal) -> None:
+        while batch := await self._pending.take():
+            await self._store(batch, journal)
+            await self._report(bus)
+
+    async def _store(self, batch: list[Raw], journal: Journal) -> None:
+        """Write *batch* to the log and the store. What a thread has begun it ends, also when this is cancelled."""
+        assert self.store
+        self._busy = asyncio.ensure_future(asyncio.to_thread(_written, self.store, journal, batch))
+        rows = await asyncio.shield(self._busy)
+        for raw, row in zip(batch, rows, strict=True):
+            self._note(raw, row)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _note(self, raw: Raw, row: Row) -> None:
+        """Keep in mind what has to be reported, and forget what has been."""
+        if raw.envelope and isinstance(raw.envelope.event, MessageRejected):
+            self._unreported.pop(raw.envelope.event.position, None)
+        elif row.problem and not (row.type or "").startswith("message."):
+            if len(self._unreported) >= UNREPORTED_MAX:
+                self._more = True
+                return
+            lost = Lost(row.position, row.project, row.task, row.type or "", row.problem, row.raw[:PREVIEW_BYTES])
+            self._unreported[row.position] = rejection(lost)
+
+    async def _report(self, bus: Bus) -> None:
+        """Publish what has to be reported, once everything is read that may show that it has been."""
+        waiting = list(self._degraded)
+        if self.position >= self._live_from:
+            if self._more and not self._unreported:
+                await self._recall()
+            waiting += list(self._unreported.values())[:REPORTS_MAX]
+        for envelope in waiting:
+            try:
+                await bus.append([envelope])
+            except ObraError as error:
+                log.warning("a report could not be published and is tried again", error=str(error))
+                return
+            if envelope in self._degraded:
+                self._degraded.remove(envelope)
+            elif isinstance(envelope.event, MessageRejected):
+                self._unreported.pop(envelope.event.position, None)
+
+    async def _close(self) -> None:
+        if self._busy:
+            await asyncio.wait({self._busy})
+        if self.store:
+            await asyncio.to_thread(self.store.close)
+
+
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _written(store: Store, journal: Journal, batch: list[Raw]) -> list[Row]:
+    """Write *batch*: the log first, since it knows by itself what it holds already."""
+    rows = [row_of(raw) for raw in batch]
+    journal.write([(row.position, row.line) for row in rows])
+    store.append(rows)
+    return rows
+
+
+def rejection(lost: Lost) -> Envelope:
+    """Return what tells the world that *lost* is no event. Its id follows from the position: it is told once."""
+    known = all(part and TOKEN.fullmatch(part) for part in (lost.project, lost.task))
+    scope = Scope(str(lost.project), str(lost.task)) if known else Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+    parts = ("obra", lost.project, lost.task, lost.type) if lost.project is not None else ("obra", lost.type)
+    preview = redact(lost.raw[:PREVIEW_BYTES].decode("utf-8", "replace"))
+    event = MessageRejected(
+        position=lost.position, subject=".".join(map(str, parts)), reason=lost.problem, preview=preview
+    )
+    return fresh(scope, event, NAME, id=_id(lost.position, lost.raw))
+
+
+def _id(position: int, raw: bytes) -> UUID:
+    return uuid5(NAMESPACE_URL, f"{NAME}/message.rejected/{position}/{raw[:PREVIEW_BYTES].hex()}")
+
+
+def move_aside(path: Path, sort: str) -> Path:
+    """Rename *path* and its write-ahead log to the first free ``NAME.SORT-N``; return the new path."""
+    for number in range(1, ASIDES_MAX):
+        target = path.with_name(f"{path.name}.{sort}-{number}")
+        if not target.exists():
+            break
+    log_file = path.with_name(f"{path.name}.wal")
+    if log_file.exists():
+        log_file.replace(target.with_name(f"{target.name}.wal"))
+    if path.exists():
+        path.replace(target)
+    return target

@@ -1,0 +1,101 @@
+"""Reads stored messages back as they came: for the event tailer, replay and export."""
+
+import re
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obra.shared.bus import Raw
+from obra.shared.bus.message import read
+from obra.shared.errors import Undecodable
+from obra.shared.store.query import Table, local_query
+
+if TYPE_CHECKING:
+    from obra.shared.config import StoreSettings
+
+PAGE_ROWS = 500
+Ask = Callable[..., Awaitable[Table]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages: those after position ``after``, up to ``until``, both of the stream.
+
+    ``since`` and ``before`` are times at which events happened, the first included. ``types`` are names with ``*``
+    and ``?``; none means all. Empty ``project`` or ``task`` means any.
+    """
+
+    after: int = 0
+    until: int | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    types: tuple[str, ...] = ()
+    project: str = ""
+    task: str = ""
+
+
+def local_events(path: Path, wanted: Wanted, settings: "StoreSettings | None" = None) -> Iterator[Raw]:
+    """Yield the messages in the file *path*, in order. Raises as `local_query` does, and blocks."""
+    while True:
+        sql, params = _page(wanted)
+        table = local_query(path, sql, params, settings=settings)
+        yield from map(_message, table.rows)
+        if len(table.rows) < PAGE_ROWS:
+            return
+        wanted = replace(wanted, after=table.rows[-1][0])
+
+
+async def remote_events(ask: Ask, wanted: Wanted, wait_position: int = 0) -> AsyncIterator[Raw]:
+    """Yield the messages that the running store holds, in order; *ask* is `RemoteQuery.run`."""
+    while True:
+        sql, params = _page(wanted)
+        table = await ask(sql, params, wait_position=wait_position)
+        for row in table.rows:
+            yield _message(row)
+        if len(table.rows) < PAGE_ROWS:
+            return
+        wanted = replace(wanted, after=table.rows[-1][0])
+
+
+def _page(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Return the query of one page of bounded length."""
+    conditions, params = ["position > ?"], list[Any]([wanted.after])
+
+    def also(condition: str, value: Any) -> None:
+        conditions.append(condition)
+        params.append(value)
+
+    if wanted.until is not None:
+        also("position <= ?", wanted.until)
+    for sign, moment in ((">=", wanted.since), ("<", wanted.before)):
+        if moment is not None:
+            also(f"coalesce(happened_at, stored_at) {sign} ?::TIMESTAMPTZ", moment.astimezone(UTC).isoformat())
+    if wanted.project:
+        also("project = ?", wanted.project)
+    if wanted.task:
+        also("task = ?", wanted.task)
+    if wanted.types:
+        also("regexp_full_match(type, ?)", "|".join(_pattern(glob) for glob in wanted.types))
+    return (
+        "SELECT position, project, task, type, epoch_us(stored_at), to_base64(raw) FROM event "
+        f"WHERE {' AND '.join(conditions)} ORDER BY position LIMIT {PAGE_ROWS}"
+    ), params
+
+
+def _pattern(glob: str) -> str:
+    """Return *glob* as a regular expression that DuckDB's RE2 reads too."""
+    return "(" + "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in glob) + ")"
+
+
+def _message(row: tuple[Any, ...]) -> Raw:
+    position, project, task, kind, stored_us, data = row
+    raw = b64decode(data)
+    subject = f"obra.{kind}" if project is None else f"obra.{project}.{task}.{kind}"
+    try:
+        envelope, problem = read(subject, raw), None
+    except Undecodable as error:
+        envelope, problem = None, error
+    return Raw(position, subject, raw, stored_us * 1_000, envelope, problem)

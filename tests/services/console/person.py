@@ -1,0 +1,79 @@
+"""A person at a shell: a repository, an Obra home, and nothing else in the environment."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TIMEOUT_S = 60.0
+OBRA = [str(Path(sys.executable).with_name("obra"))]
+
+
+@dataclass(frozen=True)
+class Person:
+    root: Path
+
+    @property
+    def repo(self) -> Path:
+        return self.root / "repo"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "obra"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.root / "home"),
+            "OBRA_HOME": str(self.home), "LANG": "C.UTF-8", "OBRA_LLM__BASE_URL": "http://127.0.0.1:9",
+        }  # fmt: skip
+
+    def git(self, *args: str) -> str:
+        argv = ["git", "-c", "user.name=p", "-c", "user.email=p@localhost", *args]
+        done = subprocess.run(argv, cwd=self.repo, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def script(self, *attempts: list[dict[str, Any]]) -> str:
+        path = self.root / "attempts.json"
+        path.write_text(json.dumps({"attempts": [{"steps": steps} for steps in attempts]}))
+        return f"scripted:{path}"
+
+    def obra(self, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*OBRA, *args], cwd=self.repo, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_S,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads(self.obra(*args, "--json", code=code).stdout)
+
+    @contextlib.contextmanager
+    def start(self, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a command; it is killed when the block ends, if it still runs."""
+        process = subprocess.Popen(
+            [*OBRA, *args], cwd=self.repo, env=self.environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def arrived(root: Path) -> Person:
+    """Return a person with a fresh repository of one commit below *root*."""
+    person = Person(root)
+    for folder in (person.repo, root / "home"):
+        folder.mkdir()
+    person.git("init", "-q", "-b", "main")
+    (person.repo / "a.txt").write_text("a\n")
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "first")
+    return person
