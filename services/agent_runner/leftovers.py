@@ -1,15 +1,17 @@
 """Finds what a crashed Obra left running, by the marker in its environment, and ends it."""
 
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import psutil  # type: ignore[import-untyped]  # it has no stubs of its own
+    import psutil
 
 MARKER = "OBRARUN"
 GONE_WITHIN_S = 10.0
 ROUNDS_MAX = 20
+POLL_S = 0.005
 
 
 def sweep(marker_prefix: str) -> int:
@@ -40,8 +42,23 @@ def sweep(marker_prefix: str) -> int:
             except psutil.NoSuchProcess:
                 continue
             killed.add((process.pid, process.create_time()))
-        psutil.wait_procs(found, timeout=GONE_WITHIN_S / ROUNDS_MAX)
+        _await_end(found)
     return len(killed)
+
+
+def _await_end(processes: "list[psutil.Process]") -> None:
+    """Wait a while until they are gone. psutil's own wait would reap those that are our children."""
+    import psutil  # noqa: PLC0415 - see `sweep`
+
+    until_s = time.monotonic() + GONE_WITHIN_S / ROUNDS_MAX
+    while time.monotonic() < until_s:
+        try:
+            processes = [each for each in processes if each.status() != psutil.STATUS_ZOMBIE and each.is_running()]
+        except psutil.NoSuchProcess:
+            processes = [each for each in processes if each.is_running()]
+        if not processes:
+            return
+        time.sleep(POLL_S)
 
 
 def alive(marker_prefix: str) -> list[int]:

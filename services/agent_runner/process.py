@@ -9,23 +9,21 @@ where there are no subreapers, a process that left its group is missed.
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from obra.services.agent_runner import launcher
-from obra.services.agent_runner.leftovers import MARKER, sweep
-from obra.services.agent_runner.reachable import python
-from obra.services.agent_runner.sandbox import Sandbox, outer
+from obra.services.agent_runner.exits import ExitStatus, Init, seen, told
+from obra.services.agent_runner.leftovers import sweep
 
 LAUNCHER = os.path.realpath(launcher.__file__)
 CHUNK_BYTES = 256 * 1024
 KILL_WAIT_S = launcher.KILL_WITHIN_S + 2
 POLL_S = 0.002
-SIGNAL_BASE = 128
+CHILD = re.compile(rb'"child-pid": (\d+)')
 LIMITED = 'ulimit -c 0; ulimit -f "$0" && exec "$@"'
 
 __all__ = ["ExitStatus", "Limits", "Process", "start", "sweep"]
@@ -37,20 +35,6 @@ class Limits:
 
     file_bytes_max: int = 1024**3
     stderr_bytes_max: int = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
-    """How a program ended: with ``code``, by ``signal``, or never started, because of ``problem``."""
-
-    code: int | None = None
-    signal: int | None = None
-    problem: str = ""
-
-    @property
-    def returned(self) -> int | None:
-        """Return the exit code, negative for a signal, None if it never ran."""
-        return -self.signal if self.signal else self.code
 
 
 class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
@@ -70,12 +54,14 @@ class Process:
 
     def __init__(
         self, inner: asyncio.subprocess.Process, protocol: _Protocol, transport: asyncio.SubprocessTransport,
-        marker: str, limits: Limits, channel: socket.socket | None,
+        marker: str, limits: Limits, channel: socket.socket, bwrap: bool,
     ) -> None:  # fmt: skip
         self.pid = inner.pid
         self.started_at_s = self.heard_at_s = time.monotonic()
         self._inner, self._protocol, self._transport = inner, protocol, transport
         self._marker, self._limits, self._channel = marker, limits, channel
+        self._bwrap, self._said = bwrap, bytearray()
+        self._init: Init | None = None
         self._stderr, self._cut = bytearray(), 0
         self._pump = asyncio.create_task(self._read_stderr())
         self._listening = asyncio.create_task(self._listen())
@@ -119,10 +105,13 @@ class Process:
         """Return how it ended, once it and everything that it started are gone."""
         await self._protocol.exited.wait()
         if self._status is None:
-            status = _told(await self._listening)
-            if status is None and self._channel is not None:  # the launcher was killed before its work was done
+            await self._listening
+            status = None if self._bwrap else told(bytes(self._said))
+            if self._bwrap:
+                await self._empty()
+            elif status is None:  # the launcher was killed before its work was done
                 await asyncio.to_thread(sweep, self._marker)
-            self._status = status or _seen(self._transport.get_returncode())
+            self._status = status or seen(self._transport.get_returncode())
         return self._status
 
     async def kill(self, grace_s: float = 0.0) -> ExitStatus:
@@ -138,11 +127,9 @@ class Process:
 
     def terminate(self) -> None:
         """Send SIGTERM to the program itself; it may take its time or ignore it."""
-        if self._channel is not None:
+        if not self._bwrap:
             self._send(b"T")
-            return
-        inside = launcher.descendants(self.pid) if launcher.LINUX else []
-        for pid in inside[1:2]:  # bubblewrap's own first process comes before the program
+        for pid in launcher.descendants(self._init.pid)[:1] if self._init else []:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
@@ -155,24 +142,27 @@ class Process:
             for task in (self._pump, self._listening):
                 task.cancel()
             await asyncio.gather(self._pump, self._listening, return_exceptions=True)
-            if self._channel is not None:
-                self._channel.close()
+            self._channel.close()
 
     async def _destroy(self) -> None:
-        if self._channel is not None:
+        if not self._bwrap:
             self._send(b"K")
-        else:
-            for pid in launcher.descendants(self.pid)[:1]:  # the first process of the namespace takes all along
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        elif self._init is not None:  # the first process of the namespace takes all others along
+            self._init.kill()
         try:
-            async with asyncio.timeout(KILL_WAIT_S if self._channel is not None else 1.0):
+            async with asyncio.timeout(1.0 if self._bwrap else KILL_WAIT_S):
                 await self._protocol.exited.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._transport.kill()
             await self._protocol.exited.wait()
             await asyncio.to_thread(sweep, self._marker)
+
+    async def _empty(self) -> None:
+        """Wait until the kernel has ended the namespace; bubblewrap itself does not wait for that."""
+        until_s = time.monotonic() + KILL_WAIT_S
+        while self._init is not None and self._init.alive() and time.monotonic() < until_s:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
 
     async def _read_stderr(self) -> None:
         if self._inner.stderr is None:
@@ -183,76 +173,15 @@ class Process:
             self._stderr += data
             del self._stderr[:-most]
 
-    async def _listen(self) -> bytes:
-        """Collect what the launcher says, until it hangs up."""
-        said = b""
-        if self._channel is not None:
-            loop = asyncio.get_running_loop()
-            with contextlib.suppress(ConnectionError):
-                while data := await loop.sock_recv(self._channel, 4096):
-                    said += data
-        return said
+    async def _listen(self) -> None:
+        """Collect what the launcher or bubblewrap says about it, until they hang up."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while data := await loop.sock_recv(self._channel, 4096):
+                self._said += data
+                if self._bwrap and self._init is None and (found := CHILD.search(self._said)):
+                    self._init = Init.of(int(found[1]))
 
     def _send(self, letter: bytes) -> None:
         with contextlib.suppress(OSError):
-            assert self._channel is not None
             self._channel.send(letter)
-
-
-def _told(said: bytes) -> ExitStatus | None:
-    """Return what the launcher said about the end, if it came to say it."""
-    for line in said.decode(errors="replace").splitlines():
-        match line[:1], line[1:]:
-            case "E", number:
-                return ExitStatus(code=int(number))
-            case "S", number:
-                return ExitStatus(signal=int(number))
-            case "F", problem:
-                return ExitStatus(problem=problem)
-    return None
-
-
-def _seen(code: int | None) -> ExitStatus:
-    """Return what an exit code means; bubblewrap, as any shell, reports a signal as 128 and its number."""
-    if code is not None and code < 0:
-        return ExitStatus(signal=-code)
-    if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + int(max(signal.valid_signals())):
-        return ExitStatus(signal=code - SIGNAL_BASE)
-    return ExitStatus(code=code)
-
-
-async def start(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sandbox: Sandbox, marker: str, stdin: bool = False,
-    limits: Limits = Limits(), merge: bool = False,
-) -> Process:  # fmt: skip
-    """Start *argv*, already wrapped by `sandbox.wrap`, with exactly *env* and the *marker* in it.
-
-    *marker* starts with what `sweep` will be asked for. *merge* sends standard error into standard output. Raises
-    `OSError` if the machine refuses (no such directory, no memory, too many processes).
-    """
-    environment = {**outer(sandbox, env), MARKER: marker}
-    loop = asyncio.get_running_loop()
-    ours: socket.socket | None = None
-    theirs: socket.socket | None = None
-    if sandbox.kind == "bwrap":
-        command = ["/bin/sh", "-c", LIMITED, str(max(1, limits.file_bytes_max // 512)), *argv]
-    else:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        command = [python(), "-I", "-S", LAUNCHER, str(theirs.fileno()), str(limits.file_bytes_max), *argv]
-    pipe, devnull = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    try:
-        transport, protocol = await loop.subprocess_exec(
-            lambda: _Protocol(loop), *command, cwd=cwd, env=environment, start_new_session=True,
-            stdin=pipe if stdin else devnull, stdout=pipe, stderr=asyncio.subprocess.STDOUT if merge else pipe,
-            pass_fds=(theirs.fileno(),) if theirs else (),
-        )  # fmt: skip
-    except BaseException:
-        if ours is not None:
-            ours.close()
-        raise
-    finally:
-        if theirs is not None:
-            theirs.close()
-    inner = asyncio.subprocess.Process(transport, protocol, loop)
-    return Process(inner, protocol, transport, marker, limits, ours)
