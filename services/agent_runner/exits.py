@@ -76,38 +76,3 @@ def seen(code: int | None) -> ExitStatus:
     if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + int(max(signal.valid_signals())):
         return ExitStatus(signal=code - SIGNAL_BASE)
     return ExitStatus(code=code)
-
-
-async def start(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sandbox: Sandbox, marker: str, stdin: bool = False,
-    limits: Limits = Limits(), merge: bool = False,
-) -> Process:  # fmt: skip
-    """Start *argv*, already wrapped by `sandbox.wrap`, with exactly *env* and the *marker* in it.
-
-    *marker* starts with what `sweep` will be asked for. *merge* sends standard error into standard output. Raises
-    `OSError` if the machine refuses (no such directory, no memory, too many processes).
-    """
-    environment = {**outer(sandbox, env), MARKER: marker}
-    loop = asyncio.get_running_loop()
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    bwrap, told = sandbox.kind == "bwrap", str(theirs.fileno())
-    if bwrap:
-        inner = [argv[0], "--json-status-fd", told, *argv[1:]]
-        command = ["/bin/sh", "-c", LIMITED, str(max(1, limits.file_bytes_max // 512)), *inner]
-    else:
-        command = [python(), "-I", "-S", LAUNCHER, told, str(limits.file_bytes_max), *argv]
-    pipe, devnull = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    try:
-        transport, protocol = await loop.subprocess_exec(
-            lambda: _Protocol(loop), *command, cwd=cwd, env=environment, start_new_session=True,
-            stdin=pipe if stdin else devnull, stdout=pipe, stderr=asyncio.subprocess.STDOUT if merge else pipe,
-            pass_fds=(theirs.fileno(),),
-        )  # fmt: skip
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    process = asyncio.subprocess.Process(transport, protocol, loop)
-    return Process(process, protocol, transport, marker, limits, ours, bwrap)

@@ -13,11 +13,15 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from obra.services.agent_runner import launcher
 from obra.services.agent_runner.exits import ExitStatus, Init, seen, told
-from obra.services.agent_runner.leftovers import sweep
+from obra.services.agent_runner.leftovers import MARKER, sweep
+from obra.services.agent_runner.reachable import python
+from obra.services.agent_runner.sandbox import Sandbox, outer
 
 LAUNCHER = os.path.realpath(launcher.__file__)
 CHUNK_BYTES = 256 * 1024
@@ -185,3 +189,39 @@ class Process:
     def _send(self, letter: bytes) -> None:
         with contextlib.suppress(OSError):
             self._channel.send(letter)
+
+
+async def start(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sandbox: Sandbox, marker: str, stdin: bool = False,
+    limits: Limits | None = None, merge: bool = False,
+) -> Process:  # fmt: skip
+    """Start *argv*, already wrapped by `sandbox.wrap`, with exactly *env* and the *marker* in it.
+
+    *marker* starts with what `sweep` will be asked for. *merge* sends standard error into standard output. Raises
+    `OSError` if the machine refuses (no such directory, no memory, too many processes).
+    """
+    limits = limits or Limits()
+    environment = {**outer(sandbox, env), MARKER: marker}
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    bwrap, number = sandbox.kind == "bwrap", str(theirs.fileno())
+    if bwrap:
+        inner = [argv[0], "--json-status-fd", number, *argv[1:]]
+        command = ["/bin/sh", "-c", LIMITED, str(max(1, limits.file_bytes_max // 512)), *inner]
+    else:
+        command = [python(), "-I", "-S", LAUNCHER, number, str(limits.file_bytes_max), *argv]
+    pipe, devnull = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    try:
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Protocol(loop), *command, cwd=cwd, env=environment, start_new_session=True,
+            stdin=pipe if stdin else devnull, stdout=pipe, stderr=asyncio.subprocess.STDOUT if merge else pipe,
+            pass_fds=(theirs.fileno(),),
+        )  # fmt: skip
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    process = asyncio.subprocess.Process(transport, protocol, loop)
+    return Process(process, protocol, transport, marker, limits, ours, bwrap)
