@@ -1,6 +1,7 @@
 """The agent's own clone: complete in itself, without a way back into the user's repository."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,39 +9,51 @@ from obra.shared.git import EMAIL, LONG_S, Git, failed
 from obra.shared.repository import Target
 
 OPEN = ("-c", "protocol.file.allow=always", "-c", "uploadpack.allowAnySHA1InWant=true")
-ALONE = ("-c", "user.name=Obra agent", "-c", f"user.email={EMAIL}", "-c", "gc.auto=0")
+FILES_MAX = 500
+"""A repository with more files of objects is left to `git clone`."""
+
+CONFIG = f"""[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = false
+\tlogallrefupdates = true
+[user]
+\tname = Obra agent
+\temail = {EMAIL}
+[gc]
+\tauto = 0
+"""
+OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 
 
-def clone(target: Target, into: Path, branch: str) -> None:
-    """Clone *target* into *into* without checking anything out; *branch* is the name for a first commit.
+def grow(target: Target, git_dir: Path, branch: str) -> None:
+    """Make *git_dir* a copy of *target*'s objects, branches and tags, at the base commit on local *branch*.
 
-    Objects are copied, not linked: what the agent does to its own can't reach the user's. Raises `GitFailed`.
+    Objects are copied, not linked: what the agent does to its own can't reach the user's. There is no remote and
+    no index yet. A plain repository is copied by hand, which takes half as long as `git clone`. Raises `GitFailed`.
     """
-    if not target.base:
-        Git().run("init", "-q", "--template=", f"--object-format={target.object_format}", f"--initial-branch={branch}",
-                  str(into))  # fmt: skip
-        _configure(into)
-        return
-    copy(target.path, target.common_dir, into, pinned=target.base if target.shallow else "")
-
-
-def check_out(workspace: Path, branch: str, base: str) -> None:
-    """Put *base* on local *branch* into a fresh clone, whose configuration is still ours."""
-    Git(cwd=workspace).run("checkout", "-q", "--no-track", "-B", branch, base, timeout_s=LONG_S)
-
-
-def regrow(target: Target, workspace: Path, scratch: Path, branch: str) -> None:
-    """Give *workspace* a new ``.git`` at the base commit; its files stay as they are, what was staged is lost."""
-    remove(scratch)
-    clone(target, scratch, branch)
+    remove(git_dir)
+    if not target.base or not _by_hand(target, git_dir):
+        _by_git(target, git_dir, branch)
+    (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     if target.base:
-        git = Git(git_dir=scratch / ".git")
-        git.run("update-ref", f"refs/heads/{branch}", target.base)
-        git.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
-        git.run("read-tree", target.base)
-    remove(workspace / ".git")
-    (scratch / ".git").rename(workspace / ".git")
-    remove(scratch)
+        ref = git_dir / "refs" / "heads" / branch
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(f"{target.base}\n")
+
+
+def copy(source: Path, common_dir: Path, into: Path, pinned: str = "") -> None:
+    """Clone the repository *source*, whose objects are in *common_dir*, *pinned* with it, and drop its remote."""
+    borrowed = ["--dissociate"] if (common_dir / "objects" / "info" / "alternates").exists() else []
+    wanted = ["-c", f"remote.origin.fetch=+{pinned}:refs/obra/base"] if pinned else []
+    flags = ["-q", "--no-hardlinks", "--no-checkout", "--template=", *borrowed, *wanted]
+    said = Git().try_(*OPEN, "clone", *flags, "--", str(source), str(into), timeout_s=LONG_S)
+    if said.code and "symlink" in said.err:  # git copies no object directory that is linked elsewhere
+        remove(into)
+        said = Git().try_(*OPEN, "clone", "--no-local", *flags, "--", str(source), str(into), timeout_s=LONG_S)
+    if said.code:
+        raise failed(("clone",), said.code, said.err)
+    _configure(into / ".git")
 
 
 def remove(path: Path) -> None:
@@ -62,26 +75,83 @@ def _unlock(path: Path) -> None:
                 os.chmod(place, 0o700)
 
 
-def copy(source: Path, common_dir: Path, into: Path, pinned: str = "") -> None:
-    """Clone the repository *source*, whose objects are in *common_dir*, *pinned* with it, and drop its remote."""
-    borrowed = ["--dissociate"] if (common_dir / "objects" / "info" / "alternates").exists() else []
-    wanted = ["-c", f"remote.origin.fetch=+{pinned}:refs/obra/base"] if pinned else []
-    flags = ["-q", "--no-hardlinks", "--no-checkout", "--template=", *borrowed, *ALONE, *wanted]
-    said = Git().try_(*OPEN, "clone", *flags, "--", str(source), str(into), timeout_s=LONG_S)
-    if said.code and "symlink" in said.err:  # git copies no object directory that is linked elsewhere
-        remove(into)
-        said = Git().try_(*OPEN, "clone", "--no-local", *flags, "--", str(source), str(into), timeout_s=LONG_S)
-    if said.code:
-        raise failed(("clone",), said.code, said.err)
-    _configure(into)
+def _by_git(target: Target, git_dir: Path, branch: str) -> None:
+    scratch = git_dir.with_name("cloned")
+    remove(scratch)
+    if target.base:
+        copy(target.path, target.common_dir, scratch, pinned=target.base if target.shallow else "")
+    else:
+        made = ("--template=", f"--object-format={target.object_format}", f"--initial-branch={branch}")
+        Git().run("init", "-q", *made, str(scratch))
+        _configure(scratch / ".git")
+    (scratch / ".git").rename(git_dir)
+    remove(scratch)
 
 
-def _configure(clone: Path) -> None:
-    """Drop remotes from the clone's configuration: the agent has no business in the user's repository."""
-    config = clone / ".git" / "config"
+def _configure(git_dir: Path) -> None:
+    """Drop remotes from a clone's configuration: the agent has no business in the user's repository."""
+    config = git_dir / "config"
     kept, keep = [], True
     for line in config.read_text().splitlines(keepends=True):
         if line.startswith("["):
             keep = not line.startswith(('[remote "', '[branch "'))
         kept.append(line if keep else "")
-    config.write_text("".join(kept))
+    config.write_text("".join(kept) + CONFIG[CONFIG.index("[user]") :])
+
+
+def _by_hand(target: Target, git_dir: Path) -> bool:
+    """Copy a repository that holds its own objects in the plain format; False if this one does not."""
+    source = target.common_dir
+    objects = source / "objects"
+    plain = not target.shallow and target.object_format == "sha1" and not objects.is_symlink()
+    if not plain or (objects / "info" / "alternates").exists() or "[extensions]" in (source / "config").read_text():
+        return False
+    try:
+        files = _files(objects)
+        if files is None:
+            return False
+        for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+            (git_dir / name).mkdir(parents=True)
+        (git_dir / "packed-refs").write_text(_refs(source))
+        for name in files:
+            to = git_dir / "objects" / name
+            to.parent.mkdir(exist_ok=True)
+            shutil.copyfile(objects / name, to)
+    except (FileNotFoundError, UnicodeDecodeError):  # it is being packed right now, or is none that we understand
+        remove(git_dir)
+        return False
+    (git_dir / "config").write_text(CONFIG)
+    return True
+
+
+def _files(objects: Path) -> list[str] | None:
+    """Return the files of a directory of objects, or None if there are too many or a link is among them."""
+    found: list[str] = []
+    for folder in os.scandir(objects):
+        if len(folder.name) == 2 or folder.name == "pack":  # noqa: PLR2004 - the first byte of an object's id
+            for file in os.scandir(folder.path):
+                if not file.is_file(follow_symlinks=False) or len(found) >= FILES_MAX:
+                    return None
+                if not file.name.startswith(("tmp_", ".tmp")):
+                    found.append(f"{folder.name}/{file.name}")
+    return found
+
+
+def _refs(source: Path) -> str:
+    """Return branches, as those of a remote, and tags, in the format of `packed-refs`."""
+    refs = {}
+    packed = source / "packed-refs"
+    for line in packed.read_text().splitlines() if packed.is_file() else []:
+        commit, _, name = line.partition(" ")
+        if OBJECT_ID.fullmatch(commit):
+            refs[name] = commit
+    for kind in ("heads", "tags"):
+        for at, _, names in os.walk(source / "refs" / kind):
+            for name in names:
+                path = Path(at, name)
+                refs[path.relative_to(source).as_posix()] = path.read_text().strip()
+    renamed = {name.replace("refs/heads/", "refs/remotes/origin/", 1): commit for name, commit in refs.items()}
+    wanted = {
+        name: commit for name, commit in renamed.items() if name.startswith(("refs/remotes/origin/", "refs/tags/"))
+    }
+    return "".join(f"{commit} {name}\n" for name, commit in sorted(wanted.items()) if OBJECT_ID.fullmatch(commit))

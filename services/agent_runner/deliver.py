@@ -4,7 +4,8 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 
-from obra.services.agent_runner.workspace import Workspace, branch_of
+from obra.services.agent_runner.making import branch_of
+from obra.services.agent_runner.workspace import Workspace
 from obra.shared.errors import BadUsage, ObraError
 from obra.shared.git import LONG_S, Git, GitFailed, failed
 from obra.shared.repository import Target, locate
@@ -28,7 +29,9 @@ def deliver(workspace: Workspace, commit: str, files: int) -> str:
     alone and the next name is taken. Blocking. Raises `Refused` with a sentence for a person.
     """
     try:
-        target = locate(workspace.target.path)
+        target = workspace.target
+        if not (target.common_dir / "objects").is_dir():
+            target = locate(target.path)  # says what is wrong, or where it is now
         _transfer(workspace, target.git, commit, files)
         return _branch(target, workspace.place.scope.task, commit)
     except BadUsage as error:
@@ -78,13 +81,15 @@ def _running(git: Git, *args: str, stdin: "int | object" = subprocess.PIPE) -> I
 def _branch(target: Target, task: str, commit: str) -> str:
     """Create the first branch whose name is free, or find the one that stands at *commit* already.
 
-    A branch that HEAD names and that has no commit yet is passed over: making it would change what is checked out.
+    A branch that is checked out is never made: it would change what the user sees as changed.
     """
     head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
     wanted, nowhere, reason = branch_of(task), "0" * len(commit), ""
     for number in range(1, NAMES_MAX + 1):
         name = wanted if number == 1 else f"{wanted}-{number}"
-        if head == f"ref: refs/heads/{name}" and not target.base:
+        if head == f"ref: refs/heads/{name}":
+            if _stands(target.git, name, commit):
+                return name
             continue
         reason = _create(target.git, name, commit, nowhere)
         if IN_THE_WAY in reason:  # a branch called `obra` leaves no room for `obra/…`
@@ -98,6 +103,10 @@ def _branch(target: Target, task: str, commit: str) -> str:
 def _create(git: Git, name: str, commit: str, nowhere: str) -> str:
     """Return why the branch could not be made; empty if it stands at *commit* now."""
     said = git.try_("update-ref", "-m", "obra: the task's accepted work", f"refs/heads/{name}", commit, nowhere)
-    if not said.code or git.try_("rev-parse", "--verify", "-q", f"refs/heads/{name}").text == commit:
+    if not said.code or _stands(git, name, commit):
         return ""
     return said.err or "git said nothing"
+
+
+def _stands(git: Git, name: str, commit: str) -> bool:
+    return git.try_("rev-parse", "--verify", "-q", f"refs/heads/{name}").text == commit

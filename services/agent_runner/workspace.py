@@ -6,40 +6,17 @@ in it, every git command works through our own git directory, and the agent's is
 
 import contextlib
 import hashlib
-import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from obra.services.agent_runner import clone, submodules
+from obra.services.agent_runner import clone, making, submodules
+from obra.services.agent_runner.making import Made, branch_of
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.errors import BadUsage
 from obra.shared.git import LONG_S, Git, GitFailed
 from obra.shared.repository import Target, locate
-
-IGNORED = "\n".join(
-    ("__pycache__/", "*.py[co]", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".tox/",
-     ".venv/", "node_modules/", ".DS_Store", "")
-)  # fmt: skip
-"""Ignored beside what the repository itself ignores: by-products of running things, never somebody's work."""
-
-
-class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of a finished preparation, in a file that is written last."""
-
-    repo: str
-    git_dir: str
-    common_dir: str
-    base: str
-    tree: str
-    shallow: bool
-    object_format: str
-    submodules: dict[str, str] = {}
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +54,6 @@ class Workspace:
         return self.target.tree or empty_tree(self.target.object_format)
 
 
-def branch_of(task: str) -> str:
-    """Return the branch that a task works on and is delivered as."""
-    return f"obra/{task}"
-
-
 def empty_tree(object_format: str) -> str:
     """Return the id of the tree that holds nothing."""
     return hashlib.new(object_format, b"tree 0\0", usedforsecurity=False).hexdigest()
@@ -93,12 +65,12 @@ def prepare(place: Place, repo: Path, base: str) -> Workspace:
     Raises `WorkspaceLost` if it can't be made; what was half made is removed first.
     """
     with _explained("be prepared"):
-        made = _remembered(place)
-        if made is not None:
-            return _workspace(place, made)
-        for leftover in (place.workspace, place.control):
-            clone.remove(leftover)
-        return _make(place, locate(repo, base))
+        made = making.remembered(place)
+        if made is None:
+            for leftover in (place.workspace, place.control):
+                clone.remove(leftover)
+            made = making.make(place, locate(repo, base))
+        return _workspace(place, made)
 
 
 def begin(workspace: Workspace, commit: str) -> None:
@@ -106,8 +78,18 @@ def begin(workspace: Workspace, commit: str) -> None:
     with _explained("be returned to the tree that the run begins with"):
         _reset(workspace, commit)
         if not (workspace.path / ".git").is_dir() or (workspace.path / ".git").is_symlink():
-            scratch = workspace.place.root / "regrown"
-            clone.regrow(workspace.target, workspace.path, scratch, branch_of(workspace.place.scope.task))
+            _regrow(workspace)
+
+
+def _regrow(workspace: Workspace) -> None:
+    """Give the workspace a new ``.git`` at the base commit; files stay, what was staged or committed is lost."""
+    grown = workspace.place.root / "grown"
+    clone.grow(workspace.target, grown, branch_of(workspace.place.scope.task))
+    if workspace.base:
+        Git(git_dir=grown).run("read-tree", workspace.base)
+    making.ignore(grown)
+    clone.remove(workspace.path / ".git")
+    grown.rename(workspace.path / ".git")
 
 
 def restore(workspace: Workspace, commit: str) -> None:
@@ -126,72 +108,6 @@ def tidy(workspace: Workspace, commit: str) -> None:
 def unlock(workspace: Workspace) -> None:
     """Remove the lock that a git command of a crashed runner has left on our index."""
     (workspace.place.control / "index.lock").unlink(missing_ok=True)
-
-
-def _make(place: Place, target: Target) -> Workspace:
-    branch = branch_of(place.scope.task)
-    pinning = _Pinning(target, place.scope.task)
-    pinning.start()
-    if target.shallow:
-        pinning.join()
-    clone.clone(target, place.workspace, branch)
-    links: dict[str, str] = {}
-    notes: list[str] = []
-    if target.base:
-        clone.check_out(place.workspace, branch, target.base)
-    _control(place, target)
-    if (place.workspace / ".gitmodules").exists():
-        links = submodules.listed(Git(git_dir=place.control))
-        notes = submodules.populate(target, place.workspace, links)
-    (place.workspace / ".git" / "info").mkdir(exist_ok=True)
-    (place.workspace / ".git" / "info" / "exclude").write_text(IGNORED)
-    pinning.join()
-    if pinning.problem:
-        raise pinning.problem
-    made = Made(
-        repo=str(target.path), git_dir=str(target.git_dir), common_dir=str(target.common_dir), base=target.base,
-        tree=target.tree, shallow=target.shallow, object_format=target.object_format, submodules=links,
-        notes=tuple(notes),
-    )  # fmt: skip
-    scratch = _memory(place).with_suffix(".new")
-    scratch.write_bytes(msgspec.json.encode(made))
-    scratch.replace(_memory(place))
-    return _workspace(place, made)
-
-
-class _Pinning(threading.Thread):
-    """Keeps the base commit in the user's repository from being collected as garbage, while the clone is made."""
-
-    def __init__(self, target: Target, task: str) -> None:
-        super().__init__(daemon=True)
-        self.problem: GitFailed | None = None
-        self._target, self._task = target, task
-
-    def run(self) -> None:
-        if self._target.base:
-            try:
-                self._target.git.run("update-ref", f"refs/obra/{self._task}/base", self._target.base)
-            except GitFailed as error:
-                self.problem = error
-
-
-def _control(place: Place, target: Target) -> None:
-    """Write our own git directory: it borrows the user's objects and starts from the index of the fresh clone."""
-    git = place.control
-    for name in ("objects/info", "objects/pack", "refs/heads", "info"):
-        (git / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    (git / "HEAD").write_text("ref: refs/heads/obra\n")
-    version, extension = (0, "") if target.object_format == "sha1" else (1, "[extensions]\n\tobjectformat = sha256\n")
-    (git / "config").write_text(
-        f"[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = false\n{extension}"
-    )
-    (git / "info" / "exclude").write_text(IGNORED)
-    (git / "objects" / "info" / "alternates").write_text(f"{target.common_dir / 'objects'}\n")
-    if target.shallow:
-        shutil.copyfile(target.common_dir / "shallow", git / "shallow")
-    index = place.workspace / ".git" / "index"
-    if index.is_file():
-        shutil.copyfile(index, git / "index")
 
 
 def _reset(workspace: Workspace, commit: str) -> None:
@@ -213,17 +129,6 @@ def _reset(workspace: Workspace, commit: str) -> None:
 def _reset_in_place(workspace: Workspace, tree: str) -> None:
     workspace.control.run("read-tree", "--reset", "-u", tree, timeout_s=LONG_S)
     workspace.control.run("clean", "-ffdq", timeout_s=LONG_S)
-
-
-def _memory(place: Place) -> Path:
-    return place.control / "obra.json"
-
-
-def _remembered(place: Place) -> Made | None:
-    try:
-        return msgspec.json.decode(_memory(place).read_bytes(), type=Made)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
 
 
 def _workspace(place: Place, made: Made) -> Workspace:
