@@ -6,6 +6,8 @@ async with Orchestrator() as obra:
 
 import asyncio
 import contextlib
+import random
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from obra.shared.store.query import Table
 
 Item = TypeVar("Item")
+LOG_SINK_S = 5.0
 
 
 class ObraGone(EnvironmentLacks):
@@ -149,7 +152,15 @@ class Orchestrator:
 
     async def sql(self, query: str) -> "Table":
         """Return what the store answers to *query*, with everything in it that had happened when this was called."""
-        from obra.shared.store.query import RemoteQuery  # noqa: PLC0415 - only whoever asks needs it
+        from obra.shared.store.errors import StoreSilent  # noqa: PLC0415 - only whoever asks needs them
+        from obra.shared.store.query import RemoteQuery  # noqa: PLC0415
 
         position = await self.joined.bus.last_position()
-        return await RemoteQuery(self.joined.bus.nc).run(query, wait_position=position)
+        deadline = time.monotonic() + LOG_SINK_S
+        while True:
+            try:
+                return await RemoteQuery(self.joined.bus.nc).run(query, wait_position=position)
+            except StoreSilent:  # an Obra that was just started may not have got as far
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(0.02, 0.1))

@@ -13,7 +13,6 @@ from obra.events.subjects import Scope
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.words import lines, said
-from obra.shared.bus import Bus
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
 from obra.shared.story import Story, exit_code, result
@@ -30,9 +29,9 @@ Extra = Callable[[Recorded], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def overheard(bus: Bus, scope: Scope, screen: Screen) -> AsyncIterator[None]:
+async def overheard(obra: Orchestrator, scope: Scope, screen: Screen) -> AsyncIterator[None]:
     """Show the live output of the task's agent while the block runs."""
-    ears = asyncio.create_task(_hear(bus, scope, screen))
+    ears = asyncio.create_task(_hear(obra, scope, screen))
     await asyncio.sleep(0)  # it subscribes before whatever the block publishes
     try:
         yield
@@ -41,11 +40,13 @@ async def overheard(bus: Bus, scope: Scope, screen: Screen) -> AsyncIterator[Non
         await asyncio.gather(ears, return_exceptions=True)
 
 
-async def _hear(bus: Bus, scope: Scope, screen: Screen) -> None:
-    async for _, data in bus.hear(scope):
+async def _hear(obra: Orchestrator, scope: Scope, screen: Screen) -> None:
+    workspace = f"{obra.home.task(scope) / 'workspace'}/"
+    async for _, data in obra.joined.bus.hear(scope):
         for line in data.splitlines():
             with contextlib.suppress(msgspec.MsgspecError):  # not ours to judge here: it is shown, not acted on
-                for shown in said(msgspec.json.decode(line, type=Output)):
+                output = msgspec.json.decode(line, type=Output)
+                for shown in said(msgspec.structs.replace(output, text=output.text.replace(workspace, ""))):
                     screen.show(shown)
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -32,6 +32,8 @@ COMMANDS = {
     "service": ("service:service", "Run one service alone, for a distributed installation."),
 }
 """Every command: where it is, and its one line in `obra --help`, so that help imports none of them."""
+
+FOLLOWING = frozenset({"demo", "run", "approve", "reject", "retry"})
 
 
 class LazyGroup(click.Group):
@@ -59,6 +61,18 @@ class LazyGroup(click.Group):
             hint = f"did you mean `obra {close[0]}`?" if close else "`obra --help` lists the commands"
             raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; end in silence where nobody reads its output any more.
+
+        That is success for a command that only looks. One that follows a task has not seen its end, and exits as
+        SIGPIPE would have made it.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(141 if ctx.invoked_subcommand in FOLLOWING else 0) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands."""
@@ -101,9 +115,6 @@ def _main(args: Sequence[str] | None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001,RUF100 - the edge: a person gets a sentence, not a traceback
         return _failed(error)
     return code if isinstance(code, int) else 0

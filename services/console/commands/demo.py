@@ -66,7 +66,7 @@ async def _play(place: Place, submission: Submission, lines: Screen) -> Story:
                 for line in told(prompt):
                     lines.show(Line(f"  prompt {event.attempt} says: {line}", "quiet"))
 
-        async with overheard(obra.joined.bus, submission.scope, lines):
+        async with overheard(obra, submission.scope, lines):
             await obra.client.submit(submission)
             return await follow(obra, submission.scope, lines, extra=feedback)
 

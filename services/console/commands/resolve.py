@@ -70,6 +70,6 @@ async def _say(place: Place, verb: Verb, task: str, project: str | None, note: s
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         scope = obra.scope(task, project)
         await known(obra, scope)
-        async with overheard(obra.joined.bus, scope, lines):
+        async with overheard(obra, scope, lines):
             position = await obra.resolve(scope, verb, note)
             return await follow(obra, scope, lines, after=position - 1)

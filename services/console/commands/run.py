@@ -82,7 +82,7 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
         lines.show(Line(f"task {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
         for notice in what.notices:
             lines.show(Line(f"note: {notice}", "warning"))
-        async with overheard(obra.joined.bus, what.scope, lines):
+        async with overheard(obra, what.scope, lines):
             await obra.client.submit(what)
             return await follow(obra, what.scope, lines)
 
@@ -90,7 +90,7 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
 async def resumed(obra: Orchestrator, scope: Scope, lines: Screen) -> Story:
     """Follow a task that exists already, from now on; return at once if it is settled."""
 
-    async with overheard(obra.joined.bus, scope, lines):
+    async with overheard(obra, scope, lines):
         story = fold(await known(obra, scope))
         if settled(story):
             return story

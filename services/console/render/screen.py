@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from obra.services.console.render.text import duration
 from obra.services.console.render.words import Line
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
+    from rich.text import Text
 
+MINUTE_S = 60
 STYLES = {
     "plain": "", "good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "agent": "cyan",
 }  # fmt: skip
@@ -43,24 +45,40 @@ class PlainScreen:
         """Say nothing: a file needs no live line."""
 
 
-class TerminalScreen:
-    """Colour, and a live status line with the time since the command began."""
+class Doing:
+    """The live line: what is going on, and since when; it is asked anew whenever the line is drawn."""
 
-    def __init__(self, console: "Console", status: "Status") -> None:
-        """Print through *console*, above *status*."""
-        self._console = console
-        self._status = status
+    def __init__(self) -> None:
+        """Begin to count."""
+        self.what = "starting"
         self._began = time.monotonic()
+
+    def __rich__(self) -> "Text":
+        """Return the line as rich draws it."""
+        from rich.text import Text  # noqa: PLC0415 - rich is loaded on terminals only
+
+        elapsed_s = round(time.monotonic() - self._began)
+        elapsed = duration(1000 * elapsed_s) if elapsed_s >= MINUTE_S else f"{elapsed_s} s"
+        return Text(f"{self.what} ({elapsed})", style="dim")
+
+
+class TerminalScreen:
+    """Colour, and a live line below."""
+
+    def __init__(self, console: "Console", doing: Doing) -> None:
+        """Print through *console*, above *doing*."""
+        self._console = console
+        self._doing = doing
 
     def show(self, line: Line) -> None:
         """Print *line* in the colour of its tone; its text is never read as markup."""
-        self._console.print(line.text, style=STYLES[line.tone] or None, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        self._console.print(Text(line.text, style=STYLES[line.tone]), soft_wrap=True)
 
     def doing(self, what: str) -> None:
         """Replace the live line."""
-        from rich.text import Text  # noqa: PLC0415 - rich is loaded on terminals only
-
-        self._status.update(Text(f"{what} ({time.monotonic() - self._began:.0f} s)"))
+        self._doing.what = what
 
 
 @contextlib.contextmanager
@@ -72,6 +90,6 @@ def screen(stream: TextIO | None = None) -> Iterator[Screen]:
         return
     from rich.console import Console  # noqa: PLC0415 - heavy, and only terminals need it
 
-    console = Console(file=stream)
-    with console.status("starting") as status:
-        yield TerminalScreen(console, status)
+    console, doing = Console(file=stream), Doing()
+    with console.status(doing):
+        yield TerminalScreen(console, doing)

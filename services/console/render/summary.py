@@ -30,7 +30,7 @@ def summary(story: Story) -> list[str]:
     for chapter in story.chapters:
         told += _chapter(chapter)
     if story.decision or story.reasons:
-        told.append(_row("decision", _decision(story)))
+        told += _decision(story)
     if story.branch:
         told.append(_row("branch", f"{story.branch} at {story.commit[:10]}, in {story.repo}"))
     told.append(_row("judged by", "evidence alone" if story.llm in ("", "none") else f"evidence, and {story.llm}"))
@@ -63,9 +63,10 @@ def _chapter(chapter: Chapter) -> list[str]:
     return told
 
 
-def _decision(story: Story) -> str:
-    reasons = "; ".join(one_line(reason) for reason in story.reasons)
-    return f"{story.decision}: {reasons}" if story.decision and reasons else story.decision or reasons
+def _decision(story: Story) -> list[str]:
+    """Return the last decision, and each of its reasons on a line of its own."""
+    told = [story.decision, *map(one_line, story.reasons)] if story.decision else [*map(one_line, story.reasons)]
+    return [_row("decision", told[0]), *(_row("", reason) for reason in told[1:])]
 
 
 def _between(start: str, end: str) -> float:

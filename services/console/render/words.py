@@ -1,6 +1,6 @@
 """Every event as a sentence: what a person reads while a task runs, and in its story afterwards."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,7 +90,7 @@ def _readied(_: t.TaskReadied) -> Iterable[Line]:
 
 @_of(t.TaskRejected)
 def _rejected(e: t.TaskRejected) -> Iterable[Line]:
-    yield Line("the task can't be worked on: " + "; ".join(map(one_line, e.reasons)), "bad")
+    yield from _because("the task can't be worked on", e.reasons, "bad")
 
 
 @_of(t.TaskCompleted)
@@ -100,7 +100,7 @@ def _completed(e: t.TaskCompleted) -> Iterable[Line]:
 
 @_of(t.TaskFailed)
 def _failed(e: t.TaskFailed) -> Iterable[Line]:
-    yield Line(f"not accepted after {count(e.attempts, 'attempt')}: {_joined(e.reasons)}", "bad")
+    yield from _because(f"not accepted after {count(e.attempts, 'attempt')}", e.reasons, "bad")
 
 
 @_of(t.TaskCancelled)
@@ -227,12 +227,12 @@ def _contradicted(e: a.ClaimContradicted) -> Iterable[Line]:
 @_of(d.DecisionMade)
 def _decided(e: d.DecisionMade) -> Iterable[Line]:
     tone: Tone = {"proceed": "good", "stop": "bad"}.get(e.action, "warning")  # type: ignore[assignment]
-    yield Line(f"decided: {e.action}{' because ' + _joined(e.reasons) if e.reasons else ''}", tone)
+    yield from _because(f"decided: {e.action}", e.reasons, tone)
 
 
 @_of(d.BreakpointRaised)
 def _raised(e: d.BreakpointRaised) -> Iterable[Line]:
-    yield Line(f"a person is needed ({e.name}): {_joined(e.reasons)}", "warning")
+    yield from _because(f"a person is needed ({e.name})", e.reasons, "warning")
 
 
 @_of(d.BreakpointResolved)
@@ -269,5 +269,11 @@ def _dead_lettered(e: o.MessageDeadLettered) -> Iterable[Line]:
     )
 
 
-def _joined(reasons: Iterable[str]) -> str:
-    return "; ".join(map(one_line, reasons)) or "no reason given"
+def _because(what: str, reasons: Sequence[str], tone: Tone) -> Iterable[Line]:
+    """Yield *what* with its one reason behind it, or with its reasons below it."""
+    if len(reasons) == 1:
+        yield Line(f"{what}: {one_line(reasons[0])}", tone)
+        return
+    yield Line(what, tone)
+    for reason in reasons:
+        yield Line(f"  - {one_line(reason)}", "quiet")

@@ -140,6 +140,14 @@ def test_sql_sees_all_that_had_happened_while_obra_runs_and_after(person: Person
     assert person.obra(*query).stdout == "task,status\nt1,completed\n"
 
 
+def test_a_service_alone_needs_something_to_talk_to(person: Person) -> None:
+    assert (
+        person.obra("service", "planner", code=4).stderr
+        == f"obra: No Obra runs on {person.home}: start one with `obra up`.\n"
+    )
+    assert "there is no service 'plumber'" in person.obra("service", "plumber", code=2).stderr
+
+
 def test_the_doctor_finds_this_machine_well(person: Person) -> None:
     found = {finding["name"]: finding["state"] for finding in person.json("doctor")["findings"]}
     assert list(found) == ["python", "git", "nats-server", "bubblewrap", "claude", "ollama", "home", "host"]

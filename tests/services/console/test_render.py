@@ -4,6 +4,7 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from obra.events import (
     AgentExited,
@@ -25,7 +26,7 @@ from obra.events import (
 )
 from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
-from obra.services.console.render.screen import PlainScreen
+from obra.services.console.render.screen import Doing, PlainScreen, TerminalScreen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
@@ -92,7 +93,11 @@ def test_a_long_line_is_cut_where_a_person_can_see_it() -> None:
         ),
         (
             DecisionMade(action="retry", attempt=1, run=1, reasons=("`pytest -q` exited with 1",)),
-            [Line("decided: retry because `pytest -q` exited with 1", "warning")],
+            [Line("decided: retry: `pytest -q` exited with 1", "warning")],
+        ),
+        (
+            DecisionMade(action="stop", attempt=1, run=1, reasons=("one", "two")),
+            [Line("decided: stop", "bad"), Line("  - one", "quiet"), Line("  - two", "quiet")],
         ),
         (
             ServiceDegraded(service="agent-runner", lacking="sandbox", reason="no bwrap", effect="none is used"),
@@ -168,7 +173,8 @@ def test_the_summary_of_an_accepted_task() -> None:
         "  task       add-a-flag-abcd (project default)",
         "  attempt 1  completed; 1 file +3 -0; quality 1.00, confidence 0.95 -> proceed",
         "             passed  pytest -q (exit 0)",
-        "  decision   proceed: all checks passed",
+        "  decision   proceed",
+        "             all checks passed",
         "  branch     obra/add-a-flag-abcd at cccccccccc, in /r",
         "  judged by  evidence alone",
         "  sandbox    bwrap",
@@ -204,3 +210,16 @@ def test_a_table_is_written_in_every_format(form: str, text: str) -> None:
         stream,
     )
     assert stream.getvalue() == text
+
+
+def test_a_terminal_gets_colour_and_a_live_line_that_keeps_the_time() -> None:
+    stream = io.StringIO()
+    doing = Doing()
+    doing.what = "checks run"
+    console = Console(file=stream, force_terminal=True, color_system="standard", width=40)
+    terminal = TerminalScreen(console, doing)
+    terminal.show(Line("[bold]as it is[/bold] " + "x" * 60, "bad"))
+    console.print(doing)
+    assert stream.getvalue() == (
+        "\x1b[31m[bold]as it is[/bold] " + "x" * 60 + "\x1b[0m\n" + "\x1b[2mchecks run (0 s)\x1b[0m\n"
+    )
