@@ -15,7 +15,7 @@ BEGINS_ANEW = b'{"position":0,"notice":"another stream begins here"}\n'
 
 
 class Journal:
-    """Appends lines to *path*; a full file becomes ``.1``, that one ``.2``, and the last of ``files_max`` is deleted."""
+    """Appends lines to *path*; a full file becomes ``.1``, that one ``.2``; ``files_max`` of them are kept."""
 
     def __init__(self, path: Path, bytes_max: int = FILE_BYTES_MAX, files_max: int = FILES_MAX) -> None:
         """Open the file and cut off the half line that a crash may have left at its end."""

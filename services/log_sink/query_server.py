@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +14,7 @@ from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
 from obra.shared.store.query import SUBJECT, End, Piece, Query
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
@@ -24,6 +25,7 @@ WAITING_MAX = 64
 WAIT_S = 5.0
 FLUSH_EVERY_BYTES = 4 * 1024**2
 FLUSH_S = 10.0
+INTERRUPT_S = 5.0
 
 log = structlog.get_logger(NAME)
 _queries = msgspec.json.Decoder(Query)
@@ -83,23 +85,35 @@ class QueryServer:
         store = self._sink.store
         if store is None:
             raise StoreSilent(reason="it is being opened")
-        answer = answered(store.db, query, self._settings)
-        while True:
-            step = asyncio.ensure_future(asyncio.to_thread(next, answer, None))
-            try:
-                piece = await asyncio.shield(step)
-            except asyncio.CancelledError:
-                await asyncio.wait({step}, timeout=FLUSH_S)
-                raise
-            if piece is None:
-                return
-            yield piece
+        reader = store.cursor()
+        answer = answered(reader, query, self._settings)
+        try:
+            while (piece := await _next(answer, reader)) is not None:
+                yield piece
+        finally:
+            await asyncio.to_thread(_released, answer, reader)
 
     async def _send(self, reply: str, piece: Piece) -> None:
         """Publish *piece*, no faster than the server takes it."""
         await self._nc.publish(reply, msgspec.json.encode(piece))
         if self._nc.pending_data_size > FLUSH_EVERY_BYTES:
             await self._nc.flush(timeout=int(FLUSH_S))
+
+
+async def _next(answer: Iterator[Piece], reader: "DuckDBPyConnection") -> Piece | None:
+    """Return the next piece, made in a thread; a thread can't be cancelled, so the query in it is interrupted."""
+    step = asyncio.ensure_future(asyncio.to_thread(next, answer, None))
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        reader.interrupt()
+        await asyncio.wait({step}, timeout=INTERRUPT_S)
+        raise
+
+
+def _released(answer: Generator[Piece, None, None], reader: "DuckDBPyConnection") -> None:
+    answer.close()
+    reader.close()
 
 
 def _decoded(data: bytes) -> Query:

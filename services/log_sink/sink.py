@@ -167,7 +167,7 @@ class Sink:
 
     async def _read(self, bus: Bus) -> None:
         at = self.position
-        async with contextlib.aclosing(bus.follow(at)) as raws:  # type: ignore[type-var]
+        async with contextlib.aclosing(bus.follow(at)) as raws:
             async for raw in raws:
                 if raw.position <= at:
                     raise StoreFailed(path=self.path, reason=f"the stream gave position {raw.position} after {at}")

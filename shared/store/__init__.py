@@ -20,6 +20,11 @@ __all__ = ["Lost", "Row", "Store", "opened"]
 
 LOCK_TRIES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 VERIFY_ROWS = 5_000
+LACKING = (
+    "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
+    "Out of Memory",
+)  # fmt: skip
+"""What DuckDB says where the machine is at fault, and not the file."""
 
 _COLUMNS = {
     "position": "UBIGINT", "id": "VARCHAR", "project": "VARCHAR", "task": "VARCHAR", "type": "VARCHAR",
@@ -56,7 +61,17 @@ def opened(path: Path, *, read_only: bool = False) -> "DuckDBPyConnection":
 
 def _unreadable(path: Path, error: Exception) -> StoreDamaged | StoreFailed:
     text = str(error).splitlines()[0]
-    lacking = any(sign in text for sign in ("Permission denied", "No space left", "Read-only file system", "Too many"))
+    lacking = any(
+        sign in text
+        for sign in (
+            "Permission denied",
+            "No space left",
+            "Read-only file system",
+            "Too many",
+            "invalidated",
+            "Out of Memory",
+        )
+    )
     return StoreFailed(path=path, reason=text) if lacking else StoreDamaged(path=path, reason=text)
 
 
@@ -137,7 +152,7 @@ class Store:
         self.watermark, self._head = rows[-1].position, head
 
     def _chained(self, rows: Sequence[Row]) -> tuple[bytes, list[tuple[object, ...]]]:
-        head, at, values = self._head, self.watermark, []
+        head, at, values = self._head, self.watermark, list[tuple[object, ...]]()
         for row in rows:
             if row.position <= at:
                 raise ValueError(f"position {row.position} comes after {at}")
@@ -149,7 +164,10 @@ class Store:
         return head, values
 
     def unreported(self, rows_max: int) -> list[Lost]:
-        """Return what is no event and for which no message.rejected is stored, in order, the first *rows_max*; never one of `message.*`."""
+        """Return what is no event and for which no message.rejected is stored: the first *rows_max*, in order.
+
+        What came as `message.*` is never among it: nothing is said about what is said about messages.
+        """
         found = self.db.execute(
             """
             SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event

@@ -3,7 +3,7 @@
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,28 +32,24 @@ BROAD = frozenset({"HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE"})
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 
 
-def answered(db: "DuckDBPyConnection", query: Query, settings: "StoreSettings") -> Iterator[Piece]:
-    """Yield the pieces of the answer to *query*, all but the numbering of a message that failed to be sent.
+def answered(reader: "DuckDBPyConnection", query: Query, settings: "StoreSettings") -> Generator[Piece, None, None]:
+    """Yield the pieces of the answer to *query*; *reader* is a connection that nothing else uses, to be closed after.
 
     Raises `QueryRefused` or `QueryFailed`, also in the middle. The query is interrupted after its time.
     """
     timeout_s = min(query.timeout_s or settings.query_timeout_s, settings.query_timeout_s)
     rows_max = min(query.rows_max or settings.query_rows_max, settings.query_rows_max)
-    reader = db.cursor()
-    try:
-        bound(reader, settings.query_memory)
-        text, wraps = checked(reader, query.sql)
-        with _clock(reader, timeout_s) as expired:
-            try:
-                position = _as_of(reader, query.as_of)
-                reader.execute("BEGIN TRANSACTION READ ONLY")
-                yield from _pieces(reader, text, wraps, query.params, rows_max, position)
-            except duckdb.Error as error:
-                if expired():
-                    raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
-                raise QueryFailed(reason=str(error).partition("\n\nLINE")[0]) from error
-    finally:
-        reader.close()
+    bound(reader, settings.query_memory)
+    text, wraps = checked(reader, query.sql)
+    with _clock(reader, timeout_s) as expired:
+        try:
+            position = _as_of(reader, query.as_of)
+            reader.execute("BEGIN TRANSACTION READ ONLY")
+            yield from _pieces(reader, text, wraps, query.params, rows_max, position)
+        except duckdb.Error as error:
+            if expired():
+                raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
+            raise QueryFailed(reason=str(error).partition("\n\nLINE")[0]) from error
 
 
 def _as_of(reader: "DuckDBPyConnection", as_of: int | None) -> int:

@@ -38,6 +38,8 @@ _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+|\([^)]*\)\s*)?", re.IGNORECAS
 
 def configure(db: "DuckDBPyConnection") -> None:
     """Shut *db* in for good: the whole instance, cursors included."""
+    if db.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,):
+        return  # this process has the file open already, and the instance is shared
     settings = {
         "TimeZone": "UTC", "memory_limit": MEMORY_MAX, "threads": str(THREADS),
         "max_temp_directory_size": SPILL_MAX, "python_enable_replacements": "false",

@@ -28,7 +28,7 @@ SILENCE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The answer to a query. ``types`` are DuckDB's; values are what JSON has: texts, numbers, booleans, lists, objects.
+    """The answer to a query. ``types`` are DuckDB's; values are what JSON has.
 
     Times are ISO 8601 in UTC, blobs hexadecimal, decimals floats; what fits nowhere is its text. ``truncated``: there
     were more rows than were wanted. ``position`` is how far the store had come.
@@ -42,7 +42,7 @@ class Table:
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One question. ``as_of``: as things stood at that position. ``wait_position``: not before the store has come there.
+    """One question. ``as_of``: as things stood at that position. ``wait_position``: not before the store is there.
 
     ``rows_max`` and ``timeout_s`` can only lower what the settings allow; 0 is what they allow.
     """

@@ -11,7 +11,6 @@ from obra.shared.bus import Raw
 from obra.shared.envelope import Envelope, type_of
 from obra.shared.redact import redact, redact_value, suspicious
 
-BRACKETS_MAX = 400
 DEPTH_MAX = 64
 PROBLEM_CHARS_MAX = 2_000
 
@@ -79,6 +78,8 @@ def _document(data: bytes, envelope: Envelope) -> Any:
 
 def _unreadable(raw: Raw, reason: str) -> Row:
     """Return the row of a message that is no event: where it came is all that is known of it."""
+    project: str | None
+    task: str | None
     try:
         scope, kind = parse(raw.subject)
         project, task = scope.project, scope.task
@@ -98,7 +99,7 @@ def _plain(text: str) -> bool:
     r"""Return whether the JSON can be taken as it stands: nothing secret in it, nor hidden behind ``\u``, one line."""
     brackets = text.count("{") + text.count("[")
     return (
-        brackets <= BRACKETS_MAX
+        brackets <= DEPTH_MAX
         and "\\u" not in text
         and "\n" not in text
         and "\ufffd" not in text

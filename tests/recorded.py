@@ -1,0 +1,59 @@
+"""Simulated tasks as messages of a stream, for tests of what reads one."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+from obra.events import Event
+from obra.events.subjects import Scope, subject
+from obra.shared.bus import Raw
+from obra.shared.bus.message import read
+from obra.shared.envelope import Envelope, Recorded, encode
+from obra.shared.errors import Undecodable
+from tests.simulation.world import World
+
+BEGIN = datetime(2026, 1, 2, 3, 4, 0, tzinfo=UTC)
+ROOT = UUID(int=7)
+
+
+def envelopes(scope: Scope, events: Iterable[Event]) -> list[Envelope]:
+    """Return *events* as one task's, one every 20 ms, each caused by the one before."""
+    made: list[Envelope] = []
+    for number, event in enumerate(events):
+        cause = made[-1].id if made else None
+        made.append(
+            Envelope(
+                id=uuid5(ROOT, f"{scope}/{number}"), project=scope.project, task=scope.task,
+                at=BEGIN + timedelta(milliseconds=20 * number), event=event,  # type: ignore[arg-type]
+                cause=cause, correlation=made[0].id if made else None, service="tester",
+            )
+        )  # fmt: skip
+    return made
+
+
+def message(position: int, subject: str, data: bytes) -> Raw:
+    """Return *data* as it stands in a stream at *position*."""
+    try:
+        envelope, problem = read(subject, data), None
+    except Undecodable as error:
+        envelope, problem = None, error
+    return Raw(position, subject, data, 1_767_323_040_000_000_000 + position * 1_000, envelope, problem)
+
+
+def messages(*enveloped: Envelope, after: int = 0) -> list[Raw]:
+    """Return envelopes as messages behind position *after*."""
+    return [
+        message(position, subject(one.scope, one.event), encode(one))
+        for position, one in enumerate(enveloped, after + 1)
+    ]
+
+
+def simulated(seeds: Iterable[int], project: str = "shop") -> list[Raw]:
+    """Return what happened in simulated worlds, one task each, one after the other."""
+    told = [one for seed in seeds for one in envelopes(Scope(project, f"t{seed}"), World(seed).play())]
+    return messages(*told)
+
+
+def of_task(raws: Iterable[Raw], task: str) -> list[Recorded]:
+    """Return one task's events."""
+    return [Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope and raw.envelope.task == task]
