@@ -10,9 +10,10 @@ import msgspec
 
 from obra.events import Output
 from obra.events.subjects import Scope
+from obra.services.console.render.line import said
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.summary import summary
-from obra.services.console.render.words import lines, said
+from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
 from obra.shared.story import Story, exit_code, result

@@ -11,10 +11,10 @@ from obra.events import AttemptRequested
 from obra.services.console.demo.sample import TEXT, Sample, make
 from obra.services.console.following import conclude, follow, overheard
 from obra.services.console.options import Place, as_json, placed
+from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import one_line
-from obra.services.console.render.words import Line
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
 from obra.shared.story import Story

@@ -11,8 +11,8 @@ from obra.events.subjects import Scope
 from obra.services.console.following import conclude, follow, overheard
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
+from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.words import Line
 from obra.shared.client import Orchestrator
 from obra.shared.edge import settled
 from obra.shared.story import Story, fold

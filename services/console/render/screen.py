@@ -1,13 +1,12 @@
 """Where lines go: a terminal gets colour and one live status line, anything else gets plain lines."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from obra.services.console.render.line import Line
 from obra.services.console.render.text import duration
-from obra.services.console.render.words import Line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,9 +81,8 @@ class TerminalScreen:
 
 
 @contextlib.contextmanager
-def screen(stream: TextIO | None = None) -> Iterator[Screen]:
-    """Open the screen for *stream*, stdout unless given."""
-    stream = stream or sys.stdout
+def screen(stream: TextIO) -> Iterator[Screen]:
+    """Open the screen for *stream*, one of the standard ones."""
     if not stream.isatty():
         yield PlainScreen(stream)
         return

@@ -1,17 +1,17 @@
 """Every event as a sentence: what a person reads while a task runs, and in its story afterwards."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
-from obra.events import Event, Output
+from obra.events import Event
 from obra.events import attempt as a
 from obra.events import decision as d
 from obra.events import operations as o
 from obra.events import session as s
 from obra.events import task as t
+from obra.services.console.render.line import Line, Tone, because
 from obra.services.console.render.text import (
     clean,
     count,
@@ -23,18 +23,8 @@ from obra.services.console.render.text import (
     size,
 )
 
-Tone = Literal["plain", "good", "bad", "warning", "quiet", "agent"]
 OUTPUT_LINES_SHOWN = 6
 FILES_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line for a person. ``detail``: only for those who want to know everything."""
-
-    text: str
-    tone: Tone = "plain"
-    detail: bool = False
 
 
 Words = Callable[[Any], Iterable[Line]]
@@ -66,17 +56,6 @@ def _short(value: object) -> str:
     return str(value) if isinstance(value, (str, int, float)) else msgspec.json.encode(value).decode()
 
 
-def said(output: Output) -> list[Line]:
-    """Return a piece of live output as lines that are marked as the agent's."""
-    mark = {"tool": "→ ", "result": "← ", "error": "! ", "notice": "· "}.get(output.kind, "")
-    text = f"{output.tool} {output.text}" if output.kind == "tool" else output.text
-    tone: Tone = "bad" if output.kind == "error" else "agent"
-    shown = [line.rstrip() for line in clean(text).splitlines() if line.strip()]
-    if output.kind in ("tool", "result"):
-        shown = shown[:1] + [f"… {count(len(shown) - 1, 'more line')}"] * (len(shown) > 1)
-    return [Line(f"  │ {mark if not i else ' ' * len(mark)}{line}", tone) for i, line in enumerate(shown)]
-
-
 @_of(t.TaskSubmitted)
 def _submitted(e: t.TaskSubmitted) -> Iterable[Line]:
     yield Line(f"task: {one_line(e.text)}")
@@ -90,7 +69,7 @@ def _readied(_: t.TaskReadied) -> Iterable[Line]:
 
 @_of(t.TaskRejected)
 def _rejected(e: t.TaskRejected) -> Iterable[Line]:
-    yield from _because("the task can't be worked on", e.reasons, "bad")
+    yield from because("the task can't be worked on", e.reasons, "bad")
 
 
 @_of(t.TaskCompleted)
@@ -100,7 +79,7 @@ def _completed(e: t.TaskCompleted) -> Iterable[Line]:
 
 @_of(t.TaskFailed)
 def _failed(e: t.TaskFailed) -> Iterable[Line]:
-    yield from _because(f"not accepted after {count(e.attempts, 'attempt')}", e.reasons, "bad")
+    yield from because(f"not accepted after {count(e.attempts, 'attempt')}", e.reasons, "bad")
 
 
 @_of(t.TaskCancelled)
@@ -227,12 +206,12 @@ def _contradicted(e: a.ClaimContradicted) -> Iterable[Line]:
 @_of(d.DecisionMade)
 def _decided(e: d.DecisionMade) -> Iterable[Line]:
     tone: Tone = {"proceed": "good", "stop": "bad"}.get(e.action, "warning")  # type: ignore[assignment]
-    yield from _because(f"decided: {e.action}", e.reasons, tone)
+    yield from because(f"decided: {e.action}", e.reasons, tone)
 
 
 @_of(d.BreakpointRaised)
 def _raised(e: d.BreakpointRaised) -> Iterable[Line]:
-    yield from _because(f"a person is needed ({e.name})", e.reasons, "warning")
+    yield from because(f"a person is needed ({e.name})", e.reasons, "warning")
 
 
 @_of(d.BreakpointResolved)
@@ -267,13 +246,3 @@ def _dead_lettered(e: o.MessageDeadLettered) -> Iterable[Line]:
     yield Line(
         f"warning: {e.consumer} gave up on event {e.position} after {e.deliveries} tries: {one_line(e.reason)}", "bad"
     )
-
-
-def _because(what: str, reasons: Sequence[str], tone: Tone) -> Iterable[Line]:
-    """Yield *what* with its one reason behind it, or with its reasons below it."""
-    if len(reasons) == 1:
-        yield Line(f"{what}: {one_line(reasons[0])}", tone)
-        return
-    yield Line(what, tone)
-    for reason in reasons:
-        yield Line(f"  - {one_line(reason)}", "quiet")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.services.console.person import OBRA, TIMEOUT_S, Person, arrived
 
 pytestmark = pytest.mark.bus
 
-WRITE = [{"write": {"path": "b.txt", "text": "b\n"}}, {"say": "Done."}]
+WRITE: list[dict[str, Any]] = [{"write": {"path": "b.txt", "text": "b\n"}}, {"say": "Done."}]
 CHECK = ("--check", "test -f b.txt", "--llm", "none")
 
 

@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -26,11 +27,12 @@ from obra.events import (
 )
 from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
+from obra.services.console.render.line import Line, said
 from obra.services.console.render.screen import Doing, PlainScreen, TerminalScreen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
-from obra.services.console.render.words import Line, lines, said
+from obra.services.console.render.words import lines
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
 from obra.shared.story import fold
@@ -144,8 +146,8 @@ def recorded(*events: Event) -> list[Recorded]:
     scope = Scope("default", "add-a-flag-abcd")
     envelopes = [fresh(scope, event, "test") for event in events]
     return [
-        Recorded(i, type(e)(**{f: getattr(e, f) for f in e.__struct_fields__} | {"at": start + timedelta(seconds=i)}))
-        for i, e in enumerate(envelopes, 1)
+        Recorded(i, msgspec.structs.replace(envelope, at=start + timedelta(seconds=i)))
+        for i, envelope in enumerate(envelopes, 1)
     ]
 
 
@@ -204,11 +206,8 @@ def test_a_grid_aligns_and_cuts() -> None:
 )
 def test_a_table_is_written_in_every_format(form: str, text: str) -> None:
     stream = io.StringIO()
-    write(
-        Table(columns=("type", "n"), types=("VARCHAR", "BIGINT"), rows=[("task.submitted", 2), ("ä", None)]),
-        form,
-        stream,
-    )
+    rows = (("task.submitted", 2), ("ä", None))
+    write(Table(columns=("type", "n"), types=("VARCHAR", "BIGINT"), rows=rows), form, stream)
     assert stream.getvalue() == text
 
 

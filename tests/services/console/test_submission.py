@@ -74,7 +74,8 @@ def test_a_submission_carries_the_event_and_what_never_travels(repo: Path, scrip
 def test_what_is_wrong_is_said_in_a_sentence(
     repo: Path, script: Path, wishes: dict[str, Any], said: str | None
 ) -> None:
-    asked = {"text": "x", "repo": repo, "agent": f"scripted:{script}", "environ": {"PATH": "/bin"}} | wishes
+    asked: dict[str, Any] = {"text": "x", "repo": repo, "agent": f"scripted:{script}", "environ": {"PATH": "/bin"}}
+    asked |= wishes
     text = asked.pop("text")
     if said is None:
         assert prepare(text, settings=Settings(), **asked).scope.project == "default"
