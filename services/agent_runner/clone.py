@@ -3,14 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from obra.shared.git import EMAIL, LONG_S, Git, failed
 from obra.shared.repository import Target
 
 OPEN = ("-c", "protocol.file.allow=always", "-c", "uploadpack.allowAnySHA1InWant=true")
-FILES_MAX = 500
-"""A repository with more files of objects is left to `git clone`."""
 
 CONFIG = f"""[core]
 \trepositoryformatversion = 0
@@ -107,38 +106,32 @@ def _by_hand(target: Target, git_dir: Path) -> bool:
     if not plain or (objects / "info" / "alternates").exists() or "[extensions]" in (source / "config").read_text():
         return False
     try:
-        files = _files(objects)
-        if files is None:
-            return False
-        for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-            (git_dir / name).mkdir(parents=True)
-        (git_dir / "packed-refs").write_text(_refs(source))
-        for name in files:
-            to = git_dir / "objects" / name
-            to.parent.mkdir(exist_ok=True)
-            shutil.copyfile(objects / name, to)
-    except (FileNotFoundError, UnicodeDecodeError):  # it is being packed right now, or is none that we understand
+        refs = _refs(source)  # before the objects, so that none of theirs is missing
+    except (OSError, UnicodeDecodeError):
+        return False
+    git_dir.mkdir(mode=0o700)
+    copied = subprocess.run(
+        ["cp", "-R", str(objects), str(git_dir / "objects")], capture_output=True, timeout=LONG_S, check=False
+    )
+    if copied.returncode or _links(git_dir / "objects"):  # it is being packed right now, or links elsewhere
         remove(git_dir)
         return False
+    for name in ("heads", "tags"):
+        (git_dir / "refs" / name).mkdir(parents=True)
+    (git_dir / "packed-refs").write_text(refs)
     (git_dir / "config").write_text(CONFIG)
     return True
 
 
-def _files(objects: Path) -> list[str] | None:
-    """Return the files of a directory of objects, or None if there are too many or a link is among them."""
-    found: list[str] = []
-    for folder in os.scandir(objects):
-        if len(folder.name) == 2 or folder.name == "pack":  # noqa: PLR2004 - the first byte of an object's id
-            for file in os.scandir(folder.path):
-                if not file.is_file(follow_symlinks=False) or len(found) >= FILES_MAX:
-                    return None
-                if not file.name.startswith(("tmp_", ".tmp")):
-                    found.append(f"{folder.name}/{file.name}")
-    return found
+def _links(objects: Path) -> bool:
+    return any(entry.is_symlink() for name in (".", "pack") for entry in os.scandir(objects / name))
 
 
 def _refs(source: Path) -> str:
-    """Return branches, as those of a remote, and tags, in the format of `packed-refs`."""
+    """Return branches, as those of a remote, and tags, in the format of `packed-refs`.
+
+    Branches that Obra has delivered for other tasks stay out.
+    """
     refs = {}
     packed = source / "packed-refs"
     for line in packed.read_text().splitlines() if packed.is_file() else []:
@@ -146,7 +139,9 @@ def _refs(source: Path) -> str:
         if OBJECT_ID.fullmatch(commit):
             refs[name] = commit
     for kind in ("heads", "tags"):
-        for at, _, names in os.walk(source / "refs" / kind):
+        for at, folders, names in os.walk(source / "refs" / kind):
+            if at.endswith("/refs/heads") and "obra" in folders:
+                folders.remove("obra")
             for name in names:
                 path = Path(at, name)
                 refs[path.relative_to(source).as_posix()] = path.read_text().strip()

@@ -1,12 +1,13 @@
 """Runs one agent to its end and says how it ended."""
 
 import asyncio
+import errno
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from obra.events import AgentExited, Content, Denial
+from obra.events import AgentExited, Content, Denial, Ending
 from obra.services.agent_runner.adapters import claude, scripted
 from obra.services.agent_runner.adapters.classify import Exit, classify
 from obra.services.agent_runner.adapters.launch import AgentFound, Launch
@@ -46,24 +47,25 @@ async def run_agent(job: Job, sandbox: Sandbox, settings: AgentSettings, say: Sa
     try:
         launch = _launch(job, sandbox, settings)
         redact = Redactor([*secrets_of(launch.env), *launch.secrets])
-        process = await _started(job, sandbox, settings, launch)
-    except EnvironmentLacks as error:
-        return _unavailable(job, redact, str(error))
-    except OSError as error:
-        return _unavailable(job, redact, f"it could not be started: {error.strerror}: {error.filename or ''}")
-    conversation: Conversation | None = None
-    transcript = None
-    try:
         transcript = Transcript(job.transcript, redact, settings.output_bytes_max)
-        permissions = Permissions(job.workspace, sandbox.kind == "bwrap", job.checks)
-        live = Live(say, redact)
-        conversation = Conversation(process, job, permissions, transcript, live)
+    except (EnvironmentLacks, OSError) as error:
+        return _never_ran(job, redact, error)
+    try:
+        process = await _started(job, sandbox, settings, launch)
+    except OSError as error:
+        transcript.close()
+        return _never_ran(job, redact, error)
+    live = Live(say, redact)
+    permissions = Permissions(job.workspace, sandbox.kind == "bwrap", job.checks)
+    conversation = Conversation(process, job, permissions, transcript, live)
+    try:
         status = await conversation.hold(stop)
-        await live.finish()
     finally:
         await _closed(process)
-        if transcript is not None:
-            transcript.close(process.stderr)
+        transcript.close(process.stderr)
+    if transcript.problem:
+        await live.notice(transcript.problem)
+    await live.finish()
     return _event(job, conversation, status, process.stderr, redact, time.monotonic() - began_s)
 
 
@@ -103,8 +105,15 @@ async def _closed(process: Process) -> None:
     closing.result()
 
 
-def _unavailable(job: Job, redact: Callable[[str], str], problem: str) -> AgentExited:
-    return AgentExited(attempt=job.attempt, run=job.run, ending="unavailable", detail=redact(problem), exit_code=None)
+def _never_ran(job: Job, redact: Callable[[str], str], error: EnvironmentLacks | OSError) -> AgentExited:
+    """Return the event of an agent that could not be started, because of itself or of where it was to work."""
+    ending: Ending = "unavailable"
+    detail = str(error)
+    if isinstance(error, OSError):
+        lost = error.errno in (errno.ENOSPC, errno.EDQUOT) or not job.workspace.is_dir()
+        ending = "workspace_lost" if lost else "unavailable"
+        detail = f"it could not be started: {error.strerror}: {error.filename or job.workspace}"
+    return AgentExited(attempt=job.attempt, run=job.run, ending=ending, detail=redact(detail), exit_code=None)
 
 
 def _event(

@@ -38,7 +38,7 @@ from obra.services.agent_runner.state import NAME
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.services.agent_runner.tools import Stopped, Tools
 from obra.services.agent_runner.watch import Watch
-from obra.services.agent_runner.workspace import prepare
+from obra.services.agent_runner.workspace import find, prepare
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
 from obra.shared.home import Home
@@ -139,25 +139,28 @@ class AgentRunner(Acting):
                 await Attempt(self._tools, call, ledger, place, signals).carry_on()
 
     async def _deliver(self, call: Call, attempt: int) -> None:
-        async with self._alone(call) as place:
-            ledger = Ledger(call)
-            await ledger.load()
-            state = ledger.state
-            if state.task is None or state.over or attempt in state.delivered or ledger.answered:
-                return
-            accepted = state.accepted(attempt)
-            answer: Event
-            if accepted is None:
-                answer = BranchRefused(attempt=attempt, reason="the attempt left nothing recorded to deliver")
+        """Answer a decision to proceed. Files are not needed for it, so it waits for nobody."""
+        ledger = Ledger(call)
+        await ledger.load()
+        state = ledger.state
+        if state.task is None or state.over or attempt in state.delivered or ledger.answered:
+            return
+        accepted = state.accepted(attempt)
+        workspace = find(Place.of(self._home, call.scope))
+        answer: Event
+        if accepted is None or workspace is None:
+            reason = (
+                "the attempt left nothing to deliver" if accepted is None else "its checkpoint is on another machine"
+            )
+            answer = BranchRefused(attempt=attempt, reason=reason)
+        else:
+            try:
+                branch = await self._tools.blocking(deliver, workspace, accepted.commit, accepted.files_total)
+            except Refused as error:
+                answer = BranchRefused(attempt=attempt, reason=str(error))
             else:
-                try:
-                    workspace = await self._tools.blocking(prepare, place, Path(state.task.repo), accepted.base)
-                    branch = await self._tools.blocking(deliver, workspace, accepted.commit, accepted.files_total)
-                except (Refused, WorkspaceLost) as error:
-                    answer = BranchRefused(attempt=attempt, reason=str(error))
-                else:
-                    answer = BranchDelivered(attempt=attempt, branch=branch, commit=accepted.commit, base=accepted.base)
-            await ledger.say(answer)
+                answer = BranchDelivered(attempt=attempt, branch=branch, commit=accepted.commit, base=accepted.base)
+        await ledger.say(answer)
 
     @asynccontextmanager
     async def _alone(self, call: Call) -> AsyncIterator[Place]:

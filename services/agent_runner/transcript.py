@@ -1,6 +1,7 @@
 """The file that keeps an agent's output, redacted and bounded, and the live view of it, bounded in time."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,14 @@ PER_S = 100.0
 class Transcript:
     """Writes lines to *path* (mode 0600) until *bytes_max* is reached; then one line says that it was cut.
 
-    Lines are redacted in batches, since that costs far less than one by one.
+    Lines are redacted in batches, since that costs far less than one by one. An agent may fill the disk; then
+    nothing more is kept and ``problem`` says why.
     """
 
     def __init__(self, path: Path, redact: Callable[[str], str], bytes_max: int) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = open(path, "wb", opener=_private)  # noqa: SIM115 - closed by `close`
+        self._file = open(path, "wb", buffering=0, opener=_private)  # noqa: SIM115 - closed by `close`
+        self.problem = ""
         self._redact, self._left = redact, bytes_max
         self._batch: list[str] = []
         self._chars = 0
@@ -56,12 +59,19 @@ class Transcript:
             self._dropped += max(0, len(self._batch) - data.count(b"\n"))
             self._left = 0
         self._left -= len(data)
-        self._file.write(data)
+        self._put(data)
         self._batch.clear()
         self._chars = 0
 
     def _say(self, value: dict[str, object]) -> None:
-        self._file.write(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        self._put(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+    def _put(self, data: bytes) -> None:
+        try:
+            while data and not self.problem:
+                data = data[self._file.write(data) or 0 :]
+        except OSError as error:
+            self.problem, self._left = f"the transcript is incomplete: {error.strerror}", 0
 
 
 class Live:
@@ -100,6 +110,4 @@ class Live:
 
 
 def _private(path: str, flags: int) -> int:
-    import os  # noqa: PLC0415
-
     return os.open(path, flags, 0o600)

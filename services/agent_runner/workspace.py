@@ -73,6 +73,12 @@ def prepare(place: Place, repo: Path, base: str) -> Workspace:
         return _workspace(place, made)
 
 
+def find(place: Place) -> Workspace | None:
+    """Return the task's workspace if it was made on this machine."""
+    made = making.remembered(place)
+    return None if made is None else _workspace(place, made)
+
+
 def begin(workspace: Workspace, commit: str) -> None:
     """Make the workspace equal to *commit* (the base if empty), with a ``.git`` that works, for a run to start."""
     with _explained("be returned to the tree that the run begins with"):

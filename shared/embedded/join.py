@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,7 @@ def _spawn(home: Home, config: Path | None) -> None:
         )  # fmt: skip
         os.close(writes)
         if ready.read(6) == b"ready\n":
+            threading.Thread(target=process.wait, daemon=True, name="reaps the host").start()
             return
         code = process.wait(START_S)
     said = stderr.read_text(errors="replace").strip().removeprefix("obra: ")

@@ -91,7 +91,7 @@ async def test_a_prompt_of_any_size_arrives_whole(run_claude: Claude, anthropic:
 
 
 def _last_user(body: dict[str, Any]) -> list[dict[str, Any]]:
-    content = next((m["content"] for m in reversed(body.get("messages", [])) if m["role"] == "user"), [])
+    content: Any = next((m["content"] for m in reversed(body.get("messages", [])) if m["role"] == "user"), [])
     return [{"text": content}] if isinstance(content, str) else content
 
 
@@ -166,7 +166,7 @@ async def test_the_deadline_in_the_middle_of_a_command(run_claude: Claude) -> No
 
 async def test_cancelled_in_the_middle_of_a_command(run_claude: Claude) -> None:
     stop = asyncio.Event()
-    ran = await run_claude("sleep", stop=stop, watch=lambda output: _is_sleep(output) and stop.set())
+    ran = await run_claude("sleep", stop=stop, watch=lambda output: stop.set() if _is_sleep(output) else None)
     assert ran.exited.ending == "cancelled"
 
 

@@ -34,6 +34,7 @@ ABORTED = ("aborted_tools", "aborted_streaming")
 NOT_WORK = frozenset({"AskUserQuestion", "ExitPlanMode", "EnterPlanMode"})
 """Denying these leaves no work undone: they ask a person who is not there."""
 
+LOGIN = "; pass the agent its key (--agent-env ANTHROPIC_API_KEY) or set agent.claude.credentials"
 STDERR_HINTS: tuple[tuple[str, Ending], ...] = (
     ("not logged in", "not_logged_in"),
     ("please run /login", "not_logged_in"),
@@ -54,10 +55,15 @@ class Exit:
 
 
 def classify(seen: Observed, exit_: Exit) -> tuple[Ending, str]:
-    """Return the ending and one sentence for a person.
+    """Return the ending and one sentence for a person, with what to do where only a person can do it.
 
     What Obra did itself comes first, then what the agent's last result says, then how the process went.
     """
+    ending, detail = _classify(seen, exit_)
+    return ending, detail + (LOGIN if ending == "not_logged_in" else "")
+
+
+def _classify(seen: Observed, exit_: Exit) -> tuple[Ending, str]:
     if exit_.returned is None:
         return "unavailable", exit_.problem or "it could not be started"
     if exit_.stopped and exit_.stopped != "lingering":

@@ -68,7 +68,7 @@ def launch(job: Job, sandbox: Sandbox, settings: AgentSettings) -> Launch:
     if job.turns_max:
         argv += ["--max-turns", str(job.turns_max)]
     if job.budget_usd is not None:
-        argv += ["--max-budget-usd", f"{job.budget_usd:.6f}"]
+        argv += ["--max-budget-usd", f"{max(job.budget_usd, 1e-6):.6f}"]
     if job.model:
         argv += ["--model", job.model]
     if job.resume:

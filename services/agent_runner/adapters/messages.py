@@ -121,6 +121,8 @@ class Observed:
         if tool in self.tools or len(self.tools) < TOOLS_MAX:
             self.tools[tool] = self.tools.get(tool, 0) + 1
         target = target_of(_dict(block.get("input")))
+        if len(self._tool_input) >= RUNNING_MAX:
+            self._tool_input.clear()
         if len(self.running) < RUNNING_MAX:
             self.running[identity] = tool
             self._tool_input[identity] = Denial(tool=tool, target=target)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from obra.events import Denial, Ending, Tokens
-from obra.services.agent_runner.adapters.classify import Exit, Stopped, classify
+from obra.services.agent_runner.adapters.classify import LOGIN, Exit, Stopped, classify
 from obra.services.agent_runner.adapters.messages import Observed
 from obra.services.agent_runner.adapters.reader import LineSplitter, read
 
@@ -60,8 +60,8 @@ class Case:
 
 CASES = [
     Case("api_400_credit", 1, "rejected", "Credit balance is too low", 1),
-    Case("api_401_default_full", 1, "not_logged_in", "Invalid API key · Fix external API key", 1),
-    Case("api_401_retries2", 1, "not_logged_in", "Invalid API key · Fix external API key", 1),
+    Case("api_401_default_full", 1, "not_logged_in", f"Invalid API key · Fix external API key{LOGIN}", 1),
+    Case("api_401_retries2", 1, "not_logged_in", f"Invalid API key · Fix external API key{LOGIN}", 1),
     Case("api_404_model", 1, "rejected", NO_MODEL, 1),
     Case("api_413_toolong", 1, "rejected", TOO_LONG, 1),
     Case("api_429_once_then_ok", 0, "completed", DONE, 3, (38427, 131), 0.156328),
@@ -299,7 +299,7 @@ def test_what_obra_did_itself_comes_first(stopped: Stopped, limit: str, expected
     [
         (Exit(None, problem="claude: No such file"), ("unavailable", "claude: No such file")),
         (Exit(1, stderr="bwrap: No permissions\n"), ("unavailable", "bwrap: No permissions")),
-        (Exit(1, stderr="Not logged in\nPlease run /login\n"), ("not_logged_in", "Please run /login")),
+        (Exit(1, stderr="Not logged in\nPlease run /login\n"), ("not_logged_in", f"Please run /login{LOGIN}")),
         (Exit(1, stderr="error: unknown option\n"), ("failed", f"{NOTHING.format(1)}: error: unknown option")),
     ],
 )

@@ -91,7 +91,7 @@ def test_without_a_sandbox_other_tools_are_denied() -> None:
 
 def test_answers_have_the_form_that_the_agent_expects() -> None:
     permissions = Permissions(Path("/w"), sandboxed=True)
-    asked = {"subtype": "can_use_tool", "tool_name": "Bash", "input": bash("ls")}
+    asked: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": bash("ls")}
     allowed = {"behavior": "allow", "updatedInput": bash("ls")}
     assert answer({"request_id": "r1", "request": asked}, permissions) == {
         "type": "control_response", "response": {"subtype": "success", "request_id": "r1", "response": allowed}

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_further_paths_can_be_opened_to_read_or_to_write(bwrap: Sandbox, w
     (tmp_path / "read" / "a").write_text("a\n")
     (tmp_path / "write").mkdir()
     script = f"cat {tmp_path}/read/a; echo b > {tmp_path}/write/b; ! (echo c > {tmp_path}/read/c) 2>/dev/null"
-    more = {"read_only": [tmp_path / "read"], "extra_writable": [tmp_path / "write"]}
+    more: dict[str, Any] = {"read_only": [tmp_path / "read"], "extra_writable": [tmp_path / "write"]}
     assert await shell(bwrap, script, workspace, **more) == (0, "a\n")
     assert (tmp_path / "write" / "b").read_text() == "b\n"
     assert not (tmp_path / "read" / "c").exists()

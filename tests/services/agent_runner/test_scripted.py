@@ -114,7 +114,7 @@ async def test_every_kind_of_error_result_is_classified(ending: str, tmp_path: P
     ids=["exit", "kill", "term", "silence", "deadline"],
 )
 async def test_how_it_went_is_told(
-    sandbox: Sandbox, step: dict[str, Any], limits: dict[str, float], expected: tuple[str, int, str], tmp_path: Path
+    sandbox: Sandbox, step: dict[str, Any], limits: dict[str, Any], expected: tuple[str, int, str], tmp_path: Path
 ) -> None:
     steps = [{"run": "(setsid sleep 911 >/dev/null 2>&1 &) ; true"}, step]
     ran = await run(job(tmp_path, scripted(tmp_path, {"steps": steps}), **limits), sandbox)
@@ -275,7 +275,17 @@ async def test_a_missing_workspace_is_no_crash(tmp_path: Path) -> None:
     a_job = job(tmp_path, scripted(tmp_path, {"steps": []}))
     a_job.workspace.rmdir()
     ran = await run(a_job, Sandbox("none"))
-    assert (ran.exited.ending, ran.exited.exit_code) == ("unavailable", None)
+    assert ran.exited == AgentExited(
+        attempt=1, run=1, ending="workspace_lost", exit_code=None,
+        detail=f"it could not be started: No such file or directory: {a_job.workspace}",
+    )  # fmt: skip
+
+
+async def test_a_full_disk_costs_the_transcript_and_not_the_run(tmp_path: Path) -> None:
+    agent = scripted(tmp_path, {"steps": [{"say": "fine"}]})
+    ran = await run(job(tmp_path, agent, transcript=Path("/dev/full")), Sandbox("none"))
+    assert (ran.exited.ending, ran.exited.result.text) == ("completed", "fine")
+    assert ran.said("notice") == ["the transcript is incomplete: No space left on device"]
 
 
 async def test_probing_a_script_finds_its_player(tmp_path: Path) -> None:
