@@ -41,6 +41,7 @@ class Evidence:
     review: AttemptReviewed | None = None
     score: AttemptScored | None = None
     contradicted: tuple[ClaimContradicted, ...] = ()
+    why: str = ""
 
     @property
     def key(self) -> Key:
@@ -64,8 +65,8 @@ class Evidence:
 
     @property
     def detail(self) -> str:
-        """Return the sentence that says how the agent ended."""
-        return self.exited.detail if self.exited else ""
+        """Return the sentence that says how the run ended: in the end, or else how its agent did."""
+        return self.why or (self.exited.detail if self.exited else "")
 
     def denials(self) -> tuple[Denial, ...]:
         """Return the denials that matter.
@@ -111,8 +112,8 @@ def gather(evidence: Evidence, event: Event) -> Evidence:
             return replace(evidence, checkpoint=changed(event, patch=Content()))
         case ChecksRan():
             return replace(evidence, checks=event)
-        case AttemptFinished(ending=ending):
-            return replace(evidence, ending=ending)
+        case AttemptFinished(ending=ending, detail=why):
+            return replace(evidence, ending=ending, why=why)
         case AttemptReviewed():
             return replace(evidence, review=event)
         case AttemptScored():

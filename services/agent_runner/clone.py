@@ -110,10 +110,7 @@ def _by_hand(target: Target, git_dir: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     git_dir.mkdir(mode=0o700)
-    copied = subprocess.run(
-        ["cp", "-R", str(objects), str(git_dir / "objects")], capture_output=True, timeout=LONG_S, check=False
-    )
-    if copied.returncode or _links(git_dir / "objects"):  # it is being packed right now, or links elsewhere
+    if not _copied(objects, git_dir / "objects"):
         remove(git_dir)
         return False
     for name in ("heads", "tags"):
@@ -123,8 +120,18 @@ def _by_hand(target: Target, git_dir: Path) -> bool:
     return True
 
 
-def _links(objects: Path) -> bool:
-    return any(entry.is_symlink() for name in (".", "pack") for entry in os.scandir(objects / name))
+def _copied(objects: Path, to: Path) -> bool:
+    """Copy a directory of objects; False if it changes meanwhile (it is being packed) or leads elsewhere."""
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            ["cp", "-R", str(objects), str(to)], env=env, stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=LONG_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+    folders = [to, to / "pack"] if (to / "pack").is_dir() else [to]
+    return not done.returncode and not any(entry.is_symlink() for at in folders for entry in os.scandir(at))
 
 
 def _refs(source: Path) -> str:
