@@ -57,8 +57,13 @@ class Sink:
 
     @property
     def position(self) -> int:
-        """Return how far the store has come."""
+        """Return how far the store has come; 0 while it is not open."""
         return self.store.watermark if self.store else 0
+
+    @property
+    def owed(self) -> int:
+        """Return how many reports are to be published still."""
+        return len(self._unreported) + len(self._degraded)
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """Copy until *stop*, then write what is in hand. Raises `StoreLocked` and `StoreFailed` after some tries."""
@@ -66,9 +71,10 @@ class Sink:
         failures = 0
         try:
             while not stop.is_set():
-                begun = self.position
+                begun = 0
                 try:
                     await self._open(bus, journal)
+                    begun = self.position
                     await self._copy(bus, journal, stop)
                 except StoreFailed as error:
                     failures = 1 if self.position > begun else failures + 1
@@ -83,44 +89,51 @@ class Sink:
 
     async def caught_up(self, position: int, wait_s: float) -> None:
         """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""
-        if self.position >= position:
-            return
         self._pending.hurry()
         try:
             async with asyncio.timeout(wait_s), self._moved:
-                await self._moved.wait_for(lambda: self.position >= position)
+                await self._moved.wait_for(lambda: self.store is not None and self.position >= position)
         except TimeoutError as error:
             raise StoreBehind(position=self.position, wanted=position, waited_s=wait_s) from error
 
     async def _open(self, bus: Bus, journal: Journal) -> None:
         """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
-        for attempt in range(OPEN_TRIES):
-            try:
-                self.store = await asyncio.to_thread(Store, self.path)
-            except StoreDamaged as error:
-                if attempt == OPEN_TRIES - 1:
-                    raise
-                await self._aside("damaged", str(error))
-            else:
-                break
-        assert self.store
-        self._live_from = await bus.last_position()
-        if problem := await self._foreign(bus, self.store):
-            await self._close()
+        store, lost = await self._sound()
+        try:
+            self._live_from = await bus.last_position()
+            problem = await self._foreign(bus, store)
+        except BaseException:
+            store.close()
+            raise
+        if problem:
+            await asyncio.to_thread(store.close)
             await self._aside("foreign", problem)
             journal.restart()
-            self.store = await asyncio.to_thread(Store, self.path)
-        elif journal.position > max(self._live_from, self.position):
+            store, lost = await self._sound()
+        elif journal.position > max(self._live_from, store.watermark):
             journal.restart()
-        await self._recall()
+        self.store = store
+        self._remember(lost)
+        await self._moves()
         log.info("store open", path=str(self.path), position=self.position, behind=self._live_from - self.position)
 
-    async def _recall(self) -> None:
-        """Bring to mind what the store holds and nobody has been told of, as much as may be kept in mind."""
-        assert self.store
-        lost = await asyncio.to_thread(self.store.unreported, UNREPORTED_MAX)
+    async def _sound(self) -> tuple[Store, list[Lost]]:
+        """Return a store that can be read, and what it holds that nobody has been told of."""
+        for _ in range(OPEN_TRIES):
+            try:
+                return await asyncio.to_thread(_opened, self.path)
+            except StoreDamaged as error:
+                await self._aside("damaged", str(error))
+        raise StoreFailed(path=self.path, reason=f"it was made anew {OPEN_TRIES} times and could not be read")
+
+    def _remember(self, lost: list[Lost]) -> None:
         self._unreported = {one.position: rejection(one) for one in lost}
         self._more = len(lost) == UNREPORTED_MAX
+
+    async def _moves(self) -> None:
+        """Wake whoever waits for the store to move."""
+        async with self._moved:
+            self._moved.notify_all()
 
     async def _foreign(self, bus: Bus, store: Store) -> str:
         """Return why the store can't be that of this stream, or nothing: its newest message must stand there too."""
@@ -186,8 +199,7 @@ class Sink:
         rows = await asyncio.shield(self._busy)
         for raw, row in zip(batch, rows, strict=True):
             self._note(raw, row)
-        async with self._moved:
-            self._moved.notify_all()
+        await self._moves()
 
     def _note(self, raw: Raw, row: Row) -> None:
         """Keep in mind what has to be reported, and forget what has been."""
@@ -204,8 +216,8 @@ class Sink:
         """Publish what has to be reported, once everything is read that may show that it has been."""
         waiting = list(self._degraded)
         if self.position >= self._live_from:
-            if self._more and not self._unreported:
-                await self._recall()
+            if self._more and not self._unreported and self.store:
+                self._remember(await asyncio.to_thread(self.store.unreported, UNREPORTED_MAX))
             waiting += list(self._unreported.values())[:REPORTS_MAX]
         for envelope in waiting:
             try:
@@ -222,13 +234,23 @@ class Sink:
         if self._busy:
             await asyncio.wait({self._busy})
         if self.store:
-            await asyncio.to_thread(self.store.close)
+            store, self.store = self.store, None
+            await asyncio.to_thread(store.close)
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _opened(path: Path) -> tuple[Store, list[Lost]]:
+    store = Store(path)
+    try:
+        return store, store.unreported(UNREPORTED_MAX)
+    except ObraError:
+        store.close()
+        raise
 
 
 def _written(store: Store, journal: Journal, batch: list[Raw]) -> list[Row]:

@@ -42,8 +42,8 @@ def repo(tmp_path: Path) -> Path:
     return folder
 
 
-def obra(home: Path, *args: str) -> list[str]:
-    return [sys.executable, "-m", "obra.services.console.main", *args]
+def obra(*args: str) -> list[str]:
+    return [sys.executable, "-m", "obra.services.console", *args]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -54,7 +54,7 @@ async def test_a_power_cut_at_any_moment_changes_nothing_in_the_end(moment: str,
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OBRA_HOME": str(home)}
     first = await asyncio.create_subprocess_exec(
         *obra(
-            home, "run", "count to two", "--repo", str(repo), "--task-id", "t1", "--agent", f"scripted:{script}",
+            "run", "count to two", "--repo", str(repo), "--task-id", "t1", "--agent", f"scripted:{script}",
             "--llm", "none", "--sandbox", "none", "--check", 'test "$(cat a.txt)" = 12', "--json",
         ),
         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ async def test_a_power_cut_at_any_moment_changes_nothing_in_the_end(moment: str,
     assert processes.left(home) == []
 
     second = await asyncio.create_subprocess_exec(
-        *obra(home, "run", "--resume", "t1", "--json"), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *obra("run", "--resume", "t1", "--json"), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     said, error = await asyncio.wait_for(second.communicate(), TIMEOUT_S)
     assert second.returncode == 0, error.decode()

@@ -53,6 +53,9 @@ class Person:
     def json(self, *args: str, code: int = 0) -> Any:
         return json.loads(self.obra(*args, "--json", code=code).stdout)
 
+    def lines(self, *args: str) -> list[Any]:
+        return [json.loads(line) for line in self.obra(*args).stdout.splitlines()]
+
     @contextlib.contextmanager
     def start(self, *args: str) -> Iterator[subprocess.Popen[str]]:
         """Start a command; it is killed when the block ends, if it still runs."""

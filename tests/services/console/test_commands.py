@@ -1,6 +1,7 @@
 """The commands as people and programs call them: real processes, a real server, a scripted agent."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -87,9 +88,22 @@ def test_a_follower_that_starts_first_misses_nothing(person: Person) -> None:
                 break
         follower.send_signal(signal.SIGINT)
         assert (follower.wait(TIMEOUT_S), follower.stderr and follower.stderr.read()) == (0, "")
-    told = [json.loads(line) for line in person.obra("events", "--json", "--task", "t1").stdout.splitlines()]
+    told = person.lines("events", "--json", "--task", "t1")
     assert seen == told
     assert told[0]["type"] == "task.submitted"
+
+
+def test_a_follower_may_begin_in_the_past_and_end(person: Person) -> None:
+    person.obra("run", "add b", "--agent", person.script(WRITE), *CHECK, "--task-id", "t1")
+    wanted = ("--type", "attempt.*", "--type", "attempt.started", "--type", "task.completed")
+    told = [(e["position"], e["type"]) for e in person.lines("events", "--json", *wanted)]
+    last = str(told[-1][0])
+    with person.start("events", "--follow", "--json", "--since", "1", *wanted) as follower:
+        assert follower.stdout
+        seen = [json.loads(follower.stdout.readline()) for _ in told]
+    assert [(e["position"], e["type"]) for e in seen] == told
+    assert told[-1][1] == "task.completed"
+    assert [e["position"] for e in person.lines("events", "--json", "--since", last, "--until", last)] == [int(last)]
 
 
 def test_ctrl_c_keeps_the_task_and_cancel_takes_it_back(person: Person) -> None:
@@ -105,6 +119,21 @@ def test_ctrl_c_keeps_the_task_and_cancel_takes_it_back(person: Person) -> None:
     assert person.json("cancel", "t1", "--reason", "enough")["status"] == "cancelled"
     assert person.obra("cancel", "t1", code=2).stderr == "obra: Task 't1' is over already: it is cancelled.\n"
     assert person.json("run", "--resume", "t1", code=1)["reasons"] == ["enough"]
+
+
+def test_when_obra_is_killed_the_command_says_so_and_the_task_can_be_resumed(person: Person) -> None:
+    slow_once = [
+        {"run": "echo x >> ~/runs"}, {"say": "thinking"}, {"run": "test $(wc -l < ~/runs) -gt 1 || sleep 300"}, *WRITE
+    ]  # fmt: skip
+    with person.start("run", "add b", "--agent", person.script(slow_once), *CHECK, "--task-id", "t1") as run:
+        assert run.stdout
+        assert any("thinking" in line for line in run.stdout)
+        os.kill(json.loads((person.home / "run" / "nats.json").read_text())["host_pid"], signal.SIGKILL)
+        assert run.wait(TIMEOUT_S) == 4
+        assert run.stderr
+        assert "the task is kept: `obra run --resume t1` goes on with it" in run.stderr.read()
+    result = person.json("run", "--resume", "t1")
+    assert (result["status"], result["attempts"], result["branch"]) == ("completed", 1, "obra/t1")
 
 
 def test_a_reader_that_goes_away_is_no_error(person: Person) -> None:
