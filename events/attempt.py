@@ -155,7 +155,9 @@ class AttemptReviewed(Event, tag="attempt.reviewed"):
     tokens: Tokens = Tokens()
     duration_ms: float = 0.0
     template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
-    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = {}
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = msgspec.field(
+        default_factory=dict
+    )
 
 
 class Part(Value):

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from obra.events.base import Attempt, Content, Event, Run, Tokens, Unit
@@ -84,7 +85,9 @@ class PromptEnhanced(Event, tag="prompt.enhanced"):
     tokens: Tokens = Tokens()
     duration_ms: float = 0.0
     template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
-    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = {}
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = msgspec.field(
+        default_factory=dict
+    )
 
 
 class BudgetReserved(Event, tag="budget.reserved"):
