@@ -7,6 +7,7 @@ never through the one inside that tree.
 
 import os
 import subprocess
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,31 +73,28 @@ class Git:
         place += [f"--work-tree={self.work_tree}"] if self.work_tree else []
         return ["git", *SAFE, *(ANY_OWNER if self.any_owner else ()), *place, *args]
 
-    def start(
-        self, *args: str, stdin: int | IO[bytes] = subprocess.DEVNULL, stderr: int = subprocess.PIPE
-    ) -> subprocess.Popen[bytes]:
-        """Start ``git ARGS`` with its output on a pipe. The caller waits for it, with a time limit."""
+    def start(self, *args: str, stdin: int | IO[bytes] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start ``git ARGS`` with its output on pipes. The caller waits for it, with a time limit."""
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*args), cwd=self.work_tree or self.cwd or "/", env=self._environment(),
-                stdin=stdin, stdout=subprocess.PIPE, stderr=stderr,
+                stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise _missing(error, self) from error
+        _started.add(process)
+        return process
 
     def try_(self, *args: str, data: bytes = b"", timeout_s: float = TIMEOUT_S) -> Said:
         """Run ``git ARGS`` with *data* on its standard input and return how it ended, whatever that is."""
-        try:
-            done = subprocess.run(
-                self.command(*args), cwd=self.work_tree or self.cwd or "/", env=self._environment(),
-                input=data, capture_output=True, timeout=timeout_s, check=False,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise _missing(error, self) from error
-        except subprocess.TimeoutExpired as error:
-            said = (error.stderr or b"").decode(errors="replace").strip()
-            raise GitTooSlow(command=args[0], code=-9, timeout_s=timeout_s, reason=said or "no word") from error
-        return Said(done.returncode, done.stdout, done.stderr.decode(errors="replace").strip())
+        with self.start(*args, stdin=subprocess.PIPE) as process:
+            try:
+                out, err = process.communicate(data, timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said = process.communicate()[1].decode(errors="replace").strip()
+                raise GitTooSlow(command=args[0], code=-9, timeout_s=timeout_s, reason=said or "no word") from None
+        return Said(process.returncode, out, err.decode(errors="replace").strip())
 
     def run(self, *args: str, data: bytes = b"", timeout_s: float = TIMEOUT_S) -> Said:
         """Run ``git ARGS`` and return what it said; raise `GitFailed` if it does not exit 0."""
@@ -113,6 +111,16 @@ class Git:
 def failed(args: Sequence[str], code: int, err: str) -> GitFailed:
     """Return the error for a command that exited with *code*."""
     return GitFailed(command=args[0], code=code, reason=err[-2_000:] or "it said nothing")
+
+
+_started: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
+
+
+def stop_all() -> None:
+    """Kill every git command that this process has running, so that threads that wait for one can end."""
+    for process in tuple(_started):
+        if process.poll() is None:
+            process.kill()
 
 
 @lru_cache(maxsize=1)

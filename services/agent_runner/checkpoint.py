@@ -82,7 +82,9 @@ def _record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable
         changes = comparison.changes(redact)
     commit = _commit(workspace, tree, label)
     recorded = _entries(workspace.place.control / "index") - len(workspace.submodules)
-    notes = [*lost, *workspace.notes, *notes_of(found, recorded), *skipped, *altered(workspace)]
+    scratch = workspace.place.control / "submodule-index"
+    inside = altered(workspace.target, workspace.path, workspace.submodules, scratch)
+    notes = [*lost, *workspace.notes, *notes_of(found, recorded), *skipped, *inside]
     return Checkpoint(commit, tree, changes, tuple(redact(note) for note in notes))
 
 

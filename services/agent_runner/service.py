@@ -24,7 +24,11 @@ from obra.events import (
     DecisionMade,
     Event,
     ServiceDegraded,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
     TaskReadied,
+    TaskRejected,
     WorkspaceCheckpointed,
     WorkspaceRestored,
 )
@@ -41,10 +45,12 @@ from obra.services.agent_runner.watch import Watch
 from obra.services.agent_runner.workspace import find, prepare
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
+from obra.shared.git import stop_all
 from obra.shared.home import Home
 from obra.shared.service import Acting, Call, Service
 
-HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade)
+ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
+HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, *ENDS)
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, ChecksRan, AttemptFinished,
     AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
@@ -94,6 +100,7 @@ class AgentRunner(Acting):
             for task in (working, *helpers):
                 task.cancel()
             await asyncio.gather(*helpers, working, return_exceptions=True)
+            stop_all()
             threads.shutdown(wait=False)
         working.result()
 
@@ -106,6 +113,8 @@ class AgentRunner(Acting):
                     await self._attempt(call)
                 case DecisionMade(action="proceed", attempt=attempt):
                     await self._deliver(call, attempt)
+                case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
+                    self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
         except Fenced as error:
             log.info("fenced", scope=".".join(call.scope), why=str(error))
         except Stopped:

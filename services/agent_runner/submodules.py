@@ -2,14 +2,10 @@
 
 import os
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
-from obra.services.agent_runner.clone import copy
+from obra.services.agent_runner.clone import copy, remove
 from obra.shared.git import LONG_S, Git, GitFailed
 from obra.shared.repository import Target
-
-if TYPE_CHECKING:
-    from obra.services.agent_runner.workspace import Workspace
 
 GITLINK = b"160000"
 
@@ -31,6 +27,8 @@ def populate(target: Target, workspace: Path, links: dict[str, str]) -> list[str
     for path, commit in links.items():
         source = module(target, names.get(path, ""))
         try:
+            if not _inside(workspace / path, workspace):
+                raise GitFailed(command="clone", code=1, reason="its place is outside the workspace")
             if source is None:
                 raise GitFailed(command="clone", code=1, reason="it is not initialised in the user's repository")
             copy(source, source, workspace / path)
@@ -40,23 +38,37 @@ def populate(target: Target, workspace: Path, links: dict[str, str]) -> list[str
     return notes
 
 
-def altered(workspace: "Workspace") -> list[str]:
+def altered(target: Target, workspace: Path, links: dict[str, str], index: Path) -> list[str]:
     """Return a sentence for each submodule in which a file differs from its commit.
 
-    Looked at through the user's own copy of the submodule and an index of our own: the configuration that an
+    Looked at through the user's own copy of the submodule and the scratch file *index*: the configuration that an
     agent may have left in the one here is not read.
     """
     notes = []
-    names = _names(workspace.path / ".gitmodules") if workspace.submodules else {}
-    for path, commit in workspace.submodules.items():
-        source, files = module(workspace.target, names.get(path, "")), workspace.path / path
-        if source is None or files.is_symlink() or not files.is_dir():
+    names = _names(workspace / ".gitmodules") if links else {}
+    for path, commit in links.items():
+        source, files = module(target, names.get(path, "")), workspace / path
+        if source is None or not _inside(files, workspace) or not files.is_dir():
             continue
-        git = Git(git_dir=source, work_tree=files, index=workspace.place.control / "submodule-index")
+        git = Git(git_dir=source, work_tree=files, index=index)
         git.run("read-tree", commit)
-        if git.run("status", "--porcelain", "--untracked-files=normal").out:
+        if git.run("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=all").out:
             notes.append(f"what was changed inside submodule {path} is not delivered")
     return notes
+
+
+def refill(target: Target, workspace: Path, links: dict[str, str]) -> None:
+    """Put every submodule back to how it was at first."""
+    for path in links:
+        if _inside(workspace / path, workspace):
+            remove(workspace / path)
+            (workspace / path).mkdir(parents=True)
+    populate(target, workspace, links)
+
+
+def _inside(place: Path, workspace: Path) -> bool:
+    """Return whether *place* is really below *workspace*: an agent may have put a link into its path."""
+    return place.resolve() == workspace.resolve() / place.relative_to(workspace)
 
 
 def _names(gitmodules: Path) -> dict[str, str]:

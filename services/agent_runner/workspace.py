@@ -103,6 +103,7 @@ def restore(workspace: Workspace, commit: str) -> None:
     with _explained("be restored"):
         clone.remove(workspace.path / ".git")
         _reset(workspace, commit)
+        submodules.refill(workspace.target, workspace.path, workspace.submodules)
 
 
 def tidy(workspace: Workspace, commit: str) -> None:

@@ -122,6 +122,11 @@ class Stored:
         selection = Selection(project=scope.project, task=scope.task)
         raws = [raw async for raw in self.events(selection)]
         past = tuple(Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope)
+        if not past and self.place.home.environment(scope).exists():
+            raise EnvironmentLacks(
+                problem=f"task {scope.task!r} was submitted, but Obra ended before the store took it in: "
+                f"`obra run --resume {scope.task}` goes on with it"
+            )
         if not past:
             raise unknown(scope, await self._tasks(scope))
         return past

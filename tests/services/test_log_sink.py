@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from obra.events import MessageRejected, ServiceDegraded, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.log_sink.journal import Journal
-from obra.services.log_sink.query_server import QueryServer
 from obra.services.log_sink.service import LogSink, service
 from obra.services.log_sink.sink import Sink
 from obra.shared.bus import Bus, Raw
@@ -24,7 +24,7 @@ from obra.shared.bus.memory import MemoryBus
 from obra.shared.bus.provision import provision
 from obra.shared.config import Settings, StoreSettings
 from obra.shared.embedded.access import QUERIES, users_for
-from obra.shared.envelope import Envelope, fresh
+from obra.shared.envelope import Envelope
 from obra.shared.home import Home
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreLocked, StoreSilent
 from obra.shared.store.query import MESSAGE_BYTES_MAX, SUBJECT, RemoteQuery, local_query
@@ -241,8 +241,6 @@ async def test_a_store_that_somebody_has_open_is_an_error_that_names_them(memory
 
 
 def python() -> list[str]:
-    import sys
-
     return [sys.executable]
 
 
@@ -438,4 +436,3 @@ def test_it_is_a_service_without_a_consumer(home: Home) -> None:
     made = service(Settings(), home)
     assert isinstance(made, LogSink)
     assert (made.name, made.hears, made.says) == ("log-sink", (), (MessageRejected, ServiceDegraded))
-    assert QueryServer and fresh

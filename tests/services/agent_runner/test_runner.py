@@ -440,3 +440,17 @@ async def test_delivery_does_not_wait_for_agents_that_run(stage: Stage) -> None:
         await appears(begun)
         await other.decide()
         await other.until(BranchDelivered)
+
+
+async def test_the_agents_variables_are_forgotten_once_the_task_is_over(stage: Stage) -> None:
+    file = stage.home.environment(stage.scope)
+    file.write_text(json.dumps({"SHOP_KEY": "s3cr3t-value"}))
+    async with stage.running():
+        await stage.submit(stage.script({"steps": []}), agent_env=("SHOP_KEY",))
+        await stage.request()
+        await stage.finished()
+        assert file.exists()
+        await stage.say(TaskCancelled())
+        async with asyncio.timeout(20):
+            while file.exists():
+                await asyncio.sleep(0.01)

@@ -137,6 +137,22 @@ def test_submodules_are_filled_and_changes_inside_are_noted_and_not_delivered(tm
     assert git(repo, "rev-parse", "HEAD:vendor/lib") == pinned
 
 
+def test_a_lost_run_leaves_nothing_in_a_submodule_nor_behind_a_link_in_its_place(tmp_path: Path) -> None:
+    library = repository(tmp_path / "library", lib_py="x = 1\n")
+    repo = repository(tmp_path / "repo")
+    for name in ("one", "deep/two"):
+        git(repo, "submodule", "add", "-q", str(library), name)
+    git(repo, "commit", "-q", "-m", "with submodules")
+    workspace = prepared(tmp_path, repo)
+    (workspace.path / "one" / "lib.py").write_text("x = 2\n")
+    (tmp_path / "elsewhere").mkdir()
+    (workspace.path / "deep").rename(tmp_path / "away")
+    (workspace.path / "deep").symlink_to(tmp_path / "elsewhere")
+    restore(workspace, workspace.base)
+    assert (workspace.path / "one" / "lib.py").read_text() == "x = 1\n"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_submodule_that_the_user_has_not_is_noted(tmp_path: Path) -> None:
     library = repository(tmp_path / "library")
     repo = repository(tmp_path / "repo")
@@ -314,13 +330,19 @@ def test_a_repository_deleted_meanwhile_loses_the_workspace_with_a_reason(tmp_pa
         recorded(workspace)
 
 
-def test_the_agents_git_directory_is_never_in_force(tmp_path: Path) -> None:
-    workspace = prepared(tmp_path, repository(tmp_path / "repo"))
+def test_the_agents_git_directories_are_never_in_force(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    git(repo, "submodule", "add", "-q", str(repository(tmp_path / "library")), "lib")
+    git(repo, "commit", "-q", "-m", "with submodule")
+    workspace = prepared(tmp_path, repo)
+    repository(workspace.path / "inner")
     trap = workspace.path / "trap"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
     trap.chmod(0o755)
-    for setting in ("core.fsmonitor", "filter.x.clean", "filter.x.smudge", "diff.external", "diff.x.textconv"):
-        git(workspace.path, "config", setting, str(trap))
+    for at in (".", "lib", "inner"):
+        for setting in ("filter.x.clean", "filter.x.smudge", "diff.external", "diff.x.textconv", "core.fsmonitor"):
+            git(workspace.path / at, "config", setting, str(trap))
+        (workspace.path / at / "changed").write_text("x")
     (workspace.path / ".gitattributes").write_text("* filter=x diff=x\n")
     hooks = workspace.path / ".git" / "hooks"
     hooks.mkdir()

@@ -69,6 +69,14 @@ class Person:
             finally:
                 process.kill()
 
+    @contextlib.contextmanager
+    def up(self) -> Iterator[None]:
+        """Keep Obra running while the block runs."""
+        with self.start("up") as process:
+            assert process.stdout
+            assert process.stdout.readline().startswith("Obra runs on ")
+            yield
+
 
 def arrived(root: Path) -> Person:
     """Return a person with a fresh repository of one commit below *root*."""

@@ -11,6 +11,7 @@ from obra.events.subjects import Scope
 from obra.services.console.main import _main
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.envelope import fresh
+from obra.shared.home import Home
 from obra.shared.store import Store
 from obra.shared.store.row import row_of
 
@@ -123,6 +124,14 @@ def test_an_unknown_task_is_answered_with_what_comes_close(home: Path, capsys: p
         assert told(capsys, *command, code=2) == (
             "obra: there is no task 'fix' in project 'default'; did you mean fix-it-abcd?\n"
         )
+
+
+def test_a_task_that_the_store_has_not_taken_in_is_not_denied(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Home(home).environment(Scope("default", "new")).write_text("{}")
+    assert told(capsys, "show", "new", code=4) == (
+        "obra: task 'new' was submitted, but Obra ended before the store took it in: "
+        "`obra run --resume new` goes on with it\n"
+    )
 
 
 def test_a_home_in_which_nothing_happened_yet_is_no_error(
