@@ -19,6 +19,11 @@ class Home:
         return self._made(self.root / "run")
 
     @property
+    def unsettled(self) -> Path:
+        """Return the mark that a host ran and did not end in order: the store may lag behind the stream."""
+        return self.run / "unsettled"
+
+    @property
     def jetstream(self) -> Path:
         """Return the embedded server's storage."""
         return self._made(self.root / "nats")

@@ -64,7 +64,8 @@ async def reading(place: Place) -> AsyncIterator[Reader]:
             await obra.__aenter__()
         except NotRunning:
             if not host_lock_held(place.home):
-                yield Stored(place)
+                async with _at_rest(place) as reader:
+                    yield reader
                 return
             await asyncio.sleep(PAUSE_S)  # one is starting or stopping
             continue
@@ -74,6 +75,16 @@ async def reading(place: Place) -> AsyncIterator[Reader]:
             await obra.__aexit__(None, None, None)
         return
     raise EnvironmentLacks(problem=f"an Obra on {place.home.root} neither starts nor stops; `obra doctor` may know")
+
+
+@contextlib.asynccontextmanager
+async def _at_rest(place: Place) -> AsyncIterator[Reader]:
+    """Open the store; after a crash it may lag behind the stream, so Obra is started to bring it up to date."""
+    if not place.home.unsettled.exists():
+        yield Stored(place)
+        return
+    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        yield Live(obra)
 
 
 @dataclass(frozen=True, slots=True)

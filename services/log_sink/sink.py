@@ -28,6 +28,7 @@ REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
 OPEN_TRIES = 5
 WRITE_TRIES = 5
+DRAIN_S = 5.0
 PAUSE_S = 0.2
 ASIDES_MAX = 1_000
 
@@ -172,11 +173,23 @@ class Sink:
             for task in (reading, writing):
                 if task.done():
                     await task
+            await self._drain(bus)
             await _ended(reading)
             self._pending.close()
             await writing
         finally:
             await _ended(reading, writing, stopping)
+
+    async def _drain(self, bus: Bus) -> None:
+        """Take in what is on the stream already, so that the store is whole while nothing runs.
+
+        What does not arrive within 5 s, because the server is gone, the next start takes in.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self.caught_up(await bus.last_position(), DRAIN_S)
+        except (TimeoutError, StoreBehind, BusUnavailable) as error:
+            log.warning("stopped before the store had everything", position=self.position, why=str(error))
 
     async def _read(self, bus: Bus) -> None:
         at = self.position

@@ -84,7 +84,7 @@ class JetStreamBus:
 
     async def last_position(self) -> int:
         """See `Bus.last_position`."""
-        return await patiently(self.wire, lambda: last(self.wire, ">"))
+        return await patiently(self.wire, lambda: last(self.wire, EVERYTHING))
 
     async def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
         """See `Bus.listen`. The durable consumer exists already: `provision_consumer` makes it."""

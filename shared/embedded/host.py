@@ -27,6 +27,10 @@ from obra.shared.service import Service
 from obra.shared.services import make_all
 
 STOP_S = 15.0
+SINK = "log-sink"
+SERVER_GONE = 2
+"""The place of the server's end among what ends a host."""
+
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 log = structlog.get_logger("host")
@@ -43,6 +47,7 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
     has the lock, `EnvironmentLacks` where the server can't be started or ends by itself.
     """
     with _alone(home):
+        home.unsettled.touch()
         services = make_all(settings, home)
         users = users_for(services)
         server = await start(home, settings.nats, users)
@@ -82,10 +87,14 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    running = [
-        asyncio.create_task(keep_running(service, server.url, passwords[service.name], stop), name=service.name)
+    last_stop = asyncio.Event()  # log-sink goes last, so that it stores what the others say in the end
+    stops = {service.name: last_stop if service.name == SINK else stop for service in services}
+    running = {
+        service.name: asyncio.create_task(
+            keep_running(service, server.url, passwords[service.name], stops[service.name]), name=service.name
+        )
         for service in services
-    ]
+    }
     notice.put_up(
         home,
         notice.Notice(
@@ -103,13 +112,22 @@ async def _serve(
     notice.take_down(home)
     await leases.stop()
     stop.set()
-    _, late = await asyncio.wait(running, timeout=STOP_S if ended != 2 else 2.0)  # noqa: PLR2004 - the server's place
+    patience_s = 2.0 if ended == SERVER_GONE else STOP_S
+    await _over([task for name, task in running.items() if name != SINK], patience_s)
+    last_stop.set()
+    await _over([running[SINK]], patience_s)
+    if ended == SERVER_GONE:
+        raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
+    home.unsettled.unlink(missing_ok=True)
+
+
+async def _over(tasks: Sequence[asyncio.Task[None]], patience_s: float) -> None:
+    """Wait for services to end; cancel those that take longer than *patience_s*."""
+    _, late = await asyncio.wait(tasks, timeout=patience_s)
     for task in late:
         log.warning("service stopped the hard way", service=task.get_name())
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    if ended == 2:  # noqa: PLR2004 - the server's place above
-        raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _prepare(server: Server, settings: Settings, services: Sequence[Service], password: str) -> None:

@@ -36,6 +36,13 @@ INSERT INTO event SELECT position, id::UUID, project, task, type, make_timestamp
     correlation::UUID, service, TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, make_timestamptz(stored_us)
 FROM appender_data
 """
+_UNREPORTED = """
+SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
+WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
+    SELECT TRY_CAST(body.position AS UBIGINT) FROM event
+    WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body.position AS UBIGINT) IS NOT NULL
+) ORDER BY position LIMIT ?
+"""
 
 
 def opened(path: Path, *, read_only: bool = False) -> "DuckDBPyConnection":
@@ -168,16 +175,12 @@ class Store:
 
         What came as `message.*` is never among it: nothing is said about what is said about messages.
         """
-        found = self.db.execute(
-            """
-            SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
-            WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
-                SELECT TRY_CAST(body.position AS UBIGINT) FROM event
-                WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body.position AS UBIGINT) IS NOT NULL
-            ) ORDER BY position LIMIT ?
-        """,
-            [rows_max],
-        ).fetchall()
+        import duckdb  # noqa: PLC0415 - heavy
+
+        try:
+            found = self.db.execute(_UNREPORTED, [rows_max]).fetchall()
+        except duckdb.Error as error:
+            raise _unreadable(self.path, error) from error
         return [Lost(*row) for row in found]
 
     def raw(self, position: int) -> bytes | None:
