@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from obra.services.log_sink.sink import NAME, Sink
+from obra.services.log_sink.lost import NAME
+from obra.services.log_sink.sink import Sink
 from obra.shared.errors import ObraError
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
 from obra.shared.store.query import SUBJECT, End, Piece, Query

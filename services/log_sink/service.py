@@ -3,8 +3,9 @@
 import asyncio
 
 from obra.events import Event, MessageRejected, ServiceDegraded
+from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.query_server import QueryServer
-from obra.services.log_sink.sink import NAME, Sink
+from obra.services.log_sink.sink import Sink
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
 from obra.shared.home import Home

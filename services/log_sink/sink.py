@@ -5,13 +5,13 @@ import contextlib
 import random
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
 
 from obra.events import MessageRejected, ServiceDegraded
-from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
+from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.log_sink.journal import Journal
+from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, move_aside, rejection
 from obra.services.log_sink.pending import Pending
 from obra.shared.bus import Bus, Raw
 from obra.shared.envelope import Envelope, fresh
@@ -21,16 +21,13 @@ from obra.shared.store import Lost, Row, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed
 from obra.shared.store.row import row_of
 
-NAME = "log-sink"
 CHECK_S = 30.0
-PREVIEW_BYTES = 200
 REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
 OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
 PAUSE_S = 0.2
-ASIDES_MAX = 1_000
 
 log = structlog.get_logger(NAME)
 
@@ -272,33 +269,3 @@ def _written(store: Store, journal: Journal, batch: list[Raw]) -> list[Row]:
     journal.write([(row.position, row.line) for row in rows])
     store.append(rows)
     return rows
-
-
-def rejection(lost: Lost) -> Envelope:
-    """Return what tells the world that *lost* is no event. Its id follows from the position: it is told once."""
-    known = all(part and TOKEN.fullmatch(part) for part in (lost.project, lost.task))
-    scope = Scope(str(lost.project), str(lost.task)) if known else Scope(PROJECT_LEVEL, PROJECT_LEVEL)
-    parts = ("obra", lost.project, lost.task, lost.type) if lost.project is not None else ("obra", lost.type)
-    preview = redact(lost.raw[:PREVIEW_BYTES].decode("utf-8", "replace"))
-    event = MessageRejected(
-        position=lost.position, subject=".".join(map(str, parts)), reason=lost.problem, preview=preview
-    )
-    return fresh(scope, event, NAME, id=_id(lost.position, lost.raw))
-
-
-def _id(position: int, raw: bytes) -> UUID:
-    return uuid5(NAMESPACE_URL, f"{NAME}/message.rejected/{position}/{raw[:PREVIEW_BYTES].hex()}")
-
-
-def move_aside(path: Path, sort: str) -> Path:
-    """Rename *path* and its write-ahead log to the first free ``NAME.SORT-N``; return the new path."""
-    for number in range(1, ASIDES_MAX):
-        target = path.with_name(f"{path.name}.{sort}-{number}")
-        if not target.exists():
-            break
-    log_file = path.with_name(f"{path.name}.wal")
-    if log_file.exists():
-        log_file.replace(target.with_name(f"{target.name}.wal"))
-    if path.exists():
-        path.replace(target)
-    return target

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from obra.events import (
     AttemptCancelled,
@@ -21,7 +22,9 @@ from obra.events import (
 )
 from obra.events.subjects import PRESENCE
 from obra.shared.bus.access import publish_subjects, subscribe_subjects
-from obra.shared.service import Service
+
+if TYPE_CHECKING:
+    from obra.shared.service import Service
 
 EDGE = "edge"
 ADMIN = "admin"
@@ -48,7 +51,7 @@ class User:
     subscribe: tuple[str, ...]
 
 
-def users_for(services: Iterable[Service]) -> list[User]:
+def users_for(services: "Iterable[Service]") -> list[User]:
     """Return an administrator, the edge that people's commands use, and one user for each service.
 
     Passwords are fresh 256-bit tokens; they stand in files of mode 0600 and nowhere else.
@@ -69,7 +72,7 @@ def users_for(services: Iterable[Service]) -> list[User]:
     return users + [_service_user(service) for service in services]
 
 
-def _service_user(service: Service) -> User:
+def _service_user(service: "Service") -> User:
     name = service.name
     publish = publish_subjects(
         name, service.hears, service.says, follows=name in FOLLOWERS, output=name in SPEAKERS, blobs=True

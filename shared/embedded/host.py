@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from obra.shared.service import Service
 from obra.shared.services import make_all
 
 STOP_S = 15.0
+LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
 SINK = "log-sink"
 SERVER_GONE = 2
 """The place of the server's end among what ends a host."""
@@ -63,10 +65,14 @@ def _alone(home: Home) -> Iterator[None]:
     """Hold the home's lock; the kernel lets go of it when this process ends, however it ends."""
     descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise HostRuns(home=home.root) from error
+        for left in reversed(range(LOCK_TRIES)):  # who only looks whether it is held, holds it for a moment
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not left:
+                    raise HostRuns(home=home.root) from error
+                time.sleep(LOCK_PAUSE_S)
         yield
     finally:
         os.close(descriptor)

@@ -133,5 +133,9 @@ def _spawn(home: Home, config: Path | None) -> None:
             threading.Thread(target=process.wait, daemon=True, name="reaps the host").start()
             return
         code = process.wait(START_S)
-    said = stderr.read_text(errors="replace").strip().removeprefix("obra: ")
-    raise EnvironmentLacks(problem=said or f"the host ended with exit code {code}; its logs are in {home.logs}")
+    said = stderr.read_text(errors="replace").strip().rpartition("\n")[2].removeprefix("obra: ")
+    raise EnvironmentLacks(
+        problem=said and f"{said} (all of it: {stderr})"
+        if "Error" in said
+        else said or f"the host ended with exit code {code}; its logs are in {home.logs}"
+    )

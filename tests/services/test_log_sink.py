@@ -81,6 +81,11 @@ async def played(bus: Bus, *seeds: int) -> None:
             await bus.append([envelope])
 
 
+def told(raws: list[Raw]) -> list[tuple[int, str, bytes]]:
+    """Return what the stream and the store must agree about."""
+    return [(raw.position, raw.subject, raw.data) for raw in raws]
+
+
 def reports(raws: list[Raw]) -> list[Any]:
     kinds = (MessageRejected, ServiceDegraded)
     return [raw.envelope.event for raw in raws if raw.envelope and isinstance(raw.envelope.event, kinds)]
@@ -92,13 +97,13 @@ def log_lines(home: Home) -> list[dict[str, Any]]:
 
 async def test_every_message_is_stored_once_and_in_order(memory: MemoryRig, home: Home) -> None:
     await played(memory.bus, 1, 2, 3)
-    assert await copied(memory.bus, home) == memory.bus.log
+    assert told(await copied(memory.bus, home)) == told(memory.bus.log)
 
 
 async def test_after_a_stop_it_goes_on_where_it_was(memory: MemoryRig, home: Home) -> None:
     for seed in range(5):
         await played(memory.bus, seed)
-        assert await copied(memory.bus, home, batch_max=7) == memory.bus.log
+        assert told(await copied(memory.bus, home, batch_max=7)) == told(memory.bus.log)
     assert [line["position"] for line in log_lines(home)] == list(range(1, len(memory.bus.log) + 1))
 
 
@@ -120,7 +125,7 @@ async def test_it_stops_only_when_what_it_has_read_is_stored(memory: MemoryRig, 
         await task
     stored = list(local_events(home.store, Wanted()))
     assert len(stored) >= 10
-    assert stored == memory.bus.log[: len(stored)]
+    assert told(stored) == told(memory.bus.log[: len(stored)])
     assert [line["position"] for line in log_lines(home)] == [raw.position for raw in stored]
 
 
@@ -147,9 +152,9 @@ async def test_what_is_no_event_is_reported_once_whatever_happens(memory: Memory
     )
     assert second == MessageRejected(position=odd, subject="obra.sh$op.t1.x", reason=second.reason, preview="{}")
     assert [raw.envelope.scope for raw in raws[-2:] if raw.envelope] == [SCOPE, Scope("-", "-")]
-    assert await copied(memory.bus, home) == raws
+    assert told(await copied(memory.bus, home)) == told(raws)
     home.store.unlink()
-    assert await copied(memory.bus, home) == raws
+    assert told(await copied(memory.bus, home)) == told(raws)
 
 
 async def test_a_report_that_a_crash_swallowed_is_made_up_for(memory: MemoryRig, home: Home) -> None:
@@ -159,7 +164,9 @@ async def test_a_report_that_a_crash_swallowed_is_made_up_for(memory: MemoryRig,
 
     deaf = Deaf()
     deaf.publish("obra.shop.t1.task.completed", b"nope")
-    assert reports(await copied(deaf, home)) == []
+    async with running(deaf, sink_of(home)) as sink:
+        await sink.caught_up(1, SOON_S)
+    assert reports(list(local_events(home.store, Wanted()))) == []
     memory.bus.publish("obra.shop.t1.task.completed", b"nope")
     memory.bus.log[0] = deaf.log[0]
     (report,) = reports(await copied(memory.bus, home))
@@ -172,12 +179,12 @@ async def test_a_damaged_store_is_moved_aside_and_rebuilt(memory: MemoryRig, hom
     before = await copied(memory.bus, home)
     damage(home.store, harm)
     raws = await copied(memory.bus, home)
-    assert raws[: len(before)] == before
+    assert told(raws[: len(before)]) == told(before)
     (report,) = reports(raws)
     assert (report.service, report.lacking) == ("log-sink", "store")
     assert report.effect == "the file was moved to obra.duckdb.damaged-1 and is rebuilt from the stream"
     assert (home.root / "obra.duckdb.damaged-1").exists()
-    assert raws == memory.bus.log
+    assert told(raws) == told(memory.bus.log)
     assert [line["position"] for line in log_lines(home)] == list(range(1, len(raws) + 1))
 
 
@@ -210,7 +217,7 @@ async def test_the_store_of_another_stream_is_moved_aside(memory: MemoryRig, hom
         report.reason
         == f"the store has come to position {len(other.log)}, the stream only to {len(memory.bus.log) - 1}"
     )
-    assert raws == memory.bus.log
+    assert told(raws) == told(memory.bus.log)
     assert log_lines(home)[1:] == [
         {"position": raw.position, **msgspec.json.decode(raw.data)} for raw in raws
     ]  # the first line says that another stream begins
@@ -225,7 +232,7 @@ async def test_a_stream_that_was_made_anew_and_has_grown_since_is_noticed(memory
     raws = await copied(memory.bus, home)
     (report,) = reports(raws)
     assert report.reason == f"the stream holds another message at position {len(other.log)} than the store"
-    assert raws == memory.bus.log
+    assert told(raws) == told(memory.bus.log)
 
 
 async def test_a_store_that_somebody_has_open_is_an_error_that_names_them(memory: MemoryRig, home: Home) -> None:
