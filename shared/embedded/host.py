@@ -101,14 +101,7 @@ async def _serve(
         )
         for service in services
     }
-    notice.put_up(
-        home,
-        notice.Notice(
-            url=server.url, user=EDGE, password=passwords[EDGE], host_pid=os.getpid(), server_pid=server.pid,
-            lease_port=leases.port, lease_token=leases.token,
-            services={service.name: passwords[service.name] for service in services},
-        ),
-    )  # fmt: skip
+    _put_up(home, server, leases, passwords)
     if ready is not None:
         os.write(ready, b"ready\n")
         os.close(ready)
@@ -125,6 +118,17 @@ async def _serve(
     if ended == SERVER_GONE:
         raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
     home.unsettled.unlink(missing_ok=True)
+
+
+def _put_up(home: Home, server: Server, leases: LeaseServer, passwords: dict[str, str]) -> None:
+    notice.put_up(
+        home,
+        notice.Notice(
+            url=server.url, user=EDGE, password=passwords[EDGE], host_pid=os.getpid(), server_pid=server.pid,
+            lease_port=leases.port, lease_token=leases.token,
+            services={name: word for name, word in passwords.items() if name not in (ADMIN, EDGE)},
+        ),
+    )  # fmt: skip
 
 
 async def _over(tasks: Sequence[asyncio.Task[None]], patience_s: float) -> None:

@@ -133,9 +133,5 @@ def _spawn(home: Home, config: Path | None) -> None:
             threading.Thread(target=process.wait, daemon=True, name="reaps the host").start()
             return
         code = process.wait(START_S)
-    said = stderr.read_text(errors="replace").strip().rpartition("\n")[2].removeprefix("obra: ")
-    raise EnvironmentLacks(
-        problem=said and f"{said} (all of it: {stderr})"
-        if "Error" in said
-        else said or f"the host ended with exit code {code}; its logs are in {home.logs}"
-    )
+    *_, said = stderr.read_text(errors="replace").strip().removeprefix("obra: ").splitlines() or [""]
+    raise EnvironmentLacks(problem=f"{said or f'the host ended with exit code {code}'} (its logs are in {home.logs})")
