@@ -50,13 +50,13 @@ class Sink:
         self._unreported: dict[int, Envelope] = {}
         self._degraded: list[Envelope] = []
         self._more = False
-        self._live_from = 0
+        self._position = self._live_from = 0
         self._busy: asyncio.Future[list[Row]] | None = None
 
     @property
     def position(self) -> int:
-        """Return how far the store has come; 0 while it is not open."""
-        return self.store.watermark if self.store else 0
+        """Return how far the store has come, with everything noted that follows from it; 0 while it is not open."""
+        return self._position if self.store else 0
 
     @property
     def owed(self) -> int:
@@ -110,8 +110,8 @@ class Sink:
             store, lost = await self._sound()
         elif journal.position > max(self._live_from, store.watermark):
             journal.restart()
-        self.store = store
         self._remember(lost)
+        self.store, self._position = store, store.watermark
         await self._moves()
         log.info("store open", path=str(self.path), position=self.position, behind=self._live_from - self.position)
 
@@ -209,6 +209,7 @@ class Sink:
         rows = await asyncio.shield(self._busy)
         for raw, row in zip(batch, rows, strict=True):
             self._note(raw, row)
+        self._position = rows[-1].position
         await self._moves()
 
     def _note(self, raw: Raw, row: Row) -> None:

@@ -5,6 +5,7 @@ most 512 KiB, numbered from 0: a `Head`, any number of `Rows`, an `End`.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ MESSAGE_BYTES_MAX = 512 * 1024
 ANSWER_BYTES_MAX = 256 * 1024**2
 SILENCE_S = 15.0
 """The longest pause that a client bears beyond the query's own time: catching up, sending, a busy machine."""
+LISTENER_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +133,15 @@ class RemoteQuery:
         subscription = await self._nc.subscribe(inbox, pending_bytes_limit=ANSWER_BYTES_MAX * 2, pending_msgs_limit=0)
         try:
             await self._nc.publish(SUBJECT, msgspec.json.encode(query), reply=inbox)
-            number = 0
+            number, waits = 0, iter(LISTENER_WAITS_S)
             while True:
                 try:
                     message = await subscription.next_msg(timeout=SILENCE_S + max(query.timeout_s, 30.0))
                 except (errors.Error, TimeoutError) as error:
                     raise StoreSilent(reason="nothing came back in time") from error
                 if (message.headers or {}).get("Status") == "503":
-                    raise StoreSilent(reason="nobody listens")
+                    await self._again(query, inbox, waits)
+                    continue
                 piece = _pieces.decode(message.data)
                 if piece.number != number:
                     raise StoreSilent(reason="a part of the answer was lost")
@@ -149,6 +152,14 @@ class RemoteQuery:
         finally:
             if not self._nc.is_closed:
                 await subscription.unsubscribe()
+
+    async def _again(self, query: Query, inbox: str, waits: Iterator[float]) -> None:
+        """Ask once more after a moment: log-sink may just be starting. `StoreSilent` when there was enough of that."""
+        wait_s = next(waits, None)
+        if wait_s is None:
+            raise StoreSilent(reason="nobody listens")
+        await asyncio.sleep(wait_s * random.uniform(0.7, 1.0))
+        await self._nc.publish(SUBJECT, msgspec.json.encode(query), reply=inbox)
 
 
 def local_query(

@@ -400,7 +400,7 @@ async def test_a_query_with_too_many_rows_is_cut_and_says_so(live: Live) -> None
 
 
 @pytest.mark.bus
-async def test_nobody_listening_is_said_at_once(nats: Any) -> None:
+async def test_nobody_listening_is_said(nats: Any) -> None:
     with pytest.raises(StoreSilent, match="nobody listens"):
         await RemoteQuery(nats.admin.nc).run("SELECT 1")
 
