@@ -8,7 +8,7 @@ from obra.shared.bus import Raw
 
 BATCH_BYTES_MAX = 16 * 1024**2
 PENDING_BATCHES = 2
-LINGER_S = 0.02
+LINGER_S = 0.15
 """How long the first message of a batch waits for company: a commit costs a flush to disk, however many are in it."""
 
 

@@ -73,6 +73,9 @@ class QueryServer:
                 async for piece in pieces:
                     number = piece.number + 1
                     await self._send(message.reply, piece)
+        except asyncio.CancelledError:
+            await self._send(message.reply, _failed(number, StoreSilent(reason="log-sink is being stopped")))
+            raise
         except ObraError as error:
             await self._send(message.reply, _failed(number, error))
         except Exception:
@@ -109,6 +112,8 @@ async def _next(answer: Iterator[Piece], reader: "DuckDBPyConnection") -> Piece 
     except asyncio.CancelledError:
         reader.interrupt()
         await asyncio.wait({step}, timeout=INTERRUPT_S)
+        if step.done() and not step.cancelled():
+            step.exception()  # that it was interrupted is no news
         raise
 
 

@@ -243,7 +243,7 @@ class Sink:
 
     async def _close(self) -> None:
         if self._busy:
-            await asyncio.wait({self._busy})
+            await asyncio.gather(self._busy, return_exceptions=True)
         if self.store:
             store, self.store = self.store, None
             await asyncio.to_thread(store.close)
