@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = [p for top in ("events", "shared", "services") for p in sorted((ROOT / top).rglob("*.py"))]
 TEXTS = {".py", ".md", ".toml", ".sql", ".yml", ".yaml", ".json", ".jsonl", ".conf", ""}
-LINES_MAX, FUNCTION_MAX = 280, 45
+LINES_MAX, FUNCTION_MAX = 300, 45
 TOP = {
     "events", "shared", "services", "infra", "tests", "docs", "benchmarks", ".ci", "docker-compose.yml", "justfile",
     "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".gitignore", ".dockerignore",

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -86,16 +86,13 @@ class QueryServer:
         """Yield the answer; each step of it runs in a thread, and the last one even if nobody waits for it."""
         from obra.shared.store.answer import answered  # noqa: PLC0415 - DuckDB
 
-        store = self._sink.store
-        if store is None:
-            raise StoreSilent(reason="it is being opened")
-        reader = store.cursor()
-        answer = answered(reader, query, self._settings)
-        try:
-            while (piece := await _next(answer, reader)) is not None:
-                yield piece
-        finally:
-            await asyncio.to_thread(_released, answer, reader)
+        async with self._sink.reader() as reader:
+            answer = answered(reader, query, self._settings)
+            try:
+                while (piece := await _next(answer, reader)) is not None:
+                    yield piece
+            finally:
+                await asyncio.to_thread(answer.close)
 
     async def _send(self, reply: str, piece: Piece) -> None:
         """Publish *piece*, no faster than the server takes it."""
@@ -115,11 +112,6 @@ async def _next(answer: Iterator[Piece], reader: "DuckDBPyConnection") -> Piece 
         if step.done() and not step.cancelled():
             step.exception()  # that it was interrupted is no news
         raise
-
-
-def _released(answer: Generator[Piece, None, None], reader: "DuckDBPyConnection") -> None:
-    answer.close()
-    reader.close()
 
 
 def _decoded(data: bytes) -> Query:

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,10 +19,14 @@ from obra.shared.envelope import Envelope, fresh
 from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.redact import redact
 from obra.shared.store import Lost, Row, Store
-from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed
+from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
 from obra.shared.store.row import row_of
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 CHECK_S = 30.0
+READERS_S = 5.0
 REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
 OPEN_TRIES = 5
@@ -50,6 +55,7 @@ class Sink:
         self._unreported: dict[int, Envelope] = {}
         self._degraded: list[Envelope] = []
         self._more = False
+        self._readers: set[DuckDBPyConnection] = set()
         self._position = self._live_from = 0
         self._busy: asyncio.Future[list[Row]] | None = None
 
@@ -93,6 +99,20 @@ class Sink:
                 await self._moved.wait_for(lambda: self.store is not None and self.position >= position)
         except TimeoutError as error:
             raise StoreBehind(position=self.position, wanted=position, waited_s=wait_s) from error
+
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator["DuckDBPyConnection"]:
+        """Lend a connection to the store; what runs on it is interrupted when the store is closed."""
+        if self.store is None:
+            raise StoreSilent(reason="it is being opened")
+        reader = self.store.cursor()
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+            await asyncio.to_thread(reader.close)
+            await self._moves()
 
     async def _open(self, bus: Bus, journal: Journal) -> None:
         """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
@@ -246,6 +266,11 @@ class Sink:
             await asyncio.gather(self._busy, return_exceptions=True)
         if self.store:
             store, self.store = self.store, None
+            for reader in self._readers:
+                reader.interrupt()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READERS_S), self._moved:
+                    await self._moved.wait_for(lambda: not self._readers)
             await asyncio.to_thread(store.close)
 
 

@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 
 from obra.shared.store.confine import bound, checked
-from obra.shared.store.errors import QueryFailed
+from obra.shared.store.errors import QueryFailed, StoreSilent
 from obra.shared.store.query import ANSWER_BYTES_MAX, MESSAGE_BYTES_MAX, End, Head, Piece, Query, Rows
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ def answered(reader: "DuckDBPyConnection", query: Query, settings: "StoreSetting
             position = _as_of(reader, query.as_of)
             reader.execute("BEGIN TRANSACTION READ ONLY")
             yield from _pieces(reader, text, wraps, query.params, rows_max, position)
+        except duckdb.InterruptException as error:
+            if not expired():
+                raise StoreSilent(reason="the store is being closed") from error
+            raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
         except duckdb.Error as error:
             if expired():
                 raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
