@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from obra.events import MessageRejected, ServiceDegraded
-from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.log_sink.journal import Journal
-from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, move_aside, rejection
+from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
+from obra.services.log_sink.reports import UNREPORTED_MAX, Reports
 from obra.shared.bus import Bus, Raw
-from obra.shared.envelope import Envelope, fresh
 from obra.shared.errors import BusUnavailable, ObraError
-from obra.shared.redact import redact
 from obra.shared.store import Lost, Row, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
 from obra.shared.store.row import row_of
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 
 CHECK_S = 30.0
 READERS_S = 5.0
-REPORTS_MAX = 100
-UNREPORTED_MAX = 10_000
 OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
@@ -52,9 +47,7 @@ class Sink:
         self._batch_max = batch_max
         self._pending = Pending(batch_max)
         self._moved = asyncio.Condition()
-        self._unreported: dict[int, Envelope] = {}
-        self._degraded: list[Envelope] = []
-        self._more = False
+        self.reports = Reports()
         self._readers: set[DuckDBPyConnection] = set()
         self._position = self._live_from = 0
         self._busy: asyncio.Future[list[Row]] | None = None
@@ -63,11 +56,6 @@ class Sink:
     def position(self) -> int:
         """Return how far the store has come, with everything noted that follows from it; 0 while it is not open."""
         return self._position if self.store else 0
-
-    @property
-    def owed(self) -> int:
-        """Return how many reports are to be published still."""
-        return len(self._unreported) + len(self._degraded)
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """Copy until *stop*, then write what is in hand. Raises `StoreLocked` and `StoreFailed` after some tries."""
@@ -130,7 +118,7 @@ class Sink:
             store, lost = await self._sound()
         elif journal.position > max(self._live_from, store.watermark):
             journal.restart()
-        self._remember(lost)
+        self.reports.remember(lost)
         self.store, self._position = store, store.watermark
         await self._moves()
         log.info("store open", path=str(self.path), position=self.position, behind=self._live_from - self.position)
@@ -143,10 +131,6 @@ class Sink:
             except StoreDamaged as error:
                 await self._aside("damaged", str(error))
         raise StoreFailed(path=self.path, reason=f"it was made anew {OPEN_TRIES} times and could not be read")
-
-    def _remember(self, lost: list[Lost]) -> None:
-        self._unreported = {one.position: rejection(one) for one in lost}
-        self._more = len(lost) == UNREPORTED_MAX
 
     async def _moves(self) -> None:
         """Wake whoever waits for the store to move."""
@@ -173,11 +157,7 @@ class Sink:
         """Move the store's files out of the way under a name that is free, and say so in the log and an event."""
         target = await asyncio.to_thread(move_aside, self.path, sort)
         log.error("store moved aside, it is rebuilt from the stream", reason=reason, moved_to=target.name)
-        event = ServiceDegraded(
-            service=NAME, lacking="store", reason=redact(reason)[:2_000],
-            effect=f"the file was moved to {target.name} and is rebuilt from the stream",
-        )  # fmt: skip
-        self._degraded.append(fresh(Scope(PROJECT_LEVEL, PROJECT_LEVEL), event, NAME))
+        self.reports.degraded(reason, f"the file was moved to {target.name} and is rebuilt from the stream")
 
     async def _copy(self, bus: Bus, journal: Journal, stop: asyncio.Event) -> None:
         self._pending = Pending(self._batch_max)
@@ -228,38 +208,12 @@ class Sink:
         self._busy = asyncio.ensure_future(asyncio.to_thread(_written, self.store, journal, batch))
         rows = await asyncio.shield(self._busy)
         for raw, row in zip(batch, rows, strict=True):
-            self._note(raw, row)
+            self.reports.note(raw, row)
         self._position = rows[-1].position
         await self._moves()
 
-    def _note(self, raw: Raw, row: Row) -> None:
-        """Keep in mind what has to be reported, and forget what has been."""
-        if raw.envelope and isinstance(raw.envelope.event, MessageRejected):
-            self._unreported.pop(raw.envelope.event.position, None)
-        elif row.problem and not (row.type or "").startswith("message."):
-            if len(self._unreported) >= UNREPORTED_MAX:
-                self._more = True
-                return
-            lost = Lost(row.position, row.project, row.task, row.type or "", row.problem, row.raw[:PREVIEW_BYTES])
-            self._unreported[row.position] = rejection(lost)
-
     async def _report(self, bus: Bus) -> None:
-        """Publish what has to be reported, once everything is read that may show that it has been."""
-        waiting = list(self._degraded)
-        if self.position >= self._live_from:
-            if self._more and not self._unreported and self.store:
-                self._remember(await asyncio.to_thread(self.store.unreported, UNREPORTED_MAX))
-            waiting += list(self._unreported.values())[:REPORTS_MAX]
-        for envelope in waiting:
-            try:
-                await bus.append([envelope])
-            except ObraError as error:
-                log.warning("a report could not be published and is tried again", error=str(error))
-                return
-            if envelope in self._degraded:
-                self._degraded.remove(envelope)
-            elif isinstance(envelope.event, MessageRejected):
-                self._unreported.pop(envelope.event.position, None)
+        await self.reports.publish(bus, self.store, live=self.position >= self._live_from)
 
     async def _close(self) -> None:
         if self._busy:

@@ -69,7 +69,7 @@ async def copied(bus: MemoryBus, home: Home, **wishes: Any) -> list[Raw]:
 async def settled(bus: Bus, sink: Sink) -> None:
     """Return when the store has all there is, and everything has been reported that has to be."""
     seen = -1
-    while (last := await bus.last_position()) != seen or sink.owed:
+    while (last := await bus.last_position()) != seen or sink.reports:
         await sink.caught_up(last, SOON_S)
         await asyncio.sleep(0)
         seen = last

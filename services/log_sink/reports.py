@@ -1,0 +1,72 @@
+"""What log-sink has to tell the world: messages that are no event, and a store that had to be rebuilt."""
+
+import asyncio
+
+import structlog
+
+from obra.events import MessageRejected, ServiceDegraded
+from obra.events.subjects import PROJECT_LEVEL, Scope
+from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
+from obra.shared.bus import Bus, Raw
+from obra.shared.envelope import Envelope, fresh
+from obra.shared.errors import ObraError
+from obra.shared.redact import redact
+from obra.shared.store import Lost, Row, Store
+
+REPORTS_MAX = 100
+UNREPORTED_MAX = 10_000
+
+log = structlog.get_logger(NAME)
+
+
+class Reports:
+    """Reports still to be published. What is on the stream already, or in the store, is not told again."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to tell."""
+        self._rejected: dict[int, Envelope] = {}
+        self._degraded: list[Envelope] = []
+        self._more = False
+
+    def __len__(self) -> int:
+        """Return how many are to be published still."""
+        return len(self._rejected) + len(self._degraded)
+
+    def remember(self, lost: list[Lost]) -> None:
+        """Begin anew with what the store holds and nobody has been told of, at most `UNREPORTED_MAX`."""
+        self._rejected = {one.position: rejection(one) for one in lost}
+        self._more = len(lost) == UNREPORTED_MAX
+
+    def degraded(self, reason: str, effect: str) -> None:
+        """Add that the store was lacking."""
+        event = ServiceDegraded(service=NAME, lacking="store", reason=redact(reason)[:2_000], effect=effect)
+        self._degraded.append(fresh(Scope(PROJECT_LEVEL, PROJECT_LEVEL), event, NAME))
+
+    def note(self, raw: Raw, row: Row) -> None:
+        """Keep in mind what has to be told of a stored message, and forget what it shows to have been told."""
+        if raw.envelope and isinstance(raw.envelope.event, MessageRejected):
+            self._rejected.pop(raw.envelope.event.position, None)
+        elif row.problem and not (row.type or "").startswith("message."):
+            if len(self._rejected) >= UNREPORTED_MAX:
+                self._more = True
+                return
+            lost = Lost(row.position, row.project, row.task, row.type or "", row.problem, row.raw[:PREVIEW_BYTES])
+            self._rejected[row.position] = rejection(lost)
+
+    async def publish(self, bus: Bus, store: Store | None, *, live: bool) -> None:
+        """Publish some. Rejections wait until *live*: everything is read that may show that they were told of."""
+        waiting = list(self._degraded)
+        if live:
+            if self._more and not self._rejected and store:
+                self.remember(await asyncio.to_thread(store.unreported, UNREPORTED_MAX))
+            waiting += list(self._rejected.values())[:REPORTS_MAX]
+        for envelope in waiting:
+            try:
+                await bus.append([envelope])
+            except ObraError as error:
+                log.warning("a report could not be published and is tried again", error=str(error))
+                return
+            if envelope in self._degraded:
+                self._degraded.remove(envelope)
+            elif isinstance(envelope.event, MessageRejected):
+                self._rejected.pop(envelope.event.position, None)
