@@ -5,7 +5,7 @@ import inspect
 import sys
 from importlib import import_module
 
-NAMES = ("help", "start", "overhead", "idle")
+NAMES = ("help", "start", "overhead", "idle", "store")
 
 
 def main(asked: list[str]) -> int:

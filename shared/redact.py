@@ -83,7 +83,7 @@ RULES: tuple[Rule, ...] = (
         ("private key",),
         re.compile(
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-            r"(?:[A-Za-z0-9+/=\s\\:,.()]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,60}-----)?"
+            r"(?:[A-Za-z0-9+/=\s\\:,.()]|-(?!----))*(?:-----END [A-Z0-9 ]{0,60}-----)?"
         ),
     ),
     _shape("anthropic-key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{8,}"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from typing import Any
 
 TIMEOUT_S = 60.0
 OBRA = [str(Path(sys.executable).with_name("obra"))]
+
+
+def _hears_ctrl_c() -> None:
+    """Undo what a shell does to jobs in the background: they ignore Ctrl-C, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Person:
         """Start a command; it is killed when the block ends, if it still runs."""
         process = subprocess.Popen(
             [*OBRA, *args], cwd=self.repo, env=self.environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hears_ctrl_c,
         )  # fmt: skip
         with process:
             try:
