@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CHECK_S = 30.0
-READERS_S = 5.0
+READERS_S, INTERRUPTS_MAX = 5.0, 50
 OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
@@ -220,12 +220,18 @@ class Sink:
             await asyncio.gather(self._busy, return_exceptions=True)
         if self.store:
             store, self.store = self.store, None
+            await self._take_back()
+            await asyncio.to_thread(store.close)
+
+    async def _take_back(self) -> None:
+        """Interrupt what runs on lent connections until all are back; an interrupt before a query begins is lost."""
+        for _ in range(INTERRUPTS_MAX):
             for reader in self._readers:
                 reader.interrupt()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READERS_S), self._moved:
+                async with asyncio.timeout(READERS_S / INTERRUPTS_MAX), self._moved:
                     await self._moved.wait_for(lambda: not self._readers)
-            await asyncio.to_thread(store.close)
+                    return
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:

@@ -20,6 +20,7 @@ __all__ = ["Lost", "Row", "Store", "opened"]
 
 LOCK_TRIES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 VERIFY_ROWS = 5_000
+CLOSE_TRIES, CLOSE_PAUSE_S = 20, 0.05
 LACKING = (
     "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
     "Out of Memory",
@@ -207,4 +208,11 @@ class Store:
 
         with suppress(duckdb.Error):  # an appender of a connection that failed has nothing left to clear
             self._appender.clear()
-        self.db.close()
+        for left in reversed(range(CLOSE_TRIES)):  # DuckDB refuses while another thread is about to let go of it
+            try:
+                self.db.close()
+                return
+            except duckdb.Error:
+                if not left:
+                    raise
+                time.sleep(CLOSE_PAUSE_S)
