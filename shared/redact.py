@@ -133,7 +133,7 @@ RULES: tuple[Rule, ...] = (
         ),
         _kept("basic"),
     ),
-    Rule("assigned", ("pass", "pwd", "secret", "token", "credential", "key"), _ASSIGNED, _assigned),
+    Rule("assigned", ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "key"), _ASSIGNED, _assigned),
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
@@ -143,8 +143,15 @@ _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 
 def suspicious(text: str) -> bool:
     """Return whether any rule might apply to *text*: a cheap test, false for most texts."""
-    low = text.casefold()
-    return any(hint in low for hint in HINTS)
+    return _holds(text.casefold(), HINTS)
+
+
+def _holds(low: str, hints: tuple[str, ...]) -> bool:
+    """Return whether *low* holds one of *hints*. A loop: this is the hottest line of log-sink."""
+    for hint in hints:  # noqa: SIM110 - any() takes three times as long
+        if hint in low:
+            return True
+    return False
 
 
 def redact(text: str) -> str:
@@ -152,11 +159,13 @@ def redact(text: str) -> str:
 
     A replacement may set free what was hidden in a longer word, so it goes on until nothing changes any more.
     """
+    if not suspicious(text):
+        return text
     for _ in range(PASSES_MAX):
         before = text
         low = text.casefold()
         for rule in RULES:
-            if any(hint in low for hint in rule.hints):
+            if _holds(low, rule.hints):
                 text = rule.apply(text)
         if text == before:
             break

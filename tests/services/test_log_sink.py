@@ -412,7 +412,7 @@ async def test_a_long_query_does_not_hold_up_the_end(tmp_path: Path, home: Home)
         await live.asked("SELECT 1")  # asked later, so the question has been taken
         live.stop.set()
         async with asyncio.timeout(SOON_S / 2):
-            with pytest.raises(StoreSilent, match="being (closed|stopped)"):
+            with pytest.raises(StoreSilent, match=r"being (closed|stopped)"):
                 await question
 
 

@@ -67,7 +67,7 @@ class Person:
         """Start a command; it is killed when the block ends, if it still runs."""
         process = subprocess.Popen(
             [*OBRA, *args], cwd=self.repo, env=self.environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hears_ctrl_c,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - sets one signal, nothing else
         )  # fmt: skip
         with process:
             try:
