@@ -133,7 +133,12 @@ RULES: tuple[Rule, ...] = (
         ),
         _kept("basic"),
     ),
-    Rule("assigned", ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "key"), _ASSIGNED, _assigned),
+    Rule(
+        "assigned",
+        ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "key"),
+        _ASSIGNED,
+        _assigned,
+    ),
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
