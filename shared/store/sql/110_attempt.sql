@@ -33,6 +33,9 @@ SELECT project, task, TRY_CAST(body.attempt AS BIGINT) AS attempt, TRY_CAST(body
     arg_max(body.action::VARCHAR, position) FILTER (type = 'decision.made') AS decision,
     max(position) AS position
 FROM history(as_of := as_of)
-WHERE TRY_CAST(body.attempt AS BIGINT) >= 1 AND TRY_CAST(body.run AS BIGINT) >= 1
+WHERE type IN (
+        'attempt.requested', 'attempt.started', 'agent.exited', 'workspace.checkpointed', 'checks.ran',
+        'attempt.finished', 'attempt.interrupted', 'attempt.reviewed', 'attempt.scored', 'decision.made'
+    ) AND TRY_CAST(body.attempt AS BIGINT) >= 1 AND TRY_CAST(body.run AS BIGINT) >= 1
 GROUP BY project, task, TRY_CAST(body.attempt AS BIGINT), TRY_CAST(body.run AS BIGINT);
 CREATE OR REPLACE VIEW attempt AS FROM attempt();
