@@ -13,9 +13,11 @@ from obra.events.attempt import (
     AttemptStarted,
     ChecksRan,
     ClaimContradicted,
+    Finding,
     Issue,
     Part,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
     WorkspaceRestored,
 )
 from obra.events.base import (
@@ -58,7 +60,7 @@ from obra.events.planning import (
     ProjectPaused,
     ProjectResumed,
 )
-from obra.events.policy import Policy, PolicyAdopted
+from obra.events.policy import Calibration, CalibrationFitted, Policy, PolicyAdopted
 from obra.events.session import (
     BudgetExhausted,
     BudgetReserved,
@@ -97,6 +99,7 @@ AnyEvent = (
     | ProjectPaused
     | ProjectResumed
     | PolicyAdopted
+    | CalibrationFitted
     | TaskSubmitted
     | TaskReadied
     | TaskRejected
@@ -124,6 +127,7 @@ AnyEvent = (
     | AttemptCancelled
     | AgentExited
     | WorkspaceCheckpointed
+    | WorkspaceInspected
     | WorkspaceRestored
     | ChecksRan
     | AttemptFinished
@@ -172,6 +176,8 @@ __all__ = [
     "BudgetExhausted",
     "BudgetReserved",
     "BudgetSettled",
+    "Calibration",
+    "CalibrationFitted",
     "CheckResult",
     "ChecksRan",
     "ClaimContradicted",
@@ -182,6 +188,7 @@ __all__ = [
     "Ending",
     "Event",
     "FileChange",
+    "Finding",
     "GoalSubmitted",
     "InputInterpreted",
     "InputReceived",
@@ -226,5 +233,6 @@ __all__ = [
     "Tokens",
     "Value",
     "WorkspaceCheckpointed",
+    "WorkspaceInspected",
     "WorkspaceRestored",
 ]  # fmt: skip

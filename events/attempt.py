@@ -96,6 +96,26 @@ class WorkspaceCheckpointed(Event, tag="workspace.checkpointed"):
     notes: Annotated[tuple[str, ...], Meta(description="oddities: nested repositories, skipped paths, lost .git")] = ()
 
 
+class Finding(Value):
+    """Something in the work that a person would want to know, seen by comparing files, not by an opinion."""
+
+    kind: Annotated[str, Meta(description="tests_deleted, tests_weakened, checks_altered, hard_coded, destructive, …")]
+    detail: Annotated[str, Meta(description="one sentence that quotes what was seen")]
+    path: str = ""
+    blocks: Annotated[bool, Meta(description="the work can't be accepted as it is, whatever the checks say")] = True
+
+
+class WorkspaceInspected(Event, tag="workspace.inspected"):
+    """The changes were held against the base for ways of passing checks without doing the work.
+
+    Said only where something was found.
+    """
+
+    attempt: Attempt
+    run: Run
+    findings: tuple[Finding, ...]
+
+
 class WorkspaceRestored(Event, tag="workspace.restored"):
     """The workspace was put back to an earlier tree."""
 

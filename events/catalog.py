@@ -14,16 +14,8 @@ from obra.events import (
     ENDINGS,
     KINDS,
     AnyEvent,
-    CheckResult,
     Content,
-    Denial,
     Event,
-    FileChange,
-    Issue,
-    Part,
-    PlannedTask,
-    Policy,
-    Tokens,
     Value,
 )
 
@@ -61,7 +53,10 @@ def _line(kind: type[Value] | type[Event]) -> str:
 
 def _parts() -> list[type[Value]]:
     """Return every kind of value that an event is made of, Content first."""
-    return [Content, Tokens, CheckResult, Denial, FileChange, Issue, Part, PlannedTask, Policy]
+    return [
+        Content,
+        *sorted((kind for kind in Value.__subclasses__() if kind is not Content), key=lambda k: k.__name__),
+    ]
 
 
 def _section(kind: type[Value] | type[Event], title: str = "") -> str:
@@ -89,6 +84,8 @@ def _spell(schema: dict[str, Any]) -> str:
         return " or ".join(_spell(option) for option in options)
     if values := schema.get("enum"):
         return ", ".join(f"`{value}`" for value in values)
+    if places := schema.get("prefixItems"):
+        return "(" + ", ".join(_spell(place) for place in places) + ")"
     kind = schema.get("type")
     spelt = {
         "array": lambda: f"list of {_spell(schema.get('items') or {})}",

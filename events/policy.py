@@ -1,6 +1,6 @@
 """The policy: every number a decision is made on, as data with a name and a default."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -34,3 +34,26 @@ class PolicyAdopted(Event, tag="policy.adopted"):
 
     sha256: str
     policy: Policy
+
+
+class Calibration(Value):
+    """How far a raw confidence can be believed: a monotone map, fitted to what became of earlier work.
+
+    Between its points the map is linear, outside of them constant; no points: the raw number stands as it is, which
+    is the stated prior until there are outcomes enough.
+    """
+
+    method: Literal["identity", "logistic", "isotonic"] = "identity"
+    points: Annotated[
+        tuple[tuple[Unit, Unit], ...], Meta(max_length=256, description="raw and calibrated confidence, ascending")
+    ] = ()
+    outcomes: Annotated[int, Meta(ge=0, description="labelled attempts that it was fitted to")] = 0
+
+
+class CalibrationFitted(Event, tag="calibration.fitted"):
+    """Outcomes were counted again; tasks readied from here on are scored with this map."""
+
+    calibration: Calibration
+    brier_before: Annotated[float, Meta(description="Brier score of the raw confidence on these outcomes")] = 0.0
+    brier_after: Annotated[float, Meta(description="the same of the calibrated one, cross-validated")] = 0.0
+    reason: str = ""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from obra.events.base import Attempt, Content, Event, Position, Tokens, Unit
-from obra.events.policy import Policy
+from obra.events.policy import Calibration, Policy
 
 Sandbox = Literal["auto", "bwrap", "none"]
 
@@ -39,12 +39,26 @@ class TaskSubmitted(Event, tag="task.submitted"):
     ] = ()
     priority: Annotated[int, Meta(ge=1, le=10, description="10 is the most urgent")] = 5
     after: Annotated[tuple[str, ...], Meta(max_length=256, description="tasks that must be completed first")] = ()
+    acceptance: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=2_000)], ...],
+        Meta(max_length=32, description="criteria that the work must meet, one by one"),
+    ] = ()
+    hidden_checks: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=8192)], ...],
+        Meta(max_length=32, description="run after acceptance, shown to neither agent nor reviewer: ground truth"),
+    ] = ()
+    kind: Annotated[str, Meta(max_length=32, description="code, tests, documentation, …; empty: by its text")] = ""
+    goal: Annotated[str, Meta(max_length=64, description="the goal whose plan it belongs to")] = ""
+    milestone: Annotated[str, Meta(max_length=64, description="tasks of one milestone share a session")] = ""
+    complexity: Annotated[int, Meta(ge=0, le=100, description="0: estimated from the text")] = 0
+    deadline: Annotated[str, Meta(max_length=40, description="ISO 8601, UTC; empty: none")] = ""
 
 
 class TaskReadied(Event, tag="task.readied"):
     """Nothing stands in the way of the task any more; it is worked on under this policy."""
 
     policy: Policy = Policy()
+    calibration: Calibration = Calibration()
 
 
 class TaskRejected(Event, tag="task.rejected"):

@@ -86,6 +86,8 @@ def _any(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: C901 - one line
             return _text(kind)
         case inspect.VarTupleType():
             return st.lists(_any(kind.item_type), max_size=3).map(tuple)
+        case inspect.TupleType():
+            return st.tuples(*map(_any, kind.item_types))
         case inspect.DictType():
             return st.dictionaries(_any(kind.key_type), _any(kind.value_type), max_size=2)
         case _:
