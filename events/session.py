@@ -12,7 +12,7 @@ class LlmSelected(Event, tag="llm.selected"):
     """Which LLM reviews this task, or that none does, and why."""
 
     asked: Annotated[str, Meta(description="what the task asked for: `auto`, `none` or a model")]
-    provider: Literal["ollama", "none"]
+    provider: Literal["ollama", "openai", "none"]
     model: str = ""
     digest: Annotated[str, Meta(description="of the model's weights, as the server states it")] = ""
     reason: str = ""

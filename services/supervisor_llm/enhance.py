@@ -1,12 +1,13 @@
 """The advice: the prompt of an attempt as a question, and the reply as an event."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from obra.events import Content, LlmSelected, PromptEnhanced, PromptPrepared
-from obra.services.supervisor_llm.ask import Opinion
-from obra.services.supervisor_llm.material import Section
+from obra.events import Content, PromptEnhanced, PromptPrepared
+from obra.services.supervisor_llm.kind import Asked, Kind, Seen
+from obra.shared.llm.material import Section
 
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -21,32 +22,30 @@ class Advice(BaseModel):
     pitfalls: Annotated[list[Line], Field(max_length=8)]
 
 
-def sections(prompt: str) -> list[Section]:
+def wanted(seen: Seen, prepared: PromptPrepared) -> bool:
+    """Return whether the prompt waits for advice, or for the reason that there is none."""
+    return seen.state.serves
+
+
+def contents(seen: Seen, prepared: PromptPrepared) -> Mapping[str, Content]:
+    """Return the prompt, which may be in the object store."""
+    return {"prompt": prepared.prompt}
+
+
+def sections(seen: Seen, prepared: PromptPrepared, texts: Mapping[str, str]) -> list[Section]:
     """Return what the model sees: the whole prompt, as far as the context allows."""
-    return [Section("PROMPT", prompt, 1.0, "ends")]
+    return [Section("PROMPT", texts["prompt"], 1.0, "ends")]
 
 
-def as_event(
-    prepared: PromptPrepared,
-    selected: LlmSelected,
-    opinion: Opinion[Advice],
-    *,
-    template_sha256: str,
-    options: dict[str, float],
-) -> PromptEnhanced:
+def answer(seen: Seen, prepared: PromptPrepared, asked: Asked[Advice]) -> PromptEnhanced:
     """Return the advice as it is recorded."""
     return PromptEnhanced(
         attempt=prepared.attempt,
         run=prepared.run,
-        advice=Content.of(_text(opinion.value)) if opinion.value else Content(),
-        usable=opinion.value is not None,
-        reason=opinion.reason,
-        provider=selected.provider,
-        model=selected.model,
-        tokens=opinion.tokens,
-        duration_ms=round(opinion.duration_ms, 3),
-        template_sha256=template_sha256,
-        options=options,
+        advice=Content.of(_text(asked.value)) if asked.value else Content(),
+        usable=asked.value is not None,
+        reason=asked.reason,
+        **asked.record(),
     )
 
 
@@ -57,3 +56,10 @@ def _text(advice: Advice) -> str:
     if advice.pitfalls:
         lines += ["", "Easily done wrong:", *(f"- {pitfall}" for pitfall in advice.pitfalls)]
     return "\n".join(lines)
+
+
+KIND = Kind(
+    hears=PromptPrepared, says=PromptEnhanced, prompt="enhance", shape=Advice,
+    key=lambda event: (event.attempt, event.run),
+    wanted=wanted, contents=contents, sections=sections, answer=answer,
+)  # fmt: skip

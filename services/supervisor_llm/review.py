@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from obra.events import (
     ENDINGS,
+    JUDGED,
     AttemptFinished,
     AttemptReviewed,
     CheckResult,
@@ -14,12 +15,11 @@ from obra.events import (
     Content,
     FileChange,
     Issue,
-    LlmSelected,
     WorkspaceCheckpointed,
 )
-from obra.services.supervisor_llm.ask import Opinion
-from obra.services.supervisor_llm.material import Section
-from obra.services.supervisor_llm.state import Evidence, State
+from obra.services.supervisor_llm.kind import Asked, Kind, Seen
+from obra.services.supervisor_llm.state import Evidence
+from obra.shared.llm.material import Section
 
 FILES_MAX = 200
 
@@ -52,9 +52,15 @@ class Review(BaseModel):
         return self
 
 
-def contents(evidence: Evidence) -> dict[str, Content]:
-    """Return the texts of *evidence* that may be in the object store, by name."""
-    found = {}
+def wanted(seen: Seen, finished: AttemptFinished) -> bool:
+    """Return whether the run waits for an opinion. A run whose place a newer one took does not."""
+    newest = (seen.state.evidence.attempt, seen.state.evidence.run)
+    return seen.state.serves and finished.ending in JUDGED and newest <= (finished.attempt, finished.run)
+
+
+def contents(seen: Seen, finished: AttemptFinished) -> Mapping[str, Content]:
+    """Return the texts of the evidence that may be in the object store, by name."""
+    evidence, found = seen.state.evidence, {}
     if evidence.exited:
         found["result"] = evidence.exited.result
     if evidence.checkpoint:
@@ -64,12 +70,12 @@ def contents(evidence: Evidence) -> dict[str, Content]:
     return found
 
 
-def sections(state: State, finished: AttemptFinished, texts: Mapping[str, str]) -> list[Section]:
+def sections(seen: Seen, finished: AttemptFinished, texts: Mapping[str, str]) -> list[Section]:
     """Return what the model sees of the run; *texts* are those of `contents`, whole."""
-    assert state.task is not None
-    evidence = state.evidence
+    assert seen.state.task is not None
+    evidence = seen.state.evidence
     return [
-        Section("TASK", state.task.text, 0.3, "ends"),
+        Section("TASK", seen.state.task.text, 0.3, "ends"),
         Section("ENDING", _ending(finished, evidence), 0.2),
         Section("CHECKS", _checks(evidence.checks, texts), 0.4, "tail"),
         Section("FILES", _files(evidence.checkpoint), 0.25),
@@ -110,32 +116,19 @@ def _file(file: FileChange) -> str:
     return f"{file.kind} {file.path} {size}"
 
 
-def as_event(
-    finished: AttemptFinished,
-    selected: LlmSelected,
-    opinion: Opinion[Review],
-    *,
-    shown: str,
-    template_sha256: str,
-    options: dict[str, float],
-) -> AttemptReviewed:
-    """Return the review as it is recorded. A quote that is nowhere in what the model was *shown* is left out."""
-    review = opinion.value
+def answer(seen: Seen, finished: AttemptFinished, asked: Asked[Review]) -> AttemptReviewed:
+    """Return the review as it is recorded. A quote that is nowhere in what the model was shown is left out."""
+    review = asked.value
     return AttemptReviewed(
         attempt=finished.attempt,
         run=finished.run,
         usable=review is not None,
-        reason=opinion.reason,
+        reason=asked.reason,
         approves=review.approves if review else False,
         quality=review.quality if review else 0.0,
         summary=review.summary if review else "",
-        issues=_issues(review, shown),
-        provider=selected.provider,
-        model=selected.model,
-        tokens=opinion.tokens,
-        duration_ms=round(opinion.duration_ms, 3),
-        template_sha256=template_sha256,
-        options=options,
+        issues=_issues(review, asked.shown),
+        **asked.record(),
     )
 
 
@@ -150,3 +143,10 @@ def _issues(review: Review | None, shown: str) -> tuple[Issue, ...]:
         )
         for issue in (review.issues if review else ())
     )
+
+
+KIND = Kind(
+    hears=AttemptFinished, says=AttemptReviewed, prompt="review", shape=Review,
+    key=lambda event: (event.attempt, event.run),
+    wanted=wanted, contents=contents, sections=sections, answer=answer,
+)  # fmt: skip

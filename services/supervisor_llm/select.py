@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from obra.events import LlmSelected, ServiceDegraded
-from obra.services.supervisor_llm.providers import LlmFailed, Provider
 from obra.services.supervisor_llm.state import NAME
 from obra.shared.config import LlmSettings
+from obra.shared.llm import LlmFailed, Provider
 
 OLLAMA = "ollama/"
 

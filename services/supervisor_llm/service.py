@@ -2,54 +2,27 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
-from obra.events import (
-    AttemptFinished,
-    AttemptReviewed,
-    Content,
-    Event,
-    LlmSelected,
-    PromptEnhanced,
-    PromptPrepared,
-    ServiceDegraded,
-    TaskSubmitted,
-)
-from obra.services.supervisor_llm import enhance, review, select
-from obra.services.supervisor_llm.ask import (
-    REPAIR_TOKENS,
-    REPLY_TOKENS_MAX,
-    SEED,
-    Opinion,
-    Patience,
-    Shape,
-    ask,
-    schema_of,
-    unasked,
-)
-from obra.services.supervisor_llm.material import Section, estimate, fenced, nonce
-from obra.services.supervisor_llm.prompts import Prompt, load
-from obra.services.supervisor_llm.providers import Provider, Question
-from obra.services.supervisor_llm.providers.ollama import Ollama
-from obra.services.supervisor_llm.state import (
-    INITIAL,
-    NAME,
-    State,
-    evolve,
-    wants_advice,
-    wants_notice,
-    wants_review,
-    wants_selection,
-)
+from obra.events import Content, Event, LlmSelected, ServiceDegraded, TaskSubmitted
+from obra.services.supervisor_llm import select
+from obra.services.supervisor_llm.kind import Asked, Kind, Seen, Shape
+from obra.services.supervisor_llm.kinds import BY_CAUSE, KINDS
+from obra.services.supervisor_llm.prompts import load
+from obra.services.supervisor_llm.state import INITIAL, NAME, evolve, wants_notice, wants_selection
 from obra.shared.bus import Bus
 from obra.shared.config import LlmSettings, Settings
 from obra.shared.errors import BlobMissing, StaleAppend
 from obra.shared.home import Home
+from obra.shared.llm import Provider, Question
+from obra.shared.llm.ask import REPAIR_TOKENS, SEED, Opinion, Patience, ask, schema_of, unasked
+from obra.shared.llm.material import Section, estimate, fenced, nonce
+from obra.shared.llm.ollama import Ollama
 from obra.shared.service import Acting, Call, Service
 
-HEARS: tuple[type[Event], ...] = (TaskSubmitted, PromptPrepared, AttemptFinished)
-SAYS: tuple[type[Event], ...] = (LlmSelected, PromptEnhanced, AttemptReviewed, ServiceDegraded)
+HEARS: tuple[type[Event], ...] = (TaskSubmitted, *(kind.hears for kind in KINDS))
+SAYS: tuple[type[Event], ...] = (LlmSelected, ServiceDegraded, *(kind.says for kind in KINDS))
 
 CONCURRENCY = 64
 """Answers in the making; most of them wait for a turn at the model, which holds up no selection."""
@@ -71,7 +44,7 @@ def service(settings: Settings, home: Home) -> Service:
 
 
 class SupervisorLlm(Acting):
-    """Selects, advises and reviews. The server is reached through one provider, open while the service runs."""
+    """Selects a model for each task, and puts every kind of question to it."""
 
     def __init__(self, settings: LlmSettings, patience: Patience = PATIENCE) -> None:
         super().__init__(NAME, HEARS, SAYS, self._answer, concurrency=CONCURRENCY, lease_s=LEASE_S, grace_s=GRACE_S)
@@ -92,81 +65,70 @@ class SupervisorLlm(Acting):
         await self._provider.close()
 
     async def _answer(self, call: Call) -> None:
-        seen = await _look(call)
-        match call.recorded.event:
-            case TaskSubmitted():
-                await self._select(call, seen)
-            case PromptPrepared() as prepared if wants_advice(seen.state, prepared):
-                await self._advise(call, seen, prepared)
-            case AttemptFinished() as finished if wants_review(seen.state, finished):
-                await self._review(call, seen, finished)
+        seen, event = await _look(call), call.recorded.event
+        if isinstance(event, TaskSubmitted):
+            await self._select(call, seen)
+        elif (kind := BY_CAUSE.get(type(event))) and kind.due(seen, event):
+            answer = kind.answer(seen, event, await self._ask(call, seen, kind))
+            await _say(call, seen, answer, lambda now: kind.due(now, event))
 
-    async def _select(self, call: Call, seen: "Seen") -> None:
+    async def _select(self, call: Call, seen: Seen) -> None:
         task = seen.state.task
         if task and wants_selection(seen.state):
             selected = await select.select(task.llm, self._settings, self._provider)
             if selected is None:
                 return
-            seen = await _say(call, seen, selected, wants_selection)
+            seen = await _say(call, seen, selected, lambda now: wants_selection(now.state))
         if seen.state.selected and wants_notice(seen.state):
-            await _say(call, seen, select.notice(seen.state.selected), wants_notice)
+            await _say(call, seen, select.notice(seen.state.selected), lambda now: wants_notice(now.state))
 
-    async def _advise(self, call: Call, seen: "Seen", prepared: PromptPrepared) -> None:
-        selected, prompt = _serving(seen.state), load("enhance")
-        sections = enhance.sections(await _whole(call.bus, prepared.prompt))
-        asked = self._question(call, prompt, selected, sections, enhance.Advice)
-        opinion = await self._ask(call, asked, enhance.Advice, prompt)
-        advice = enhance.as_event(prepared, selected, opinion, template_sha256=prompt.sha256, options=asked.options())
-        await _say(call, seen, advice, lambda now: wants_advice(now, prepared))
-
-    async def _review(self, call: Call, seen: "Seen", finished: AttemptFinished) -> None:
-        selected, prompt = _serving(seen.state), load("review")
-        contents = review.contents(seen.state.evidence)
+    async def _ask(self, call: Call, seen: Seen, kind: Kind[Any, Shape]) -> Asked[Shape]:
+        selected = await self._llm(kind.llm(seen))
+        contents = kind.contents(seen, call.recorded.event)
         texts = {name: await _whole(call.bus, content) for name, content in contents.items()}
-        sections = review.sections(seen.state, finished, texts)
-        asked = self._question(call, prompt, selected, sections, review.Review)
-        opinion = await self._ask(call, asked, review.Review, prompt)
-        reviewed = review.as_event(
-            finished, selected, opinion,
-            shown=asked.user, template_sha256=prompt.sha256, options=asked.options(),
+        question = self._question(call, kind, selected.model, kind.sections(seen, call.recorded.event, texts))
+        opinion = await self._opinion(call, kind, selected, question)
+        return Asked(
+            opinion.value, opinion.reason, opinion.tokens, opinion.duration_ms, selected,
+            shown=question.user, template_sha256=load(kind.prompt).sha256, options=question.options(),
         )  # fmt: skip
-        await _say(call, seen, reviewed, lambda now: wants_review(now, finished))
 
-    def _question(
-        self, call: Call, prompt: Prompt, selected: LlmSelected, sections: list[Section], shape: type[Shape]
-    ) -> Question:
+    async def _llm(self, wish: LlmSelected | str) -> LlmSelected:
+        if isinstance(wish, LlmSelected):
+            return wish
+        selected = await select.select(wish, self._settings, self._provider)
+        return selected or LlmSelected(asked=wish, provider="none", reason=f"{wish!r} names no LLM that Obra knows")
+
+    def _question(self, call: Call, kind: Kind[Any, Shape], model: str, sections: list[Section]) -> Question:
         """Return the question, sized such that prompt, reply and one repair fit into the context."""
-        mark = nonce(call.recorded.envelope.id, prompt.name)
-        system = prompt.system(mark)
-        reply = min(REPLY_TOKENS_MAX, self._settings.context_tokens // 4)
+        mark = nonce(call.recorded.envelope.id, kind.prompt)
+        system = load(kind.prompt).system(mark)
+        reply = min(kind.reply_tokens_max, self._settings.context_tokens // 4)
         room = self._settings.context_tokens - reply - REPAIR_TOKENS - MARGIN_TOKENS - estimate(system)
         return Question(
-            model=selected.model, system=system, user=fenced(sections, mark, room), schema=schema_of(shape),
+            model=model, system=system, user=fenced(sections, mark, room), schema=schema_of(kind.shape),
             tokens_max=reply, context_tokens=self._settings.context_tokens,
             temperature=self._settings.temperature, seed=SEED,
         )  # fmt: skip
 
-    async def _ask(self, call: Call, question: Question, shape: type[Shape], prompt: Prompt) -> Opinion[Shape]:
+    async def _opinion(
+        self, call: Call, kind: Kind[Any, Shape], selected: LlmSelected, question: Question
+    ) -> Opinion[Shape]:
+        if selected.provider == "none":
+            return unasked(selected.reason)
         if call.deliveries > TRIES_MAX:
             return unasked(f"asking was begun {call.deliveries - 1} times and never came to an end")
         async with self._turns:
-            return await ask(self._provider, question, shape, prompt, self._patience)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A task up to a position."""
-
-    position: int
-    state: State
+            return await ask(self._provider, question, kind.shape, load(kind.prompt).repair, self._patience)
 
 
 async def _look(call: Call) -> Seen:
     past = await call.past()
-    return Seen(past.position, reduce(evolve, (recorded.event for recorded in past.events), INITIAL))
+    events = tuple(recorded.event for recorded in past.events)
+    return Seen(past.position, events, reduce(evolve, events, INITIAL))
 
 
-async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[State], bool]) -> Seen:
+async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[Seen], bool]) -> Seen:
     """Append *event*, unless the task has moved on and does not want it any more; return the task as it is then.
 
     The append expects the task as it was seen: of two answers that two instances give at the same time, one stays.
@@ -176,16 +138,11 @@ async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[State], b
             position = await call.append(event, expected=seen.position)
         except StaleAppend:
             seen = await _look(call)
-            if not wanted(seen.state):
+            if not wanted(seen):
                 return seen
         else:
-            return Seen(position, evolve(seen.state, event))
+            return Seen(position, (*seen.events, event), evolve(seen.state, event))
     raise StaleAppend(scope=".".join(call.scope), expected=seen.position)
-
-
-def _serving(state: State) -> LlmSelected:
-    assert state.selected is not None
-    return state.selected
 
 
 async def _whole(bus: Bus, content: Content) -> str:

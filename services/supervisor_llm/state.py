@@ -3,15 +3,10 @@
 from dataclasses import dataclass, replace
 
 from obra.events import (
-    JUDGED,
     AgentExited,
-    AttemptFinished,
-    AttemptReviewed,
     ChecksRan,
     Event,
     LlmSelected,
-    PromptEnhanced,
-    PromptPrepared,
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
@@ -37,15 +32,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A task as supervisor-llm sees it. Pairs are (attempt, run)."""
+    """A task as supervisor-llm sees it."""
 
     task: TaskSubmitted | None = None
     over: bool = False
     selected: LlmSelected | None = None
     degraded: bool = False
     evidence: Evidence = Evidence()
-    enhanced: frozenset[tuple[int, int]] = frozenset()
-    reviewed: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def serves(self) -> bool:
+        """Return whether a model was selected for the task, and the task still goes on."""
+        return self.selected is not None and self.selected.provider != "none" and not self.over
 
 
 INITIAL = State()
@@ -62,10 +60,6 @@ def evolve(state: State, event: Event) -> State:
             state = replace(state, degraded=True)
         case AgentExited() | WorkspaceCheckpointed() | ChecksRan():
             state = replace(state, evidence=_gathered(state.evidence, event))
-        case PromptEnhanced():
-            state = replace(state, enhanced=state.enhanced | {(event.attempt, event.run)})
-        case AttemptReviewed():
-            state = replace(state, reviewed=state.reviewed | {(event.attempt, event.run)})
         case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
             state = replace(state, over=True)
     return state
@@ -92,19 +86,3 @@ def wants_notice(state: State) -> bool:
     """Return whether the fall-back from `auto` to none was not announced yet."""
     fell_back = state.selected is not None and state.selected.asked == "auto" and state.selected.provider == "none"
     return fell_back and not state.degraded and not state.over
-
-
-def wants_advice(state: State, asked: PromptPrepared) -> bool:
-    """Return whether the prompt waits for advice, or for the reason that there is none."""
-    return _serves(state) and (asked.attempt, asked.run) not in state.enhanced
-
-
-def wants_review(state: State, finished: AttemptFinished) -> bool:
-    """Return whether the run waits for an opinion. A run whose place a newer one took does not."""
-    run = (finished.attempt, finished.run)
-    newest = (state.evidence.attempt, state.evidence.run)
-    return _serves(state) and finished.ending in JUDGED and run not in state.reviewed and newest <= run
-
-
-def _serves(state: State) -> bool:
-    return state.selected is not None and state.selected.provider != "none" and not state.over

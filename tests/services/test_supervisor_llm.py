@@ -30,7 +30,6 @@ from obra.events import (
     WorkspaceCheckpointed,
 )
 from obra.events.subjects import Scope
-from obra.services.supervisor_llm.ask import Patience
 from obra.services.supervisor_llm.prompts import load
 from obra.services.supervisor_llm.service import HEARS, SAYS, TRIES_MAX, SupervisorLlm, service
 from obra.services.supervisor_llm.state import NAME
@@ -38,6 +37,7 @@ from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import LlmSettings, Settings
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.home import Home
+from obra.shared.llm.ask import Patience
 from obra.shared.service import Call
 from tests.loopback.ollama import (
     DIGEST,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from obra.events import Tokens
-from obra.services.supervisor_llm.providers import REPLY_BYTES_MAX, LlmFailed, Question, Reply
-from obra.services.supervisor_llm.providers.ollama import Ollama
 from obra.shared.config import LlmSettings
+from obra.shared.llm import REPLY_BYTES_MAX, LlmFailed, Question, Reply
+from obra.shared.llm.ollama import Ollama
 from tests.loopback.ollama import (
     DIGEST,
     MODEL,

@@ -24,8 +24,8 @@ from obra.events import (
     WorkspaceCheckpointed,
 )
 from obra.services.supervisor_llm import enhance, review
-from obra.services.supervisor_llm.ask import schema_of
-from obra.services.supervisor_llm.material import Section, clip, estimate, fenced, nonce
+from obra.services.supervisor_llm.kind import Seen
+from obra.services.supervisor_llm.kinds import BY_CAUSE, KINDS
 from obra.services.supervisor_llm.prompts import load
 from obra.services.supervisor_llm.state import (
     INITIAL,
@@ -33,11 +33,11 @@ from obra.services.supervisor_llm.state import (
     Evidence,
     State,
     evolve,
-    wants_advice,
     wants_notice,
-    wants_review,
     wants_selection,
 )
+from obra.shared.llm.ask import schema_of
+from obra.shared.llm.material import Section, clip, estimate, fenced, nonce
 
 TASK = TaskSubmitted(text="add a flag", repo="/r", llm="auto")
 CHOSEN = LlmSelected(asked="auto", provider="ollama", model="m")
@@ -64,6 +64,10 @@ def folded(*events: Event) -> State:
     for event in events:
         state = evolve(state, event)
     return state
+
+
+def seen(*events: Event) -> Seen:
+    return Seen(len(events), events, folded(*events))
 
 
 def test_the_evidence_of_the_latest_run_is_kept_and_no_other() -> None:
@@ -117,7 +121,7 @@ def test_a_fall_back_from_auto_is_announced_once(past: tuple[Event, ...], wanted
     ],
 )
 def test_advice_is_wanted_where_a_model_serves_and_has_not_spoken(past: tuple[Event, ...], wanted: bool) -> None:
-    assert wants_advice(folded(*past), PREPARED) is wanted
+    assert enhance.KIND.due(seen(*past), PREPARED) is wanted
 
 
 @pytest.mark.parametrize(
@@ -133,14 +137,14 @@ def test_advice_is_wanted_where_a_model_serves_and_has_not_spoken(past: tuple[Ev
     ],
 )
 def test_a_review_is_wanted_for_the_latest_judged_run(past: tuple[Event, ...], ending: Any, wanted: bool) -> None:
-    assert wants_review(folded(*past), AttemptFinished(attempt=1, run=1, ending=ending)) is wanted
+    assert review.KIND.due(seen(*past), AttemptFinished(attempt=1, run=1, ending=ending)) is wanted
 
 
 def test_the_model_sees_the_whole_evidence() -> None:
-    state = folded(TASK, EXITED, CHECKPOINT, CHECKED)
+    run = seen(TASK, EXITED, CHECKPOINT, CHECKED)
     texts = {"result": "all done", "patch": "+++ a.py", "check 0": "1 failed\n", "check 1": ""}
-    assert set(review.contents(state.evidence)) == set(texts)
-    assert {section.name: section.text for section in review.sections(state, FINISHED, texts)} == {
+    assert set(review.contents(run, FINISHED)) == set(texts)
+    assert {section.name: section.text for section in review.sections(run, FINISHED, texts)} == {
         "TASK": "add a flag",
         "ENDING": "denied: the agent reported success, but at least one of its tool calls was denied\n"
         "denied: Bash make",
@@ -153,7 +157,7 @@ def test_the_model_sees_the_whole_evidence() -> None:
 
 
 def test_the_model_is_told_where_there_is_no_evidence() -> None:
-    shown = {section.name: section.text for section in review.sections(folded(TASK), FINISHED, {})}
+    shown = {section.name: section.text for section in review.sections(seen(TASK), FINISHED, {})}
     assert (shown["CHECKS"], shown["FILES"], shown["AGENT SAYS"], shown["PATCH"]) == (
         "(the task has no checks)", "(no file differs from the base)", "(nothing)", "(empty)",
     )  # fmt: skip
@@ -223,3 +227,10 @@ def test_a_prompt_is_known_by_the_hash_of_its_text() -> None:
     assert prompt.sha256 != load("enhance").sha256
     assert "between lines marked abc123" in prompt.system("abc123")
     assert "not be used: too long" in prompt.repair("too long")
+
+
+def test_every_kind_of_question_has_its_prompt_and_answers_an_event_of_its_own() -> None:
+    assert len(BY_CAUSE) == len({kind.says for kind in KINDS}) == len(KINDS)
+    for kind in KINDS:
+        assert load(kind.prompt).sha256
+        assert schema_of(kind.shape)["type"] == "object"

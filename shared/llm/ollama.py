@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from obra.events import Tokens
-from obra.services.supervisor_llm.providers import LlmFailed, Question, Reply
 from obra.shared.config import LlmSettings
+from obra.shared.llm import LlmFailed, Question, Reply
 
 if TYPE_CHECKING:
     from ollama import AsyncClient, ChatResponse
@@ -74,7 +74,7 @@ class Ollama:
     async def _open(self) -> "AsyncClient":
         async with self._opening:
             if self._client is None:
-                http = await asyncio.to_thread(import_module, "obra.services.supervisor_llm.providers.http")
+                http = await asyncio.to_thread(import_module, "obra.shared.llm.http")
                 opened: AsyncClient = http.client(
                     self._settings.base_url,
                     timeout_s=self._settings.timeout_s,
@@ -109,7 +109,7 @@ def _understood(at: str, error: Exception) -> LlmFailed | None:
     import httpx  # noqa: PLC0415 - loaded long ago, with the client that raised
     from ollama import ResponseError  # noqa: PLC0415
 
-    from obra.services.supervisor_llm.providers.http import TooLarge  # noqa: PLC0415
+    from obra.shared.llm.http import TooLarge  # noqa: PLC0415
 
     match error:
         case TooLarge():

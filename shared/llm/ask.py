@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from obra.events import Tokens
-from obra.services.supervisor_llm.prompts import Prompt
-from obra.services.supervisor_llm.providers import LlmFailed, Provider, Question, Reply
+from obra.shared.llm import LlmFailed, Provider, Question, Reply
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -59,13 +59,16 @@ def _without(node: Any) -> Any:
 
 
 async def ask(
-    provider: Provider, question: Question, shape: type[Shape], prompt: Prompt, patience: Patience
+    provider: Provider, question: Question, shape: type[Shape], repair: Callable[[str], str], patience: Patience
 ) -> Opinion[Shape]:
-    """Return the model's reply as a *shape*. A reply that does not fit is asked for once more, with the reason."""
+    """Return the model's reply as a *shape*.
+
+    A reply that does not fit is asked for once more, with what *repair* makes of the reason.
+    """
     began, tokens, problem = time.perf_counter(), Tokens(), ""
     try:
-        for repair in (False, True):
-            asked = replace(question, user=question.user + prompt.repair(problem)) if repair else question
+        for again in (False, True):
+            asked = replace(question, user=question.user + repair(problem)) if again else question
             reply = await _patiently(provider, asked, patience)
             tokens += reply.tokens
             value, problem = _read(reply, shape)

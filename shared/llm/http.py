@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 from ollama import AsyncClient
 
-from obra.services.supervisor_llm.providers import REPLY_BYTES_MAX
+from obra.shared.llm import REPLY_BYTES_MAX
 
 
 class TooLarge(httpx.TransportError):

@@ -1,4 +1,4 @@
-"""What an LLM server must be able to do for us, whoever makes it."""
+"""Language models: what a server of them must be able to do for us, whoever makes it, and how it is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
