@@ -25,7 +25,8 @@ class TaskSubmitted(Event, tag="task.submitted"):
     ] = "claude"
     model: Annotated[str, Meta(max_length=200, description="the agent's model; empty: the agent's own default")] = ""
     llm: Annotated[
-        str, Meta(min_length=1, max_length=200, description="the reviewer: `auto`, `none` or `ollama/MODEL`")
+        str,
+        Meta(min_length=1, max_length=200, description="reviewer: `auto`, `none`, `ollama/MODEL` or `openai/MODEL`"),
     ] = "auto"
     sandbox: Sandbox = "auto"
     attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3

@@ -43,16 +43,25 @@ class NatsSettings(Section):
     output_bytes_max: int = Field(default=512 * 1024**2, ge=1024**2)
 
 
+class OpenAISettings(Section):
+    """A server that speaks OpenAI's chat completions."""
+
+    base_url: str = Field(default="", pattern=r"^(https?://[^/\s]|$)", description="empty: that of the LLM")
+    key_file: str = Field(default="", description="file with the key")
+    key_env: str = Field(default="", description="or the name of a variable of the service's environment that holds it")
+
+
 class LlmSettings(Section):
     """The reviewing LLM."""
 
-    provider: Literal["ollama"] = "ollama"
+    provider: Literal["ollama", "openai"] = "ollama"
     model: str = "qwen2.5-coder:7b"
     base_url: str = Field(default="http://127.0.0.1:11434", pattern=r"^https?://[^/\s]")
     timeout_s: PositiveS = 120.0
     probe_timeout_s: PositiveS = 2.0
     temperature: float = Field(default=0.1, ge=0, le=2)
     context_tokens: int = Field(default=16_384, ge=2_048)
+    openai: OpenAISettings = OpenAISettings()
 
 
 class ClaudeSettings(Section):

@@ -42,7 +42,7 @@ async def examine(home: Home, settings: Settings) -> list[Finding]:
     return [
         _python(),
         *await asyncio.gather(_git(), _server(), _bwrap(), _claude(settings)),
-        await asyncio.to_thread(_ollama, settings),
+        await _llm(settings),
         _home(home),
         _running(home),
     ]
@@ -115,6 +115,27 @@ async def _claude(settings: Settings) -> Finding:
     if code:
         return Finding("claude", "limited", f"{path} does not run: {said}", "reinstall Claude Code")
     return Finding("claude", "ok", f"{said} at {path}")
+
+
+async def _llm(settings: Settings) -> Finding:
+    """Ask the configured server for the model that `--llm auto` looks for."""
+    if settings.llm.provider == "ollama":
+        return await asyncio.to_thread(_ollama, settings)
+    from obra.shared.llm import LlmFailed  # noqa: PLC0415 - only where it is the configured one
+    from obra.shared.llm.openai import OpenAI  # noqa: PLC0415
+
+    provider, reason = OpenAI(settings.llm), ""
+    try:
+        probe = await provider.probe(settings.llm.model)
+        reason = probe.reason
+        if probe.ready:
+            return Finding("openai", "ok", reason)
+    except LlmFailed as error:
+        reason = error.reason
+    finally:
+        await provider.close()
+    advice = "to have work reviewed: see llm.base_url, llm.openai and llm.model in docs/llm.md"
+    return Finding("openai", "limited", f"{reason}; evidence alone decides", advice)
 
 
 def _ollama(settings: Settings) -> Finding:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from obra.events import Event, Policy, TaskCancelled, TaskReadied, TaskRejected, TaskSubmitted
 from obra.shared.decider import Decider
+from obra.shared.llm.names import FORMS, understood
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SCRIPTED = "scripted:"
-OLLAMA = "ollama/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,5 @@ def _wording(task: TaskSubmitted) -> Iterator[str]:
 def _choices(task: TaskSubmitted) -> Iterator[str]:
     if task.agent != "claude" and not task.agent.startswith(SCRIPTED + "/"):
         yield f"the agent must be `claude` or `scripted:` and an absolute path, not {task.agent!r}"
-    model = task.llm.removeprefix(OLLAMA)
-    if task.llm not in ("auto", "none") and not (task.llm.startswith(OLLAMA) and model.strip()):
-        yield f"the reviewer must be `auto`, `none` or `ollama/MODEL`, not {task.llm!r}"
+    if not understood(task.llm):
+        yield f"the reviewer must be {FORMS}, not {task.llm!r}"

@@ -1,25 +1,15 @@
 """Which LLM serves a task: what the task asks for, and what the server says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from obra.events import LlmSelected, ServiceDegraded
 from obra.services.supervisor_llm.state import NAME
 from obra.shared.config import LlmSettings
-from obra.shared.llm import LlmFailed, Provider
-
-OLLAMA = "ollama/"
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What asking the server for one model came to."""
-
-    ready: bool
-    digest: str
-    reason: str
+from obra.shared.llm import LlmFailed, Probe, Provider
+from obra.shared.llm.names import named
 
 
-async def select(asked: str, settings: LlmSettings, provider: Provider) -> LlmSelected | None:
+async def select(asked: str, settings: LlmSettings, providers: Mapping[str, Provider]) -> LlmSelected | None:
     """Return the choice for a task that asks for *asked*; None where that is no form there is.
 
     `none` asks nobody. `auto` is the configured model if it is ready, else none. A model that is named stays, ready
@@ -28,30 +18,26 @@ async def select(asked: str, settings: LlmSettings, provider: Provider) -> LlmSe
     if asked == "none":
         return LlmSelected(asked=asked, provider="none", reason="the task asks for none")
     if asked == "auto":
-        probe = await look(provider, settings.model)
+        probe = await look(providers[settings.provider], settings.model)
         if not probe.ready:
             return LlmSelected(asked=asked, provider="none", reason=probe.reason)
         return LlmSelected(
-            asked=asked, provider="ollama", model=settings.model, digest=probe.digest, reason=probe.reason
+            asked=asked, provider=settings.provider, model=settings.model, digest=probe.digest, reason=probe.reason
         )
-    model = asked.removeprefix(OLLAMA)
-    if model == asked or not model.strip():
+    if (choice := named(asked)) is None:
         return None  # planner rejects the task
-    probe = await look(provider, model)
+    provider, model = choice
+    probe = await look(providers[provider], model)
     reason = "the task names it" if probe.ready else f"the task names it, but: {probe.reason}"
-    return LlmSelected(asked=asked, provider="ollama", model=model, digest=probe.digest, reason=reason)
+    return LlmSelected(asked=asked, provider=provider, model=model, digest=probe.digest, reason=reason)
 
 
 async def look(provider: Provider, model: str) -> Probe:
-    """Ask whether *model* is ready to serve."""
+    """Ask whether *model* is ready to serve; a failure is a reason why it isn't."""
     try:
-        models = await provider.models()
+        return await provider.probe(model)
     except LlmFailed as error:
-        return Probe(ready=False, digest="", reason=error.reason)
-    digest = models.get(_tagged(model))
-    if digest is None:
-        return Probe(ready=False, digest="", reason=f"the server has no model {model}; try: ollama pull {model}")
-    return Probe(ready=True, digest=digest, reason=f"the server has {model}")
+        return Probe(ready=False, reason=error.reason)
 
 
 def notice(selected: LlmSelected) -> ServiceDegraded:
@@ -62,8 +48,3 @@ def notice(selected: LlmSelected) -> ServiceDegraded:
         reason=selected.reason,
         effect="no advice and no review: evidence alone decides",
     )
-
-
-def _tagged(model: str) -> str:
-    """Return *model* as Ollama lists it: a name without a tag means `latest`."""
-    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"

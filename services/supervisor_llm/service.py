@@ -19,6 +19,7 @@ from obra.shared.llm import Provider, Question
 from obra.shared.llm.ask import REPAIR_TOKENS, SEED, Opinion, Patience, ask, schema_of, unasked
 from obra.shared.llm.material import Section, estimate, fenced, nonce
 from obra.shared.llm.ollama import Ollama
+from obra.shared.llm.openai import OpenAI
 from obra.shared.service import Acting, Call, Service
 
 HEARS: tuple[type[Event], ...] = (TaskSubmitted, *(kind.hears for kind in KINDS))
@@ -51,7 +52,7 @@ class SupervisorLlm(Acting):
         self._settings = settings
         self._patience = patience
         self._turns = asyncio.Semaphore(QUESTIONS_MAX)
-        self._provider: Provider = Ollama(settings)
+        self._providers: dict[str, Provider] = {each.name: each for each in (Ollama(settings), OpenAI(settings))}
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """See `Service.run`."""
@@ -61,8 +62,9 @@ class SupervisorLlm(Acting):
             await self.close()
 
     async def close(self) -> None:
-        """Let go of the connection to the server. A later question opens it again."""
-        await self._provider.close()
+        """Let go of the connections to servers. A later question opens them again."""
+        for provider in self._providers.values():
+            await provider.close()
 
     async def _answer(self, call: Call) -> None:
         seen, event = await _look(call), call.recorded.event
@@ -75,7 +77,7 @@ class SupervisorLlm(Acting):
     async def _select(self, call: Call, seen: Seen) -> None:
         task = seen.state.task
         if task and wants_selection(seen.state):
-            selected = await select.select(task.llm, self._settings, self._provider)
+            selected = await select.select(task.llm, self._settings, self._providers)
             if selected is None:
                 return
             seen = await _say(call, seen, selected, lambda now: wants_selection(now.state))
@@ -90,13 +92,14 @@ class SupervisorLlm(Acting):
         opinion = await self._opinion(call, kind, selected, question)
         return Asked(
             opinion.value, opinion.reason, opinion.tokens, opinion.duration_ms, selected,
-            shown=question.user, template_sha256=load(kind.prompt).sha256, options=question.options(),
+            shown=question.user, template_sha256=load(kind.prompt).sha256,
+            options={**question.options(), **opinion.conceded},
         )  # fmt: skip
 
     async def _llm(self, wish: LlmSelected | str) -> LlmSelected:
         if isinstance(wish, LlmSelected):
             return wish
-        selected = await select.select(wish, self._settings, self._provider)
+        selected = await select.select(wish, self._settings, self._providers)
         return selected or LlmSelected(asked=wish, provider="none", reason=f"{wish!r} names no LLM that Obra knows")
 
     def _question(self, call: Call, kind: Kind[Any, Shape], model: str, sections: list[Section]) -> Question:
@@ -119,7 +122,8 @@ class SupervisorLlm(Acting):
         if call.deliveries > TRIES_MAX:
             return unasked(f"asking was begun {call.deliveries - 1} times and never came to an end")
         async with self._turns:
-            return await ask(self._provider, question, kind.shape, load(kind.prompt).repair, self._patience)
+            provider = self._providers[selected.provider]
+            return await ask(provider, question, kind.shape, load(kind.prompt).repair, self._patience)
 
 
 async def _look(call: Call) -> Seen:

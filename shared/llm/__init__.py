@@ -1,7 +1,7 @@
 """Language models: what a server of them must be able to do for us, whoever makes it, and how it is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from obra.events import Tokens
@@ -45,12 +45,27 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model said. ``truncated``: it was cut at the token limit; ``crowded``: the context was full."""
+    """What the model said.
+
+    ``truncated``: it was cut at the token limit; ``crowded``: the context was full; ``refusal``: the server says that
+    the model refused, and why. ``conceded``: options that the server would not take, as an event records it.
+    """
 
     text: str
     tokens: Tokens
     truncated: bool = False
     crowded: bool = False
+    refusal: str = ""
+    conceded: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What asking a server for one model came to; ``digest``: of the model's weights, where the server states it."""
+
+    ready: bool
+    reason: str
+    digest: str = ""
 
 
 class Provider(Protocol):
@@ -61,8 +76,8 @@ class Provider(Protocol):
         """Return the name that stands before the slash: `ollama`."""
         ...
 
-    async def models(self) -> Mapping[str, str]:
-        """Return the models that are ready to serve, each with the digest of its weights."""
+    async def probe(self, model: str) -> Probe:
+        """Return whether *model* is ready to serve."""
         ...
 
     async def ask(self, question: Question) -> Reply:

@@ -2,15 +2,17 @@
 
 import asyncio
 import random
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from obra.events import Tokens
 from obra.shared.llm import LlmFailed, Provider, Question, Reply
+from obra.shared.refusal import refuses
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -18,6 +20,7 @@ SEED = 7
 REPLY_TOKENS_MAX = 1_024
 REPAIR_TOKENS = 200
 PROBLEM_CHARS_MAX = 400
+FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 UNSENT = frozenset({"maxLength", "minLength", "title", "default", "description"})
 """Schema words that stay here: llama.cpp turns bounds on strings into grammars that it refuses (HTTP 400)."""
 
@@ -38,6 +41,7 @@ class Opinion(Generic[Shape]):
     reason: str
     tokens: Tokens
     duration_ms: float
+    conceded: Mapping[str, float] = field(default_factory=dict)
 
 
 def unasked(reason: str) -> Opinion[Any]:
@@ -66,17 +70,20 @@ async def ask(
     A reply that does not fit is asked for once more, with what *repair* makes of the reason.
     """
     began, tokens, problem = time.perf_counter(), Tokens(), ""
+    value: Shape | None = None
+    conceded: Mapping[str, float] = {}
     try:
         for again in (False, True):
             asked = replace(question, user=question.user + repair(problem)) if again else question
             reply = await _patiently(provider, asked, patience)
             tokens += reply.tokens
             value, problem = _read(reply, shape)
-            if value is not None or reply.crowded:
-                return Opinion(value, problem, tokens, _ms_since(began))
+            conceded = reply.conceded
+            if value is not None or reply.crowded or reply.refusal or refuses(reply.text):
+                break
     except LlmFailed as error:
         problem = error.reason
-    return Opinion(None, problem, tokens, _ms_since(began))
+    return Opinion(value, problem, tokens, _ms_since(began), conceded)
 
 
 async def _patiently(provider: Provider, question: Question, patience: Patience) -> Reply:
@@ -96,14 +103,24 @@ def _read(reply: Reply, shape: type[Shape]) -> tuple[Shape | None, str]:
     """Return what the reply says, or why it can't be used."""
     if reply.crowded:
         return None, "the prompt filled the model's whole context, so the server may have cut it"
+    if reply.refusal:
+        return None, f"the model refused: {reply.refusal}"[:PROBLEM_CHARS_MAX]
     if reply.truncated:
         return None, "the reply was cut at the token limit"
     if not reply.text.strip():
         return None, "the reply was empty"
     try:
-        return shape.model_validate_json(reply.text, strict=True), ""
+        return shape.model_validate_json(bare(reply.text), strict=True), ""
     except ValidationError as error:
+        if refuses(reply.text):
+            return None, f"the model refused: {' '.join(reply.text.split())}"[:PROBLEM_CHARS_MAX]
         return None, _problem(error)
+
+
+def bare(text: str) -> str:
+    """Return *text* without the Markdown fence that models like to put around JSON."""
+    fence = FENCE.fullmatch(text.strip())
+    return fence[1] if fence else text
 
 
 def _problem(error: ValidationError) -> str:

@@ -2,23 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from obra.events import Tokens
 from obra.shared.config import LlmSettings
-from obra.shared.llm import LlmFailed, Question, Reply
+from obra.shared.llm import LlmFailed, Probe, Question, Reply
+from obra.shared.llm.failures import TRANSIENT, failures, knock, short
+from obra.shared.redact import redact
 
 if TYPE_CHECKING:
     from ollama import AsyncClient, ChatResponse
-
-TRANSIENT = frozenset({-1, 408, 429, 500, 502, 503, 504})
-"""Statuses after which the same question may be answered; -1 is an error in the middle of a reply."""
-
-ERROR_CHARS_MAX = 300
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Ollama:
@@ -28,22 +22,30 @@ class Ollama:
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
+        self._at = f"Ollama at {redact(settings.base_url)}"
         self._client: AsyncClient | None = None
         self._opening = asyncio.Lock()
 
+    async def probe(self, model: str) -> Probe:
+        """See `Provider.probe`. Where nothing listens it fails within milliseconds."""
+        digest = (await self.models()).get(tagged(model))
+        if digest is None:
+            return Probe(ready=False, reason=f"the server has no model {model}; try: ollama pull {model}")
+        return Probe(ready=True, digest=digest, reason=f"the server has {model}")
+
     async def models(self) -> Mapping[str, str]:
-        """See `Provider.models`. Where nothing listens it fails within milliseconds."""
-        async with self._failures(self._settings.probe_timeout_s):
-            await self._knock()
+        """Return the models that the server has, each with the digest of its weights."""
+        async with failures(self._at, self._settings.probe_timeout_s, _understood):
+            await knock(self._settings.base_url)
         client = await self._open()
-        async with self._failures(self._settings.probe_timeout_s):
+        async with failures(self._at, self._settings.probe_timeout_s, _understood):
             listed = await client.list()
         return {model.model: model.digest or "" for model in listed.models if model.model}
 
     async def ask(self, question: Question) -> Reply:
         """See `Provider.ask`. Streamed, so that a reply without an end is noticed."""
         client = await self._open()
-        async with self._failures(self._settings.timeout_s):
+        async with failures(self._at, self._settings.timeout_s, _understood):
             parts = await client.chat(
                 model=question.model,
                 messages=[
@@ -63,14 +65,6 @@ class Ollama:
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call] # ollama-python does not say
 
-    async def _knock(self) -> None:
-        """Connect and hang up: much cheaper than importing the client, where nothing listens."""
-        at = urlsplit(self._settings.base_url)
-        port = at.port or DEFAULT_PORTS.get(at.scheme, 80)
-        _, writer = await asyncio.open_connection(at.hostname or "127.0.0.1", port)
-        writer.close()
-        await writer.wait_closed()
-
     async def _open(self) -> "AsyncClient":
         async with self._opening:
             if self._client is None:
@@ -83,44 +77,15 @@ class Ollama:
                 self._client = opened
             return self._client
 
-    @asynccontextmanager
-    async def _failures(self, timeout_s: float) -> AsyncIterator[None]:
-        """Bound the block by *timeout_s*, and say everything that may go wrong in it as `LlmFailed`."""
-        at = f"Ollama at {self._settings.base_url}"
-        try:
-            async with asyncio.timeout(timeout_s):
-                yield
-        except LlmFailed:
-            raise
-        except TimeoutError as error:
-            raise LlmFailed(reason=f"{at} did not answer within {timeout_s:g} s") from error
-        except OSError as error:
-            reason = f"{at} can't be reached: {error.strerror or error}"
-            raise LlmFailed(reason=_short(reason), transient=True) from error
-        except Exception as error:
-            understood = _understood(at, error)
-            if understood is None:
-                raise
-            raise understood from error
-
 
 def _understood(at: str, error: Exception) -> LlmFailed | None:
     """Return what *error* of the client library means; None if it is none of its ways to fail."""
-    import httpx  # noqa: PLC0415 - loaded long ago, with the client that raised
-    from ollama import ResponseError  # noqa: PLC0415
-
-    from obra.shared.llm.http import TooLarge  # noqa: PLC0415
+    from ollama import ResponseError  # noqa: PLC0415 - loaded long ago, with the client that raised
 
     match error:
-        case TooLarge():
-            return LlmFailed(reason=f"{at}: {error}")
         case ResponseError(status_code=status):
             said = f"status {status}" if status > 0 else "in the middle of its reply"
-            return LlmFailed(reason=_short(f"{at} says ({said}): {error.error}"), transient=status in TRANSIENT)
-        case httpx.TimeoutException():
-            return LlmFailed(reason=f"{at} fell silent")
-        case httpx.HTTPError():
-            return LlmFailed(reason=_short(f"{at} broke off: {error or type(error).__name__}"), transient=True)
+            return LlmFailed(reason=short(f"{at} says ({said}): {error.error}"), transient=status in TRANSIENT)
         case ValueError() | TypeError() | AttributeError():
             # ollama-python reads replies without looking: JSON of another shape ends in one of these.
             return LlmFailed(reason=f"{at} sent something that is no reply of Ollama")
@@ -155,6 +120,6 @@ def _reply(text: str, last: "ChatResponse", question: Question) -> Reply:
     )
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= ERROR_CHARS_MAX else f"{line[: ERROR_CHARS_MAX - 1]}…"
+def tagged(model: str) -> str:
+    """Return *model* as Ollama lists it: a name without a tag means `latest`."""
+    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 MODEL = "qwen2.5-coder:7b"
 DIGEST = "sha256:2b0496514337a3d5901f1d253d01726c890b721e891335a56d6e08cedf3e2cb0"
@@ -83,11 +83,12 @@ class ScriptedOllama:
     paths: list[str] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
+    handler: ClassVar[type[BaseHTTPRequestHandler]]
 
     def __enter__(self) -> Self:
         """Listen on a free loopback port."""
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = Server(("127.0.0.1", 0), self.handler)
         self._server.script = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -116,7 +117,7 @@ class ScriptedOllama:
             return self.replies[min(len(self.asked), len(self.replies)) - 1]
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     script: ScriptedOllama
     daemon_threads = True
 
@@ -124,41 +125,41 @@ class _Server(ThreadingHTTPServer):
         """Pass over clients that hang up: that is what they are here for."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet: two would cost 40 ms of delayed acknowledgement
     disable_nagle_algorithm = True
-    server: _Server
+    server: Server
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
-        script = self._noted()
+        script = self.noted()
         if self.path == "/api/version":
-            return self._json(200, {"version": "0.12.11"})
+            return self.json(200, {"version": "0.12.11"})
         if self.path != "/api/tags":
-            return self._json(404, {"error": "404 page not found"})
+            return self.json(404, {"error": "404 page not found"})
         if script.tags is not None:
             return self._play(script.tags, stream=False)
         rows = [
             {"name": name, "model": name, "digest": digest, "size": 1, "modified_at": "2026-01-01T00:00:00Z"}
             for name, digest in script.models.items()
         ]
-        return self._json(200, {"models": rows})
+        return self.json(200, {"models": rows})
 
     def do_POST(self) -> None:
-        script = self._noted()
+        script = self.noted()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path not in ("/api/chat", "/api/show"):
-            return self._json(404, {"error": "404 page not found"})
+            return self.json(404, {"error": "404 page not found"})
         if body["model"] not in script.models:
-            return self._json(404, {"error": f"model '{body['model']}' not found"})
+            return self.json(404, {"error": f"model '{body['model']}' not found"})
         if self.path == "/api/show":
-            return self._json(200, {"model_info": {}, "capabilities": ["completion"]})
+            return self.json(200, {"model_info": {}, "capabilities": ["completion"]})
         return self._play(script.next_reply(body), stream=body.get("stream", True))
 
-    def _noted(self) -> ScriptedOllama:
+    def noted(self) -> ScriptedOllama:
         self.server.script.paths.append(self.path)
         self.server.script.headers.append({key.lower(): value for key, value in self.headers.items()})
         return self.server.script
@@ -168,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Says():
                 self._says(reply, stream=stream)
             case Fails(status, error):
-                self._json(status, {"error": error})
+                self.json(status, {"error": error})
             case FailsMidway(error, text):
                 self._begin()
                 self._line(_part(text))
@@ -188,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.script.stopped.wait(LIMIT_S)
                 self.close_connection = True
             case Sends(body):
-                self._body(200, body)
+                self.body(200, body)
 
     def _says(self, reply: Says, *, stream: bool) -> None:
         last = {
@@ -197,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
             "eval_count": reply.reply_tokens, "eval_duration": 1_000_000,
         }  # fmt: skip
         if not stream:
-            return self._json(200, _part(reply.text) | last)
+            return self.json(200, _part(reply.text) | last)
         self._begin()
         step = max(-(-len(reply.text) // reply.pieces), 1)
         for start in range(0, len(reply.text), step):
@@ -205,10 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._line(_part("") | last)
         return self._chunk(b"")
 
-    def _json(self, status: int, value: object) -> None:
-        self._body(status, json.dumps(value).encode())
+    def json(self, status: int, value: object) -> None:
+        self.body(status, json.dumps(value).encode())
 
-    def _body(self, status: int, body: bytes) -> None:
+    def body(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -234,3 +235,6 @@ def _part(text: str) -> dict[str, Any]:
         "model": MODEL, "created_at": "2026-01-01T00:00:00Z", "done": False,
         "message": {"role": "assistant", "content": text},
     }  # fmt: skip
+
+
+ScriptedOllama.handler = Handler

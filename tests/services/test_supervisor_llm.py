@@ -50,6 +50,7 @@ from tests.loopback.ollama import (
     Scripted,
     ScriptedOllama,
 )
+from tests.loopback.openai import ScriptedOpenAI
 
 SCOPE = Scope("shop", "t1")
 OPTIONS = {"temperature": 0.1, "seed": 7.0, "num_ctx": 16_384.0, "num_predict": 1_024.0}
@@ -190,9 +191,27 @@ async def test_a_model_that_is_named_stays_selected_whatever_the_server_says(ben
     )
 
 
-@pytest.mark.parametrize("llm", ["ollama/", "ollama/ ", "openai/x", "ollama", "NONE"])
+@pytest.mark.parametrize("llm", ["ollama/", "ollama/ ", "openai/", "mystery/x", "ollama", "NONE"])
 async def test_a_form_that_there_is_not_is_left_to_the_planner(bench: Any, llm: str) -> None:
     assert await bench().when(submitted(llm)) == ()
+
+
+async def test_the_configured_provider_is_what_auto_means(bench: Any) -> None:
+    with ScriptedOpenAI() as server:
+        answers = await bench(server.url, provider="openai").when(submitted("auto"))
+    assert answers == (
+        LlmSelected(asked="auto", provider="openai", model=MODEL, reason=f"the server at {server.url}/v1 has {MODEL}"),
+    )
+
+
+async def test_a_review_by_a_server_of_chat_completions_says_what_it_would_not_take(bench: Any) -> None:
+    chosen = LlmSelected(asked=f"openai/{MODEL}", provider="openai", model=MODEL)
+    fenced = f"```json\n{json.dumps(REVIEW)}\n```"
+    with ScriptedOpenAI([Says(fenced)], refuses=("response_format",)) as server:
+        it = await bench(server.url).given(submitted(f"openai/{MODEL}"), chosen, *EVIDENCE)
+        (answer,) = await it.when(FINISHED)
+    assert (answer.usable, answer.approves, answer.provider) == (True, True, "openai")
+    assert answer.options == OPTIONS | {"json_format": 3.0}
 
 
 async def test_what_was_selected_stays_and_a_task_that_is_over_gets_nothing(bench: Any) -> None:
@@ -263,6 +282,7 @@ UNUSABLE: list[tuple[Scripted, str, int]] = [
     (Hangs(), "did not answer within 0.3 s", 1),
     (Says("yes, approved"), "the reply does not fit: Invalid JSON: expected value at line 1 column 1", 2),
     (Says(""), "the reply was empty", 2),
+    (Says("I'm sorry, but I can't help with that."), "the model refused: I'm sorry, but I can't help with that.", 1),
     (Says(json.dumps(REVIEW), done_reason="length"), "the reply was cut at the token limit", 2),
     (Says(json.dumps(REVIEW), prompt_tokens=16_384), "the prompt filled the model's whole context", 1),
     (Says(json.dumps(REVIEW | {"quality": 7})), "quality: Input should be less than or equal to 1", 2),

@@ -27,7 +27,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Shell command that must exit 0. Repeatable.")
 @click.option("--agent", default="claude", metavar="AGENT", help="`claude`, or `scripted:FILE`.")
 @click.option("--model", metavar="NAME", help="The agent's model. [default: the agent's own]")
-@click.option("--llm", default="auto", metavar="LLM", help="Reviewer: `auto`, `none` or `ollama/MODEL`.")
+@click.option("--llm", default="auto", metavar="LLM", help="`auto`, `none`, `ollama/MODEL` or `openai/MODEL`.")
 @click.option("--attempts", "attempts_max", type=int, default=3, metavar="N", help="Attempts before the task fails.")
 @click.option("--turns", "turns_max", type=int, metavar="N", help="Agent turns in one attempt.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="For all attempts together.")

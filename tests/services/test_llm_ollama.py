@@ -1,7 +1,5 @@
 """The provider for Ollama: the real client against a loopback server that misbehaves in every known way."""
 
-import socket
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -43,13 +41,6 @@ def client(opened: list[Ollama], url: str, *, timeout_s: float = 20.0, probe_tim
     return opened[-1]
 
 
-def refused_url() -> str:
-    """Return the URL of a port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 async def test_a_question_is_sent_with_schema_and_options_and_the_streamed_reply_is_gathered(
     opened: list[Ollama],
 ) -> None:
@@ -66,12 +57,6 @@ async def test_a_question_is_sent_with_schema_and_options_and_the_streamed_reply
             "options": {"temperature": 0.1, "seed": 7, "num_ctx": 4096, "num_predict": 100},
         }
     ]
-
-
-async def test_a_reply_that_was_cut_or_filled_the_context_says_so(opened: list[Ollama]) -> None:
-    with ScriptedOllama([Says("{", done_reason="length", prompt_tokens=4_096)]) as server:
-        reply = await client(opened, server.url).ask(QUESTION)
-    assert reply == Reply(text="{", tokens=Tokens(input=4_096, output=45), truncated=True, crowded=True)
 
 
 async def test_models_come_with_their_digests(opened: list[Ollama]) -> None:
@@ -113,40 +98,3 @@ async def test_silence_ends_with_the_timeout_and_is_not_tried_again(opened: list
         await client(opened, server.url, timeout_s=0.3).ask(QUESTION)
     assert failed.value.transient is False
     assert server.hanging.is_set()
-
-
-async def test_a_refused_connection_fails_fast_and_may_be_tried_again(opened: list[Ollama]) -> None:
-    ollama = client(opened, refused_url())
-    began = time.perf_counter()
-    with pytest.raises(LlmFailed) as probed:
-        await ollama.models()
-    assert time.perf_counter() - began < 5  # of the 20 s that the probe may take
-    assert "can't be reached" in probed.value.reason
-    with pytest.raises(LlmFailed) as asked:
-        await ollama.ask(QUESTION)
-    assert asked.value.transient is True
-
-
-async def test_a_probe_of_a_silent_server_ends_with_the_probe_timeout(opened: list[Ollama]) -> None:
-    with ScriptedOllama(tags=Hangs()) as server, pytest.raises(LlmFailed) as failed:
-        await client(opened, server.url, probe_timeout_s=0.3).models()
-    assert failed.value.reason == f"Ollama at {server.url} did not answer within 0.3 s"
-
-
-async def test_hosts_proxies_and_keys_of_the_environment_do_not_matter(
-    opened: list[Ollama], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OLLAMA_HOST", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, refused_url())
-    monkeypatch.setenv("OLLAMA_API_KEY", "a-dummy-key")
-    with ScriptedOllama([Says("{}")]) as server:
-        ollama = client(opened, server.url)
-        assert await ollama.models() == {MODEL: DIGEST}
-        await ollama.ask(QUESTION)
-    assert all("authorization" not in headers for headers in server.headers)
-
-
-async def test_closing_twice_and_without_use_is_fine() -> None:
-    ollama = Ollama(LlmSettings())
-    await ollama.close()
-    await ollama.close()
