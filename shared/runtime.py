@@ -25,8 +25,8 @@ async def run_service(name: str, home: Home, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if settings.nats.url:
-        login = external_login(settings)
-        await keep_running(service, settings.nats.url, login["password"], stop, user=login["user"])
+        user, password = external_login(settings)
+        await keep_running(service, settings.nats.url, password, stop, user=user)
         return
     board = notice.read(home)
     if board is None:

@@ -109,7 +109,7 @@ class Thinking(Generic[State]):
         async with turn:
             for race in range(RACES_MAX):
                 try:
-                    await self._decide(bus, delivery.recorded)
+                    await self._decide(bus, delivery.recorded, fresh=race > 0)
                     break
                 except StaleAppend:
                     if race == RACES_MAX - 1:
@@ -117,10 +117,10 @@ class Thinking(Generic[State]):
                     await asyncio.sleep(RACE_PAUSE_S * race * random.uniform(0.5, 1.0))
         await delivery.done()
 
-    async def _decide(self, bus: Bus, question: Recorded) -> None:
+    async def _decide(self, bus: Bus, question: Recorded, *, fresh: bool) -> None:
         scope = question.envelope.scope
         try:
-            memory = await self._recall(bus, scope)
+            memory = await self._recall(bus, scope, 0 if fresh else question.position)
             if memory.position < question.position:  # a replica that lags behind, or a past that has expired
                 asked = question.position
                 raise NotVisibleYet(scope=".".join(scope), position=memory.position, asked=asked)
@@ -131,10 +131,10 @@ class Thinking(Generic[State]):
         if events:
             await bus.append(answers(self.name, self.says, question.envelope, events), expected=memory.position)
 
-    async def _recall(self, bus: Bus, scope: Scope) -> Memory[State]:
-        """Return the state of *scope* as of now, and keep it."""
+    async def _recall(self, bus: Bus, scope: Scope, reaching: int) -> Memory[State]:
+        """Return the state of *scope* as of now, or of a position from *reaching* on, and keep it."""
         memory = self._memories.get(scope) or Memory(0, self.decider.initial)
-        past = await bus.past(scope, memory.position)
+        past = await bus.past(scope, memory.position, reaching=reaching)
         if past.position < memory.position:  # the stream is another one than before
             memory = Memory(0, self.decider.initial)
             past = await bus.past(scope)

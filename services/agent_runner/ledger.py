@@ -32,9 +32,10 @@ class Ledger:
         """Return whether anything in the past answers this very question."""
         return self.call.recorded.envelope.id in self._causes
 
-    async def load(self) -> None:
-        """Take in what has happened since."""
-        past = await self.call.bus.past(self.call.scope, self.position)
+    async def load(self, *, fresh: bool = False) -> None:
+        """Take in what has happened since: up to the question at least, or *fresh*, up to now."""
+        reaching = 0 if fresh else self.call.recorded.position
+        past = await self.call.bus.past(self.call.scope, self.position, reaching=reaching)
         self.position = past.position
         self.state = reduce(evolve, (recorded.event for recorded in past.events), self.state)
         self._ids |= {recorded.envelope.id for recorded in past.events}
@@ -51,7 +52,7 @@ class Ledger:
             try:
                 self.position = await self.call.append(*events, expected=self.position)
             except StaleAppend:
-                await self.load()
+                await self.load(fresh=True)
                 if self._said(events[-1]):
                     return
             else:

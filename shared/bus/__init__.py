@@ -88,8 +88,12 @@ class Bus(Protocol):
         """
         ...
 
-    async def past(self, scope: Scope, after: int = 0) -> Past:
-        """Return what happened in *scope* after position *after*."""
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
+        """Return what happened in *scope* after position *after*.
+
+        With *reaching*, a position of the scope that is known, what this process has seen already may answer: it
+        reaches that far and need not be the newest, which is enough for who appends with an expectation.
+        """
         ...
 
     async def last_position(self) -> int:

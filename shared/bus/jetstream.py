@@ -24,8 +24,9 @@ from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
 from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
 from obra.shared.bus.past import last, past
-from obra.shared.bus.publish import Append, patiently
+from obra.shared.bus.publish import EXPECTED, EXPECTED_OF, Append, patiently
 from obra.shared.bus.pull import Pull, PullLost
+from obra.shared.bus.tail import Tail
 from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Envelope, Recorded
 from obra.shared.errors import ObraError, Undecodable
@@ -46,24 +47,34 @@ class JetStreamBus:
     ``nc`` and ``js`` are nats-py's client and JetStream API, ``wire`` the requests below both.
     """
 
-    def __init__(self, wire: Wire, service: str) -> None:
-        """Speak over *wire* as *service*."""
+    def __init__(self, wire: Wire, service: str, tail: Tail | None = None) -> None:
+        """Speak over *wire* as *service*; *tail* is shared by all buses of this process that lead to one stream."""
         self.nc: Client = wire.nc
         self.js: JetStreamContext = wire.nc.jetstream(timeout=CLOSE_S)
         self.service = service
         self.wire = wire
         self._blobs = Blobs(wire)
+        self._tail = Tail() if tail is None else tail
+        wire.on_reconnect.add(self._tail.clear)
 
     @classmethod
     async def connect(
-        cls, url: str, *, user: str = "", password: str = "", service: str, inbox_prefix: str = ""
+        cls,
+        url: str,
+        *,
+        user: str = "",
+        password: str = "",
+        service: str,
+        inbox_prefix: str = "",
+        tail: Tail | None = None,
     ) -> "JetStreamBus":
         """Log in at *url* and return the bus; `BusUnavailable` if that takes more than 10 s or is refused.
 
         The connection comes back by itself after an interruption of up to ten minutes. Answers arrive on
         *inbox_prefix*, by default ``_INBOX_`` and the service's name.
         """
-        return cls(await connect(url, user, password, service, inbox_prefix or f"_INBOX_{service}"), service)
+        wire = await connect(url, user, password, service, inbox_prefix or f"_INBOX_{service}")
+        return cls(wire, service, tail)
 
     async def close(self) -> None:
         """Send what is pending and end the connection, within 5 s."""
@@ -76,11 +87,13 @@ class JetStreamBus:
     async def append(self, envelopes: Sequence[Envelope], *, expected: int | None = None) -> int:
         """See `Bus.append`. Raises `AppendRefused` and `BusUnavailable` too."""
         scope, unique = together(envelopes)
-        return await Append(self.wire, self.store, self.past, scope, expected, unique).run()
+        return await Append(self.wire, self.store, self.past, self._tail, scope, expected, unique).run()
 
-    async def past(self, scope: Scope, after: int = 0) -> Past:
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
         """See `Bus.past`."""
-        return await patiently(self.wire, lambda: past(self.wire, scope, after))
+        if reaching and (known := self._tail.after(scope, after, reaching)):
+            return known
+        return await patiently(self.wire, lambda: past(self.wire, self._tail, scope, after))
 
     async def last_position(self) -> int:
         """See `Bus.last_position`."""
@@ -113,6 +126,9 @@ class JetStreamBus:
         except Undecodable:
             await self.wire.publish(message.reply, TERM)
             return None
+        headers = message.headers or {}
+        if headers.get(EXPECTED_OF) == recorded.envelope.scope.everything:
+            self._tail.add(recorded.envelope.scope, int(headers[EXPECTED]), [recorded])
         delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire)
         if place.deliveries <= consumer.deliveries_max:
             return delivery

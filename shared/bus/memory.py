@@ -101,7 +101,7 @@ class MemoryBus:
         positions = self._scopes.get(scope)
         return positions[-1] if positions else 0
 
-    async def past(self, scope: Scope, after: int = 0) -> Past:
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
         """See `Bus.past`."""
         raws = (self.log[position - 1] for position in self._scopes.get(scope, ()) if position > after)
         events = tuple(

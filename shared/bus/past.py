@@ -5,6 +5,7 @@ from nats.aio.msg import Msg
 from obra.events.subjects import STREAM, Scope
 from obra.shared.bus import Past
 from obra.shared.bus.message import encode_json, read
+from obra.shared.bus.tail import EVENTS_MAX, Tail
 from obra.shared.bus.wire import NoAnswer, Wire, status
 from obra.shared.envelope import Recorded, Unknown
 from obra.shared.errors import Undecodable
@@ -14,9 +15,9 @@ BATCH = 1_000
 BYTES_MAX = 16 * 1024**2
 
 
-async def past(wire: Wire, scope: Scope, after: int) -> Past:
-    """See `Bus.past`. Raises `NoAnswer`."""
-    position, found, more = after, list[Recorded](), True
+async def past(wire: Wire, tail: Tail, scope: Scope, after: int) -> Past:
+    """See `Bus.past`. Raises `NoAnswer`. What was read goes into *tail* too."""
+    position, found, whole, more = after, list[Recorded](), True, True
     while more:
         question = {"seq": position + 1, "batch": BATCH, "max_bytes": BYTES_MAX, "next_by_subj": scope.everything}
         *messages, end = await wire.collect(GET, encode_json(question))
@@ -24,7 +25,11 @@ async def past(wire: Wire, scope: Scope, after: int) -> Past:
             position = position_of(message)
             if recorded := _recorded(message, position):
                 found.append(recorded)
+            else:
+                whole = False
         more = _more(end, position)
+    if whole and len(found) <= EVENTS_MAX:
+        tail.add(scope, after, found)
     if position == after and after > 0:
         position = await last(wire, scope.everything)
     return Past(position, tuple(found))

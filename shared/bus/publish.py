@@ -14,8 +14,9 @@ from obra.events.subjects import Scope, subject
 from obra.shared.bus import Past
 from obra.shared.bus.content import Put, slim
 from obra.shared.bus.message import fired, traceparent
+from obra.shared.bus.tail import Tail
 from obra.shared.bus.wire import NoAnswer, Wire
-from obra.shared.envelope import Envelope, encode, now
+from obra.shared.envelope import Envelope, Recorded, encode, now
 from obra.shared.errors import AppendRefused, StaleAppend
 
 STALE = frozenset({10071, 10164})
@@ -23,6 +24,7 @@ DUPLICATE = 10201
 TRANSIENT = frozenset({10008, 10023, 10158, 10176, 10210})
 """JetStream is not ready, short of resources, still busy with the same id, gave up a batch, or has too many of them."""
 
+EXPECTED, EXPECTED_OF = "Nats-Expected-Last-Subject-Sequence", "Nats-Expected-Last-Subject-Sequence-Subject"
 TRIES_MAX = 5
 PAUSE_S = 0.1
 
@@ -32,11 +34,12 @@ PastOf = Callable[[Scope, int], Awaitable[Past]]
 
 @dataclass(slots=True)
 class Outgoing:
-    """A message about to be stored."""
+    """A message about to be stored; ``envelope`` is the event in it as it will be read, none for a timer's message."""
 
     subject: str
     data: bytes
     headers: dict[str, str]
+    envelope: Envelope | None = None
 
 
 class Ack(msgspec.Struct):
@@ -54,9 +57,11 @@ class Append:
     wire: Wire
     put: Put
     past: PastOf
+    tail: Tail
     scope: Scope
     expected: int | None
     envelopes: list[Envelope] = field(default_factory=list)
+    _sent: list[Outgoing] = field(default_factory=list)
 
     async def run(self) -> int:
         """Store the envelopes and return the last one's position. Errors as in `Bus.append`."""
@@ -71,6 +76,10 @@ class Append:
             return await self._append_the_rest(ids)
         if ack.error:
             raise AppendRefused(code=code, reason=ack.error.get("description", ""))
+        if self.expected is not None and not ack.duplicate:
+            first = ack.seq - len(self._sent) + 1
+            stored = [Recorded(first + n, m.envelope) for n, m in enumerate(self._sent) if m.envelope is not None]
+            self.tail.add(self.scope, self.expected, stored)
         return ack.seq
 
     def _stale(self) -> int:
@@ -89,13 +98,15 @@ class Append:
         rest = [envelope for envelope in self.envelopes if envelope.id not in found]
         if len(rest) == len(self.envelopes):
             raise AppendRefused(code=DUPLICATE, reason="the ids are in use in another scope")
-        return await Append(self.wire, self.put, self.past, self.scope, self.expected, rest).run()
+        return await Append(self.wire, self.put, self.past, self.tail, self.scope, self.expected, rest).run()
 
     async def _try(self) -> Ack:
-        messages = [message for envelope in self.envelopes for message in await outgoing(envelope, self.put)]
+        messages = self._sent = [
+            message for envelope in self.envelopes for message in await outgoing(envelope, self.put)
+        ]
         if self.expected is not None:
-            messages[0].headers["Nats-Expected-Last-Subject-Sequence"] = str(self.expected)
-            messages[0].headers["Nats-Expected-Last-Subject-Sequence-Subject"] = self.scope.everything
+            messages[0].headers[EXPECTED] = str(self.expected)
+            messages[0].headers[EXPECTED_OF] = self.scope.everything
         if len(messages) > 1:
             batch = uuid4().hex
             for number, message in enumerate(messages, start=1):
@@ -118,7 +129,7 @@ async def outgoing(envelope: Envelope, put: Put) -> list[Outgoing]:
     """
     slimmed, data = await slim(envelope, put)
     headers = {"Nats-Msg-Id": str(envelope.id), "traceparent": traceparent(envelope)}
-    event = Outgoing(subject(envelope.scope, slimmed.event), data, headers)
+    event = Outgoing(subject(envelope.scope, slimmed.event), data, headers, slimmed)
     if not isinstance(envelope.event, TimerSet):
         return [event]
     due = fired(envelope)

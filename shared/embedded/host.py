@@ -15,6 +15,7 @@ import structlog
 
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
+from obra.shared.bus.tail import Tail
 from obra.shared.config import Settings, load
 from obra.shared.embedded import notice
 from obra.shared.embedded.access import ADMIN, EDGE, User, users_for
@@ -95,9 +96,11 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     last_stop = asyncio.Event()  # log-sink goes last, so that it stores what the others say in the end
     stops = {service.name: last_stop if service.name == SINK else stop for service in services}
+    tail = Tail()
     running = {
         service.name: asyncio.create_task(
-            keep_running(service, server.url, passwords[service.name], stops[service.name]), name=service.name
+            keep_running(service, server.url, passwords[service.name], stops[service.name], tail=tail),
+            name=service.name,
         )
         for service in services
     }
@@ -155,11 +158,14 @@ async def _prepare(server: Server, settings: Settings, services: Sequence[Servic
         await admin.close()
 
 
-async def keep_running(service: Service, url: str, password: str, stop: asyncio.Event, *, user: str = "") -> None:
+async def keep_running(
+    service: Service, url: str, password: str, stop: asyncio.Event, *, user: str = "", tail: Tail | None = None
+) -> None:
     """Run *service* on a connection of its own until *stop*; start it again, ever more slowly, if it fails."""
+    user = user or service.name
     for failures in range(1_000_000):
         try:
-            bus = await JetStreamBus.connect(url, user=user or service.name, password=password, service=service.name)
+            bus = await JetStreamBus.connect(url, user=user, password=password, service=service.name, tail=tail)
             try:
                 async with announce(bus, service.name):
                     await service.run(bus, stop)

@@ -59,7 +59,8 @@ async def join(
     from obra.shared.bus.jetstream import JetStreamBus  # noqa: PLC0415 - nats-py, while the host starts
 
     if settings.nats.url:
-        bus = await JetStreamBus.connect(settings.nats.url, **external_login(settings), service=EDGE)
+        user, password = external_login(settings)
+        bus = await JetStreamBus.connect(settings.nats.url, user=user, password=password, service=EDGE)
         try:
             yield Joined(bus, settings.nats.url, started=False, lease=None)
         finally:
@@ -76,13 +77,13 @@ async def join(
         await lease.drop()
 
 
-def external_login(settings: Settings) -> dict[str, str]:
+def external_login(settings: Settings) -> tuple[str, str]:
     """Return user and password for the external server; the password comes from a file, never from argv."""
     try:
         password = Path(settings.nats.password_file).read_text().strip() if settings.nats.password_file else ""
     except OSError as error:
         raise EnvironmentLacks(problem=f"nats.password_file can't be read: {error}") from error
-    return {"user": settings.nats.user, "password": password}
+    return settings.nats.user, password
 
 
 async def _lease(home: Home, config: Path | None, *, start: bool) -> tuple[Lease, notice.Notice, bool]:

@@ -94,6 +94,19 @@ async def test_a_past_after_a_position_holds_only_what_is_newer(bus: Bus) -> Non
     assert await bus.past(T1, 4) == Past(3, ())
 
 
+async def test_a_past_that_must_reach_a_position_is_the_same_past(bus: Bus) -> None:
+    mine, position = cancelled(4), 0
+    for number, envelope in enumerate(mine):
+        position = await bus.append([envelope], expected=position if number != 2 else None)
+        await bus.append(cancelled(1, T2))
+    for after in (0, 1, 3, 5, 7):
+        assert await bus.past(T1, after, reaching=position) == await bus.past(T1, after)
+    batch = cancelled(2)
+    position = await bus.append(batch, expected=position)
+    assert events(await bus.past(T1, 7, reaching=position)) == [envelope.event for envelope in batch]
+    assert (await bus.past(T1, 7, reaching=position)).position == position
+
+
 async def test_a_past_of_thousands_is_whole(bus: Bus) -> None:
     envelopes = cancelled(2_500)
     for start in range(0, 2_500, 500):

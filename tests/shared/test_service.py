@@ -64,7 +64,7 @@ class Counting(MemoryBus):
         self.read: list[int] = []
         self.meanwhile: list[Event] = []
 
-    async def past(self, scope: Scope, after: int = 0) -> Past:
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
         past = await super().past(scope, after)
         self.read.append(len(past.events))
         if self.meanwhile:
