@@ -30,10 +30,13 @@ async def main() -> None:
                         hops.setdefault(type_of(after.envelope), []).append(span_ms(before, after))
     show(
         f"overhead of Obra in a task, {TASKS} tasks one after another, durable writes",
-        ["", "p50 ms", "p95 ms"],
-        [["all", f"{percentile(totals, 50):.1f}", f"{percentile(totals, 95):.1f}"]]
-        + [[f"… until {kind}", f"{percentile(ms, 50):.1f}", f"{percentile(ms, 95):.1f}"] for kind, ms in hops.items()],
+        ["", "least ms", "p50 ms", "p95 ms"],
+        [row("all", totals)] + [row(f"… until {kind}", ms) for kind, ms in hops.items()],
     )
+
+
+def row(what: str, ms: list[float]) -> list[str]:
+    return [what, f"{min(ms):.1f}", f"{percentile(ms, 50):.1f}", f"{percentile(ms, 95):.1f}"]
 
 
 def story(past: tuple[Recorded, ...]) -> list[Recorded]:

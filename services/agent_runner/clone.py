@@ -22,6 +22,7 @@ CONFIG = f"""[core]
 [gc]
 \tauto = 0
 """
+FEW_FILES_MAX, FEW_BYTES_MAX = 200, 1024 * 1024
 OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 
 
@@ -122,6 +123,8 @@ def _by_hand(target: Target, git_dir: Path) -> bool:
 
 def _copied(objects: Path, to: Path) -> bool:
     """Copy a directory of objects; False if it changes meanwhile (it is being packed) or leads elsewhere."""
+    if (small := _few(objects)) is not None:
+        return _copied_here(objects, to, small)
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -132,6 +135,46 @@ def _copied(objects: Path, to: Path) -> bool:
         return False
     folders = [to, to / "pack"] if (to / "pack").is_dir() else [to]
     return not done.returncode and not any(entry.is_symlink() for at in folders for entry in os.scandir(at))
+
+
+def _few(objects: Path) -> dict[str, list[str]] | None:
+    """Return the files of every folder in *objects*, if they are few and lie where git puts them; else None."""
+    found: dict[str, list[str]] = {}
+    left = FEW_FILES_MAX
+    for folder in os.scandir(objects):
+        if folder.is_symlink() or not folder.is_dir():
+            return None
+        found[folder.name] = []
+        for entry in os.scandir(folder.path):
+            left -= 1
+            if left < 0 or not entry.is_file(follow_symlinks=False) or entry.stat().st_size > FEW_BYTES_MAX:
+                return None
+            found[folder.name].append(entry.name)
+    return found
+
+
+def _copied_here(objects: Path, to: Path, files: dict[str, list[str]]) -> bool:
+    """Copy *files* without another program, which would take longer to start than a few files to copy."""
+    to.mkdir(mode=0o700)
+    try:
+        for folder, names in files.items():
+            os.mkdir(to / folder, 0o700)
+            for name in names:
+                _copy_file(f"{objects}/{folder}/{name}", f"{to}/{folder}/{name}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _copy_file(source: str, to: str) -> None:
+    with open(source, "rb", buffering=0) as reading:
+        data = reading.read()
+    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 def _refs(source: Path) -> str:

@@ -1,8 +1,10 @@
 """Puts an accepted commit into the user's repository as a branch; nothing else there is touched."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from obra.services.agent_runner.making import branch_of
 from obra.services.agent_runner.workspace import Workspace
@@ -12,7 +14,7 @@ from obra.shared.repository import Target, locate
 
 NAMES_MAX = 50
 LOOSE_FILES_MAX = 100
-"""Up to so many files travel as single objects; more come as a pack."""
+"""Up to so many changed files travel as the files that their objects are; more come as a pack."""
 
 END_S = 10.0
 IN_THE_WAY = "exists; cannot create"
@@ -42,7 +44,42 @@ def deliver(workspace: Workspace, commit: str, files: int) -> str:
 
 
 def _transfer(workspace: Workspace, into: Git, commit: str, files: int) -> None:
-    """Copy the objects that the repository lacks: one process packs, the other unpacks, at the same time."""
+    """Copy the objects that the repository lacks."""
+    if files > LOOSE_FILES_MAX or not _copied(workspace, into, commit):
+        _packed(workspace, into, commit, files)
+
+
+def _copied(workspace: Workspace, into: Git, commit: str) -> bool:
+    """Copy objects file by file; False if one of them does not lie in a file of its own, or git finds one missing."""
+    wanted = (commit, f"^{workspace.base}") if workspace.base else (commit,)
+    said = workspace.store.try_("rev-list", "--objects", "--no-object-names", *wanted, timeout_s=LONG_S)
+    assert into.git_dir is not None
+    ours, theirs = workspace.place.control / "objects", into.git_dir / "objects"
+    return not said.code and all(_present(ours, theirs, name) for name in said.text.split())
+
+
+def _present(ours: Path, theirs: Path, name: str) -> bool:
+    """Have the object *name* in *theirs*, as git puts it there: whole, read-only, under its own name last."""
+    at = Path(name[:2], name[2:])
+    if (theirs / at).exists():
+        with contextlib.suppress(PermissionError):
+            os.utime(theirs / at)  # it may be one that nothing refers to, and git removes those that are old
+        return True
+    try:
+        data = (ours / at).read_bytes()
+    except FileNotFoundError:
+        return False
+    (theirs / name[:2]).mkdir(exist_ok=True)
+    scratch = theirs / name[:2] / f"tmp_obj_{name}"
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    scratch.replace(theirs / at)
+    return True
+
+
+def _packed(workspace: Workspace, into: Git, commit: str, files: int) -> None:
+    """Copy objects as a pack: one process packs, the other unpacks, at the same time."""
     unpack = ("unpack-objects", "-q") if files <= LOOSE_FILES_MAX else ("index-pack", "--stdin")
     wanted = f"{commit}\n" + (f"^{workspace.base}\n" if workspace.base else "")
     with _running(workspace.store, "pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset") as pack:

@@ -128,8 +128,8 @@ def ignore(git_dir: Path) -> None:
 def _control(place: Place, target: Target) -> None:
     """Write our own git directory: it borrows the user's objects."""
     git = place.control
-    for name in ("objects/info", "objects/pack", "refs/heads"):
-        (git / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("", "objects", "objects/info", "refs", "info"):
+        (git / name).mkdir(mode=0o700)
     (git / "HEAD").write_text("ref: refs/heads/obra\n")
     version, extension = (0, "") if target.object_format == "sha1" else (1, "[extensions]\n\tobjectformat = sha256\n")
     (git / "config").write_text(

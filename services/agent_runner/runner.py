@@ -146,9 +146,8 @@ class Attempt:
             except Cancelled:
                 await self._finish("cancelled", "it was cancelled while the checks ran")
                 return
-            await self._after(checks, ending, ready.workspace)
-        else:
-            await self._finish(ending)
+            await self._say(checks)
+        await self._finish(ending)
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""
@@ -175,20 +174,6 @@ class Attempt:
             results.append(await attend(check, self._call.stop, self._signals))
         passed = all(result.exit_code == 0 and not result.timed_out for result in results)
         return ChecksRan(attempt=self._attempt, run=self._run, checks=tuple(results), passed=passed)
-
-    async def _after(self, checks: ChecksRan, ending: Ending, workspace: Workspace) -> None:
-        """Say what the checks found and that the run is over, while the workspace is put back as it was."""
-        checkpoint = self._ledger.state.run(self._key).checkpoint
-        assert checkpoint is not None
-        tidying = asyncio.create_task(self._tools.blocking(workspaces.tidy, workspace, checkpoint.commit))
-        try:
-            await self._say(checks)
-            await self._finish(ending)
-        finally:
-            try:
-                await tidying
-            except WorkspaceLost as error:  # the next run begins by doing it again, and says so if it still fails
-                log.warning("could not tidy up after checks", scope=".".join(self._call.scope), error=str(error))
 
     async def _give_up(self, reason: str) -> None:
         """Keep what a lost run left behind, return to the tree that it began with, and say so."""

@@ -106,12 +106,6 @@ def restore(workspace: Workspace, commit: str) -> None:
         submodules.refill(workspace.target, workspace.path, workspace.submodules)
 
 
-def tidy(workspace: Workspace, commit: str) -> None:
-    """Return files to *commit*: checks that ran here leave nothing that is not ignored."""
-    with _explained("be tidied"):
-        _reset(workspace, commit)
-
-
 def unlock(workspace: Workspace) -> None:
     """Remove the lock that a git command of a crashed runner has left on our index."""
     (workspace.place.control / "index.lock").unlink(missing_ok=True)

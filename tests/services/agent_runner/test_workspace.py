@@ -10,7 +10,7 @@ import pytest
 from obra.events import FileChange
 from obra.services.agent_runner.checkpoint import Label
 from obra.services.agent_runner.survey import WorkspaceLost
-from obra.services.agent_runner.workspace import begin, prepare, restore, tidy
+from obra.services.agent_runner.workspace import begin, prepare, restore
 from tests.services.agent_runner.repositories import (
     LABEL,
     content,
@@ -350,7 +350,7 @@ def test_the_agents_git_directories_are_never_in_force(tmp_path: Path) -> None:
         (hooks / hook).symlink_to(trap)
     found = recorded(workspace)
     (workspace.path / "README.md").write_text("again\n")
-    tidy(workspace, found.commit)
+    begin(workspace, found.commit)
     begin(workspace, found.commit)
     restore(workspace, workspace.base)
     assert not (tmp_path / "sprung").exists()
@@ -411,5 +411,5 @@ def test_a_file_whose_mode_alone_changed_is_put_back(tmp_path: Path) -> None:
     workspace = prepared(tmp_path, repository(tmp_path / "repo"))
     first = recorded(workspace)
     (workspace.path / "README.md").chmod(0o755)
-    tidy(workspace, first.commit)
+    begin(workspace, first.commit)
     assert not stat.S_IMODE((workspace.path / "README.md").stat().st_mode) & 0o111
