@@ -109,7 +109,6 @@ async def test_the_next_attempt_goes_on_from_the_last_and_what_checks_left_is_go
     assert [(file.path, file.added) for file in second.files] == [("a.txt", 1), ("b.txt", 1)]
     assert (first.changed, second.changed) == (True, True)
     assert not any(checks.passed for checks in await stage.of(ChecksRan))
-    assert not (stage.place.workspace / "left.txt").exists()
 
 
 async def test_a_second_attempt_that_adds_nothing_is_not_a_change_although_the_files_still_differ(stage: Stage) -> None:
