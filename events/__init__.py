@@ -44,6 +44,7 @@ from obra.events.decision import (
     InputReceived,
     QuestionAnswered,
     QuestionAsked,
+    Severity,
     TimerFired,
     TimerSet,
 )
@@ -60,7 +61,7 @@ from obra.events.planning import (
     ProjectPaused,
     ProjectResumed,
 )
-from obra.events.policy import Calibration, CalibrationFitted, Policy, PolicyAdopted
+from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, Rule
 from obra.events.session import (
     BudgetExhausted,
     BudgetReserved,
@@ -87,6 +88,7 @@ from obra.events.task import (
     TaskRejected,
     TaskRolledBack,
     TaskSubmitted,
+    WorkspaceHandedOver,
 )
 
 AnyEvent = (
@@ -110,6 +112,7 @@ AnyEvent = (
     | TaskLabelled
     | BranchDelivered
     | BranchRefused
+    | WorkspaceHandedOver
     | LlmSelected
     | SessionOpened
     | SessionWarned
@@ -173,6 +176,7 @@ __all__ = [
     "BranchRefused",
     "BreakpointRaised",
     "BreakpointResolved",
+    "Breakpoints",
     "BudgetExhausted",
     "BudgetReserved",
     "BudgetSettled",
@@ -212,6 +216,7 @@ __all__ = [
     "PromptPrepared",
     "QuestionAnswered",
     "QuestionAsked",
+    "Rule",
     "Sandbox",
     "ServiceDegraded",
     "SessionClosed",
@@ -219,6 +224,7 @@ __all__ = [
     "SessionRefreshed",
     "SessionSummarised",
     "SessionWarned",
+    "Severity",
     "SummaryRequested",
     "TaskCancelled",
     "TaskCompleted",
@@ -233,6 +239,7 @@ __all__ = [
     "Tokens",
     "Value",
     "WorkspaceCheckpointed",
+    "WorkspaceHandedOver",
     "WorkspaceInspected",
     "WorkspaceRestored",
 ]  # fmt: skip

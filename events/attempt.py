@@ -71,7 +71,12 @@ class AgentExited(Event, tag="agent.exited"):
     denials: tuple[Denial, ...] = ()
     errors: tuple[str, ...] = ()
     tools: Annotated[dict[str, int], Meta(description="calls by tool")] = msgspec.field(default_factory=dict)
+    commands: Annotated[
+        tuple[str, ...], Meta(description="shell commands it ran, redacted; the first 200, 500 characters of each")
+    ] = ()
+    questions: Annotated[tuple[str, ...], Meta(description="what it asked a person who was not there")] = ()
     retry_at: Annotated[str, Meta(description="when a limit resets, ISO 8601, if the provider said so")] = ""
+    retry_after_s: Annotated[float, Meta(ge=0, description="from the end to `retry_at`, by the runner's clock")] = 0.0
     lines: Annotated[int, Meta(description="lines of output read")] = 0
     lines_odd: Annotated[int, Meta(description="lines that were no JSON, too long, or not UTF-8")] = 0
     transcript: Annotated[str, Meta(description="file with all output, redacted, below the Obra home")] = ""

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from obra.events.base import Content, Event
+from obra.events.base import Content, Event, Tokens
 
 Action = Literal["proceed", "retry", "clarify", "escalate", "checkpoint", "stop", "wait"]
+Severity = Literal["notice", "warning", "critical"]
 
 
 class DecisionMade(Event, tag="decision.made"):
@@ -21,6 +22,8 @@ class DecisionMade(Event, tag="decision.made"):
         default_factory=dict
     )
     counted: Annotated[bool, Meta(description="the attempt counts against the task's attempts")] = True
+    rule: Annotated[str, Meta(description="which rule decided; of escalate, the breakpoint that it raises")] = ""
+    question: Annotated[Content, Meta(description="of clarify: what must be known")] = Content()
 
 
 class DecisionOverridden(Event, tag="decision.overridden"):
@@ -32,18 +35,32 @@ class DecisionOverridden(Event, tag="decision.overridden"):
 
 
 class QuestionAsked(Event, tag="question.asked"):
-    """Something must be known before work goes on."""
+    """Something must be known before work goes on. To a person, the task waits; to the LLM, it doesn't."""
 
-    question: str
+    question: Annotated[str, Meta(description="its id within the task")]
     text: Content
+    to: Literal["person", "llm"] = "person"
+    attempt: int = 0
+    run: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 class QuestionAnswered(Event, tag="question.answered"):
-    """The answer, from a person or the LLM."""
+    """The answer, from a person or the LLM, or why the LLM has none."""
 
     question: str
     text: Content
     by: str = ""
+    usable: Annotated[bool, Meta(description="false: there is no answer, and a person is asked instead")] = True
+    reason: Annotated[str, Meta(description="why there is none")] = ""
+    provider: str = ""
+    model: str = ""
+    tokens: Tokens = Tokens()
+    duration_ms: float = 0.0
+    template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = msgspec.field(
+        default_factory=dict
+    )
 
 
 class BreakpointRaised(Event, tag="breakpoint.raised"):
@@ -53,6 +70,7 @@ class BreakpointRaised(Event, tag="breakpoint.raised"):
     attempt: int = 0
     run: int = 0
     reasons: tuple[str, ...] = ()
+    severity: Severity = "warning"
 
 
 class BreakpointResolved(Event, tag="breakpoint.resolved"):
@@ -61,6 +79,7 @@ class BreakpointResolved(Event, tag="breakpoint.resolved"):
     resolution: Literal["approve", "reject", "retry"]
     by: str = ""
     note: Content = Content()
+    breakpoint: Annotated[str, Meta(description="id of the event that it resolves; empty: all in the scope")] = ""
 
 
 class TimerSet(Event, tag="timer.set"):

@@ -59,6 +59,7 @@ class MilestoneReached(Event, tag="milestone.reached"):
 
     milestone: str
     tasks: tuple[str, ...] = ()
+    review: Annotated[bool, Meta(description="the policy wants a person to look before work goes on")] = False
 
 
 class ProjectPaused(Event, tag="project.paused"):

@@ -6,6 +6,44 @@ from msgspec import Meta
 
 from obra.events.base import Event, Unit, Value
 
+STRUCTURE = (
+    "pyproject.toml", "setup.py", "setup.cfg", "requirements*.txt", "package.json", "go.mod", "Cargo.toml", "pom.xml",
+    "build.gradle*", "Gemfile", "composer.json", "Dockerfile", "docker-compose*.yml", "*.tf", ".github/workflows/*",
+    ".gitlab-ci.yml", "Jenkinsfile", "migrations/*", "schema.*", "*.proto", "openapi.*", "*.graphql",
+)  # fmt: skip
+"""What an architecture decision shows in: dependencies, builds, deployment, schemas, interfaces."""
+
+
+class Breakpoints(Value):
+    """Which situations a person is asked about. What is off decides itself, as `docs/judgement.md` tells."""
+
+    architecture: Annotated[bool, Meta(description="before work is accepted that touches `architecture_paths`")] = False
+    breaking_test: Annotated[bool, Meta(description="a check fails that an earlier attempt had passed")] = False
+    conflicting_solutions: Annotated[
+        bool, Meta(description="two attempts pass the checks and differ by more than `conflict_share`")
+    ] = False
+    milestone: Annotated[bool, Meta(description="a milestone is reached, before the next one begins")] = False
+    rate_limit: Annotated[bool, Meta(description="a limit that can't be waited out; off: the task stops")] = False
+    time_threshold: Annotated[bool, Meta(description="agents have worked longer than `time_threshold_s`")] = False
+    low_confidence: Annotated[bool, Meta(description="checks passed, but confidence stays too low")] = False
+    consecutive_failures: Annotated[bool, Meta(description="`failures_max` attempts in a row failed")] = False
+    destructive_command: Annotated[
+        bool, Meta(description="the agent ran a command that may have destroyed something outside of its workspace")
+    ] = True
+    budget: Annotated[bool, Meta(description="`budget_share` of the budget is spent, or all; off: all: it stops")] = (
+        False
+    )
+
+
+class Rule(Value):
+    """A rule of one's own: an expression over the names of `docs/judgement.md`, and what follows where it is true."""
+
+    when: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    action: Literal["proceed", "retry", "clarify", "escalate", "checkpoint", "stop"]
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+    name: Annotated[str, Meta(max_length=64, description="empty: `rule-1`, `rule-2`, …, by its place")] = ""
+    severity: Literal["notice", "warning", "critical"] = "warning"
+
 
 class Policy(Value):
     """What is accepted, how often is tried, how long is waited.
@@ -26,7 +64,24 @@ class Policy(Value):
     outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 3
     outage_wait_s: Annotated[float, Meta(gt=0, description="the first wait; each later one is 4 times as long")] = 5.0
     outage_wait_s_max: Annotated[float, Meta(gt=0)] = 3_600.0
+    outage_reset_s_max: Annotated[
+        float, Meta(gt=0, description="the longest wait for a limit whose reset the provider states")
+    ] = 21_600.0
     interruptions_max: Annotated[int, Meta(ge=0, description="runs of a task that may be lost to crashes")] = 20
+    questions_max: Annotated[int, Meta(ge=0, description="times that a task may clarify something")] = 2
+    clarify_by_llm: Annotated[bool, Meta(description="the reviewing LLM answers an agent's question, if it can")] = True
+    checkpoints_max: Annotated[
+        int, Meta(ge=0, description="times that a run out of turns or time may go on, uncounted, from what it has done")
+    ] = 1
+    breakpoints: Breakpoints = Breakpoints()
+    architecture_paths: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=256)
+    ] = STRUCTURE
+    conflict_share: Annotated[Unit, Meta(description="of changed lines, that two solutions don't share")] = 0.5
+    time_threshold_s: Annotated[float, Meta(gt=0, description="of agents' work on one task")] = 14_400.0
+    failures_max: Annotated[int, Meta(ge=1)] = 2
+    budget_share: Annotated[Unit, Meta(description="spent, before another attempt is made")] = 0.8
+    rules: Annotated[tuple[Rule, ...], Meta(max_length=64, description="asked before all built-in judgement")] = ()
 
 
 class PolicyAdopted(Event, tag="policy.adopted"):

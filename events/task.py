@@ -91,6 +91,17 @@ class TaskCancelled(Event, tag="task.cancelled"):
     """A person took the task back."""
 
     reason: str = ""
+    by: str = ""
+    taken_over: Annotated[bool, Meta(description="the person goes on with the work; it is handed over")] = False
+
+
+class WorkspaceHandedOver(Event, tag="workspace.handed_over"):
+    """A task that a person took over stands as they get it: the agent's clone, and its tree as a branch."""
+
+    path: Annotated[str, Meta(description="the clone, as the agent left it; empty: there is none here")] = ""
+    branch: Annotated[str, Meta(description="in the user's repository")] = ""
+    commit: str = ""
+    problem: Annotated[str, Meta(description="why there is no branch")] = ""
 
 
 class TaskRolledBack(Event, tag="task.rolled_back"):

@@ -41,6 +41,7 @@ class Step(Part):
     delete: Path4K | None = None
     run: Annotated[str, Field(min_length=1, description="by `sh -c`, in the workspace")] | None = None
     say: str | None = None
+    ask: Annotated[str, Field(min_length=1, description="a person, who is not there; it is denied")] | None = None
     sleep_s: Annotated[float, Field(ge=0, le=7 * 86_400)] | None = None
     hang: Annotated[Literal[True], Field(description="say nothing more, do nothing more")] | None = None
     exit: Annotated[int, Field(ge=0, le=255, description="end without a result")] | None = None

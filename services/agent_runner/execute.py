@@ -5,6 +5,7 @@ import errno
 import math
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from obra.events import AgentExited, Content, Denial, Ending
@@ -21,6 +22,8 @@ from obra.services.agent_runner.sandbox import Sandbox, wrap
 from obra.services.agent_runner.transcript import Live, Transcript
 from obra.shared.config import AgentSettings
 from obra.shared.errors import EnvironmentLacks
+
+COMMAND_CHARS_MAX = 500
 
 __all__ = ["AgentFound", "probe_agent", "run_agent"]
 
@@ -144,9 +147,19 @@ def _event(
         ),
         errors=tuple(redact(error)[:TEXT_MAX] for error in seen.errors),
         tools={redact(name): count for name, count in seen.tools.items()},
+        commands=tuple(redact(command)[:COMMAND_CHARS_MAX] for command in seen.commands),
+        questions=tuple(redact(question)[:TEXT_MAX] for question in seen.questions),
         retry_at=seen.retry_at,
+        retry_after_s=_until_s(seen.retry_at),
         lines=conversation.lines,
         lines_odd=conversation.lines_odd,
         transcript=str(Path(job.transcript)),
         duration_ms=round(took_s * 1000, 3),
     )
+
+
+def _until_s(moment: str) -> float:
+    """Return how long it is from now to *moment*, ISO 8601; 0 if it is none or past."""
+    if not moment:
+        return 0.0
+    return round(max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()), 3)

@@ -178,6 +178,12 @@ class Agent:
         self.said = text
         self.assistant({"type": "text", "text": text})
 
+    def do_ask(self, question: str) -> None:
+        """Ask a person, who is not there: the call is denied."""
+        shown = {"questions": [{"question": question, "options": []}]}
+        self.assistant({"type": "tool_use", "id": f"toolu_{self.turns + 1}", "name": "AskUserQuestion", "input": shown})
+        self.attempt = {**self.attempt, "denials": [*self.attempt.get("denials", []), "AskUserQuestion"]}
+
     def do_sleep_s(self, duration_s: float) -> None:
         """Wait."""
         time.sleep(duration_s)

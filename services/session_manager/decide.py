@@ -50,7 +50,7 @@ def _onward(state: State, event: Event) -> Sequence[Event]:
             return [SessionOpened(session=SESSION)] if complete else []
         case SessionOpened():
             return _prepared(state) if state.prepared == NONE and state.task else []
-        case DecisionMade(action="retry"):
+        case DecisionMade(action="retry" | "checkpoint"):
             return _prepared(state) if state.next > state.prepared > NONE and state.task else []
         case PromptPrepared() if state.llm and state.llm.provider == "none":
             return _dispatched(state)

@@ -7,7 +7,7 @@ import msgspec
 
 from obra.events import ENDINGS, CheckResult
 from obra.services.session_manager.prompts import ATTEMPT as WORDS
-from obra.services.session_manager.state import Feedback, State
+from obra.services.session_manager.state import Answer, Feedback, State
 from obra.shared.evidence import said_of
 
 FILES_MAX = 200
@@ -35,16 +35,18 @@ class Fence:
 def render(state: State) -> str:
     """Return the prompt of the next run, complete but for the LLM's advice."""
     assert state.task is not None
-    fence = Fence.around(state.next, state.task, state.tree, state.last, state.earlier)
+    fence = Fence.around(state.next, state.task, state.tree, state.last, state.earlier, state.answers)
     repository = _repository(state, fence)
     feedback = _feedback(state, state.last, fence) if state.last else ""
-    fenced = fence.nonce in repository + feedback
+    answers = _answers(state.answers, fence)
+    fenced = fence.nonce in repository + answers + feedback
     text = WORDS.fill(
         "prompt",
         task=state.task.text.strip(),
         checks=_checks(state.task.checks),
         marks=f"{WORDS.fill('marks', nonce=fence.nonce)}\n" if fenced else "",
         repository=repository,
+        answers=answers,
         feedback=feedback,
     )
     return f"{text.rstrip()}\n"
@@ -80,6 +82,16 @@ def _repository(state: State, fence: Fence) -> str:
     if state.broken_off:
         lines.append(WORDS.fill("broken"))
     return "\n".join(lines)
+
+
+def _answers(answers: tuple[Answer, ...], fence: Fence) -> str:
+    """Return what was asked and answered. A person's answer holds; a model's is a hint, and fenced as such."""
+    told = []
+    for answer in answers:
+        question, text = fence.put(answer.question), answer.text.strip()
+        by = WORDS.fill("by_person", text=text) if answer.person else WORDS.fill("by_model", fenced=fence.put(text))
+        told.append(f"{question}\n\n{by}")
+    return WORDS.fill("answers", told="\n\n".join(told)) + "\n" if told else ""
 
 
 def _feedback(state: State, last: Feedback, fence: Fence) -> str:

@@ -18,6 +18,8 @@ from obra.events import (
     Policy,
     PromptEnhanced,
     PromptPrepared,
+    QuestionAnswered,
+    QuestionAsked,
     SessionClosed,
     SessionOpened,
     TaskCancelled,
@@ -32,6 +34,7 @@ from obra.shared.evidence import Evidence, Key, gather
 
 NONE: Key = (0, 0)
 ACCOUNTS_MAX = 20
+ANSWERS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class Feedback:
         """Return it in a few lines, for later attempts."""
         ending = self.evidence.ending or "no ending"
         return f"Attempt {self.evidence.attempt} ({ending}): " + "; ".join(r[:300] for r in self.reasons[:8])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question that an earlier attempt left open, and what somebody said to it."""
+
+    question: str
+    text: str
+    by: str
+    person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ class State:
     broken_off: bool = False
     last: Feedback | None = None
     earlier: tuple[str, ...] = ()
+    asked: QuestionAsked | None = None
+    answers: tuple[Answer, ...] = ()
 
     @property
     def left_usd(self) -> float | None:
@@ -102,8 +117,10 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, llm=event)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True, last=None, tree=None, evidence=Evidence(), earlier=())
-        case DecisionMade(action="retry") if not state.over:
+        case DecisionMade(action="retry" | "checkpoint") if not state.over:
             return _again(state, event)
+        case QuestionAsked() | QuestionAnswered():
+            return _answered(state, event)
         case SessionOpened() | SessionClosed() | PromptPrepared() | PromptEnhanced() | AttemptRequested():
             return _step(state, event)
         case BudgetReserved() | BudgetSettled() | BudgetExhausted():
@@ -128,6 +145,16 @@ def _step(state: State, event: Event) -> State:
             )
         case _:
             return state
+
+
+def _answered(state: State, event: QuestionAsked | QuestionAnswered) -> State:
+    """Take in a question, or the first usable answer to the one that is open."""
+    if isinstance(event, QuestionAsked):
+        return replace(state, asked=event)
+    if state.asked is None or state.asked.question != event.question or not event.usable:
+        return state
+    answer = Answer(state.asked.text.text, event.text.text, event.by, person=not event.model)
+    return replace(state, asked=None, answers=(*state.answers, answer)[-ANSWERS_MAX:])
 
 
 def _money(state: State, event: Event) -> State:
@@ -168,7 +195,10 @@ def _doubled(state: State) -> int:
 
 
 def _again(state: State, event: DecisionMade) -> State:
-    """Take in a retry: the next attempt with feedback on this one, or the same attempt's next run."""
+    """Take in a retry: the next attempt with feedback on this one, or the same attempt's next run.
+
+    A checkpoint is the latter: the attempt goes on from what it has done.
+    """
     if not event.counted:
         broken_off = state.broken_off or state.evidence.ending is not None
         return replace(state, next=max(state.next, (event.attempt, event.run + 1)), broken_off=broken_off)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from obra.events import AttemptReviewed, Content, Denial, Event, Issue
+from obra.events import AttemptReviewed, Content, Denial, Event, Issue, QuestionAnswered, QuestionAsked
 from obra.services.session_manager.decide import DECIDER
 from obra.services.session_manager.prompt import advised, render
 from obra.services.session_manager.prompts import ATTEMPT
@@ -154,3 +154,18 @@ def test_what_is_kept_of_old_attempts_is_bounded() -> None:
     state: State = DECIDER.fold(past)
     assert len(state.earlier) == 20
     assert len(render(state)) < 20_000
+
+
+def test_what_was_answered_stands_in_the_prompt_and_only_a_persons_word_binds() -> None:
+    past = failed()
+    for number, (by, model) in enumerate((("ann", ""), ("ollama/m", "m")), 1):
+        past += [
+            QuestionAsked(question=f"q{number}", text=Content.of("Which DB?")),
+            QuestionAnswered(question=f"q{number}", text=Content.of(f"SQLite, says {by}."), by=by, model=model),
+            QuestionAnswered(question=f"q{number}", text=Content.of("too late"), by="bob"),
+        ]
+    text = prompt_after(*past, retry())
+    assert "this holds as the task does: SQLite, says ann." in text
+    assert "SQLite, says ollama/m." not in FENCED.sub("", text)
+    assert "SQLite, says ollama/m." in text
+    assert "too late" not in text

@@ -19,6 +19,8 @@ DENIALS_MAX = 200
 ERRORS_MAX = 20
 TOOLS_MAX = 100
 RUNNING_MAX = 1_000
+COMMANDS_MAX = 200
+QUESTIONS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Observed:
     denials: dict[str, Denial] = field(default_factory=dict)
     tools: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
     turns: int = 0
     stop_reason: str = ""
     api_error: str = ""
@@ -121,12 +125,20 @@ class Observed:
         if tool in self.tools or len(self.tools) < TOOLS_MAX:
             self.tools[tool] = self.tools.get(tool, 0) + 1
         target = target_of(_dict(block.get("input")))
+        self._note(tool, target, _dict(block.get("input")))
         if len(self._tool_input) >= RUNNING_MAX:
             self._tool_input.clear()
         if len(self.running) < RUNNING_MAX:
             self.running[identity] = tool
             self._tool_input[identity] = Denial(tool=tool, target=target)
         return Output(kind="tool", text=target[:HEARD_MAX], tool=tool)
+
+    def _note(self, tool: str, target: str, tool_input: Mapping[str, Any]) -> None:
+        """Keep what a decision may turn on: commands of the shell, and questions to a person."""
+        if tool == "Bash" and target and len(self.commands) < COMMANDS_MAX:
+            self.commands.append(target)
+        if tool == "AskUserQuestion":
+            self.questions += questions_of(tool_input)[: QUESTIONS_MAX - len(self.questions)]
 
     def _user(self, message: Mapping[str, Any]) -> list[Output]:
         seen: list[Output] = []
@@ -203,6 +215,17 @@ def target_of(tool_input: Mapping[str, Any]) -> str:
         if value := _text(tool_input.get(key)):
             return value[:HEARD_MAX]
     return ""
+
+
+def questions_of(tool_input: Mapping[str, Any]) -> list[str]:
+    """Return what a call of AskUserQuestion asks, each question with its choices on one line."""
+    asked = []
+    for each in map(_dict, _list(tool_input.get("questions"))):
+        labels = [_text(_dict(option).get("label")) for option in _list(each.get("options"))]
+        choices = f" ({' / '.join(filter(None, labels))})" if any(labels) else ""
+        if question := _text(each.get("question")).strip():
+            asked.append(f"{question}{choices}"[:TEXT_MAX])
+    return asked
 
 
 def _tokens(usage: Mapping[str, Any]) -> Tokens:

@@ -44,6 +44,7 @@ async def test_a_run_is_told_whole(sandbox: Sandbox, tmp_path: Path) -> None:
                 {"append": {"path": "src/a.txt", "text": "again\n"}},
                 {"run": "cat src/a.txt"},
                 {"delete": "src"},
+                {"ask": "Which DB?"},
                 {"say": "all done"},
             ],
             "cost_usd": 0.01,
@@ -53,9 +54,10 @@ async def test_a_run_is_told_whole(sandbox: Sandbox, tmp_path: Path) -> None:
     ran = await run(job(tmp_path, agent), sandbox)
     assert timeless(ran.exited) == AgentExited(
         attempt=1, run=1, ending="completed", detail="it ended by itself and reported success", exit_code=0,
-        result=Content.of("all done"), model="scripted", version="scripted-1", turns=5,
+        result=Content.of("all done"), model="scripted", version="scripted-1", turns=6,
         tokens=Tokens(input=900, output=120, cache_read=3, cache_write=4), cost_usd=0.01,
-        tools={"Write": 1, "Edit": 1, "Bash": 2}, lines=12,
+        tools={"Write": 1, "Edit": 1, "Bash": 2, "AskUserQuestion": 1}, lines=13,
+        denials=(Denial(tool="AskUserQuestion"),), commands=("cat src/a.txt", "rm -rf src"), questions=("Which DB?",),
     )  # fmt: skip
     path = f"{tmp_path.resolve()}/workspace/src/a.txt"
     assert ran.outputs == [
