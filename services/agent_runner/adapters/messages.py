@@ -210,11 +210,11 @@ class Observed:
 
 
 def target_of(tool_input: Mapping[str, Any]) -> str:
-    """Return what a tool call is aimed at: a file, a command, an address, a pattern, or nothing known."""
+    """Return what a tool call is aimed at: a file, a command, an address, a pattern, a question, or nothing known."""
     for key in ("file_path", "command", "notebook_path", "url", "pattern", "query", "path", "description"):
         if value := _text(tool_input.get(key)):
             return value[:HEARD_MAX]
-    return ""
+    return "; ".join(questions_of(tool_input))[:HEARD_MAX]
 
 
 def questions_of(tool_input: Mapping[str, Any]) -> list[str]:
