@@ -66,7 +66,7 @@ async def test_a_run_is_told_whole(sandbox: Sandbox, tmp_path: Path) -> None:
         Output(kind="tool", text="cat src/a.txt", tool="Bash"),
         Output(kind="result", text="hello\nagain\n", tool="Bash"),
         Output(kind="tool", text="rm -rf src", tool="Bash"), Output(kind="result", text="deleted src", tool="Bash"),
-        Output(kind="text", text="all done"),
+        Output(kind="tool", text="Which DB?", tool="AskUserQuestion"), Output(kind="text", text="all done"),
     ]  # fmt: skip
     assert list((tmp_path / "workspace").iterdir()) == []
     assert [line["type"] for line in ran.transcript][-1] == "result"
