@@ -23,7 +23,7 @@ class Unknown(Event, tag="unknown"):
     name: str
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One event with the facts about the event. This is the wire format, in JSON.
 
     ``cause`` is the id of the event this one answers, ``correlation`` the id of the root cause, ``at`` the moment
@@ -47,7 +47,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Scope(self.project, self.task)
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An envelope with its place in the stream."""
 
     position: int
@@ -86,6 +86,14 @@ def answer(question: Envelope, service: str, event: Event, at: datetime | None =
     )  # fmt: skip
 
 
+class Brief(msgspec.Struct, frozen=True, gc=False):
+    """What a fold looks at of an envelope."""
+
+    project: str
+    task: str
+    event: AnyEvent | Unknown
+
+
 class _Tag(msgspec.Struct):
     type: str
 
@@ -96,6 +104,7 @@ class _Loose(msgspec.Struct):
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Envelope)
+_brief = msgspec.json.Decoder(Brief)
 _loose = msgspec.json.Decoder(_Loose)
 _any = msgspec.json.Decoder()
 
@@ -120,6 +129,18 @@ def decode(data: bytes) -> Envelope:
         if not tag or tag in KINDS:
             raise Undecodable(size=len(data), reason=str(error)) from error
         return _unknown(data, tag)
+
+
+def decode_brief(data: bytes) -> Brief:
+    """Return what a fold looks at of the envelope in *data*, in a third of the time that `decode` takes.
+
+    For messages that came from the store, where they were found to be envelopes. Raises as `decode` does.
+    """
+    try:
+        return _brief.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = decode(data)
+        return Brief(project=envelope.project, task=envelope.task, event=envelope.event)
 
 
 def _unknown(data: bytes, tag: str) -> Envelope:
