@@ -1,6 +1,6 @@
 """Events of one attempt: intent, fenced execution, evidence, outcome."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -53,6 +53,25 @@ class AttemptCancelled(Event, tag="attempt.cancelled"):
     reason: str = ""
 
 
+StuckKind = Literal["repeated_call", "repeated_error", "alternation", "edit_revert", "monologue"]
+
+
+class Stuck(Value):
+    """The agent went round in circles, as its tool calls show."""
+
+    kind: StuckKind
+    times: Annotated[int, Meta(ge=2, description="how often the call, error, cycle, revert or sentence came in a row")]
+    detail: Annotated[str, Meta(description="what was repeated, shortened")] = ""
+
+
+class Tested(Value):
+    """A command of the agent's own that looks like a run of tests, and how it went."""
+
+    command: str
+    failed: bool
+    said: Annotated[str, Meta(description="the line of its output that counts, shortened")] = ""
+
+
 class AgentExited(Event, tag="agent.exited"):
     """The agent's process is gone: what it said and how it ended, as observed."""
 
@@ -77,6 +96,9 @@ class AgentExited(Event, tag="agent.exited"):
     questions: Annotated[tuple[str, ...], Meta(description="what it asked a person who was not there")] = ()
     retry_at: Annotated[str, Meta(description="when a limit resets, ISO 8601, if the provider said so")] = ""
     retry_after_s: Annotated[float, Meta(ge=0, description="from the end to `retry_at`, by the runner's clock")] = 0.0
+    stuck: Annotated[tuple[Stuck, ...], Meta(description="patterns of going round in circles")] = ()
+    tested: Annotated[tuple[Tested, ...], Meta(description="its last runs of tests")] = ()
+    last_words: Annotated[Literal["", "refusal", "cut"], Meta(description="what the result's wording gives away")] = ""
     lines: Annotated[int, Meta(description="lines of output read")] = 0
     lines_odd: Annotated[int, Meta(description="lines that were no JSON, too long, or not UTF-8")] = 0
     transcript: Annotated[str, Meta(description="file with all output, redacted, below the Obra home")] = ""
@@ -164,6 +186,15 @@ class Issue(Value):
     quote: str = ""
 
 
+class Criterion(Value):
+    """One acceptance criterion, as the LLM judged it. Without a quote that was found in the material it is unproven."""
+
+    text: str
+    verdict: Literal["met", "unmet", "unproven"]
+    quote: Annotated[str, Meta(description="copied from what the LLM was shown; empty: nowhere to be found")] = ""
+    why: str = ""
+
+
 class AttemptReviewed(Event, tag="attempt.reviewed"):
     """The LLM's opinion of the attempt, or the reason that there is none."""
 
@@ -175,6 +206,13 @@ class AttemptReviewed(Event, tag="attempt.reviewed"):
     quality: Unit = 0.0
     summary: str = ""
     issues: tuple[Issue, ...] = ()
+    problem: Annotated[
+        Literal["", "failed", "refused", "truncated", "crowded", "empty", "malformed", "unasked"],
+        Meta(description="the reason as one word; empty: there is a usable opinion, or it is older than this field"),
+    ] = ""
+    repaired: Annotated[bool, Meta(description="the first reply did not fit and was asked for once more")] = False
+    criteria: Annotated[tuple[Criterion, ...], Meta(description="the task's acceptance criteria, one by one")] = ()
+    rubric: Annotated[dict[str, Unit], Meta(description="quality by dimension")] = msgspec.field(default_factory=dict)
     provider: str = ""
     model: str = ""
     tokens: Tokens = Tokens()
@@ -193,6 +231,15 @@ class Part(Value):
     weight: Unit
 
 
+class Claim(Value):
+    """Something that the agent said about its work, held against what could be observed."""
+
+    kind: Literal["tests", "count", "created", "changed", "deleted", "work", "nothing", "ran"]
+    text: Annotated[str, Meta(description="the sentence, shortened")]
+    verdict: Literal["supported", "contradicted", "unverified"]
+    evidence: str = ""
+
+
 class AttemptScored(Event, tag="attempt.scored"):
     """Quality and confidence, with the parts they were computed from."""
 
@@ -202,6 +249,10 @@ class AttemptScored(Event, tag="attempt.scored"):
     confidence: Unit
     parts: tuple[Part, ...] = ()
     basis: Annotated[str, Meta(description="evidence alone, or evidence and review")] = "evidence"
+    confidence_raw: Annotated[
+        Unit | None, Meta(description="before the calibration; none: scored before there was one")
+    ] = None
+    claims: Annotated[tuple[Claim, ...], Meta(description="what the agent said, held against the evidence")] = ()
 
 
 class ClaimContradicted(Event, tag="claim.contradicted"):
@@ -211,3 +262,4 @@ class ClaimContradicted(Event, tag="claim.contradicted"):
     run: Run
     claim: str
     evidence: str
+    kind: Annotated[str, Meta(description="of `Claim`; empty: older than this field")] = ""

@@ -59,6 +59,18 @@ class Policy(Value):
         Unit, Meta(description="confidence that passed checks and a real change mean done, until outcomes calibrate it")
     ] = 0.95
     unchecked_prior: Annotated[Unit, Meta(description="the same, where no check exists")] = 0.5
+    weight_checks: Annotated[Unit, Meta(description="of the share of checks passed, in the quality")] = 0.5
+    weight_change: Annotated[Unit, Meta(description="of a change having been made at all")] = 0.2
+    weight_ending: Annotated[Unit, Meta(description="of a clean ending")] = 0.1
+    weight_review: Annotated[Unit, Meta(description="of the quality that the LLM's review states")] = 0.2
+    weight_claims: Annotated[Unit, Meta(description="of the share of verifiable claims that hold")] = 0.1
+    doubt_contradicted: Annotated[
+        Unit, Meta(description="what a claim that the evidence denies leaves of the confidence")
+    ] = 0.85
+    doubt_weak: Annotated[Unit, Meta(description="the same of a weak witness: disapproval, a refusal, circles")] = 0.9
+    calibration_outcomes_min: Annotated[
+        int, Meta(ge=1, description="labelled outcomes before a calibration is fitted")
+    ] = 30
     turns_max: Annotated[int, Meta(ge=1, description="per attempt, when the task does not say")] = 30
     turns_bound: Annotated[int, Meta(ge=1, description="doubling after max_turns stops here")] = 120
     outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 3
