@@ -18,6 +18,7 @@ from obra.events import (
     Denial,
     Ending,
     Event,
+    StuckKind,
     WorkspaceCheckpointed,
 )
 
@@ -129,3 +130,25 @@ def said_of(check: CheckResult) -> str:
     if check.timed_out:
         return "ran out of time"
     return f"was killed by signal {-check.exit_code}" if check.exit_code < 0 else f"exited {check.exit_code}"
+
+
+STUCK: dict[StuckKind, str] = {
+    "repeated_call": "it made the same call {times} times in a row, with the same outcome",
+    "repeated_error": "it ran into the same error {times} times in a row",
+    "alternation": "it went back and forth between the same two calls {times} times",
+    "edit_revert": "it undid its own edit {times} times",
+    "monologue": "it said the same {times} times without doing anything",
+}
+
+
+def oddities(exited: AgentExited) -> list[str]:
+    """Return what the agent's behaviour gives away, in sentences: weak signs, none of them a proof."""
+    said = [
+        f"{STUCK[each.kind].format(times=each.times)}{f': {each.detail}' if each.detail else ''}"
+        for each in exited.stuck
+    ]
+    if exited.last_words == "refusal":
+        said.append("its last words are a refusal")
+    if exited.last_words == "cut":
+        said.append("its last words break off in the middle")
+    return said

@@ -1,4 +1,4 @@
-"""Whether a text is a refusal: the words in which models decline, at the place where they put them."""
+"""What the wording of a text gives away: that it is a refusal, or that it breaks off."""
 
 import re
 
@@ -27,3 +27,13 @@ def refuses(text: str) -> bool:
     """Return whether *text* opens with a refusal ("I'm sorry, but I can't help with that"), or is nothing else."""
     head = text[:HEAD_CHARS].replace("\u2019", "'").strip()
     return bool(REFUSES.match(head) or CURT.fullmatch(text[:HEAD_CHARS].strip()))
+
+
+OPEN_END = re.compile(
+    r"(?:[,;(\[{]|\b(?:and|or|but|the|a|an|to|of|with|because|which|that|is|are|in|for))\s*$", re.IGNORECASE
+)
+
+
+def breaks_off(text: str) -> bool:
+    """Return whether *text* ends in the middle: after a comma or a joining word, or inside of a block of code."""
+    return text.count("```") % 2 == 1 or bool(OPEN_END.search(text.rstrip()[-80:]))

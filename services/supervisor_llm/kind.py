@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from obra.events import Content, Event, LlmSelected, Tokens
 from obra.services.supervisor_llm.state import State
-from obra.shared.llm.ask import REPLY_TOKENS_MAX
+from obra.shared.llm.ask import REPLY_TOKENS_MAX, Trouble
 from obra.shared.llm.material import Section
 
 Cause = TypeVar("Cause", bound=Event)
@@ -34,7 +34,8 @@ class Seen:
 class Asked(Generic[Shape]):
     """What came of a question: the reply as a value, or the reason that there is none; and how it was asked.
 
-    ``shown`` is all the material that the model saw; ``record`` gives the fields that every answering event has.
+    ``shown`` is all the material that the model saw; ``problem`` is the reason as one word; ``record`` gives the
+    fields that every answering event has.
     """
 
     value: Shape | None
@@ -45,6 +46,8 @@ class Asked(Generic[Shape]):
     shown: str = ""
     template_sha256: str = ""
     options: dict[str, float] = field(default_factory=dict)
+    problem: Trouble = ""
+    repaired: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return who was asked and what it took, under the names that events use."""

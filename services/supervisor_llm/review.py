@@ -1,27 +1,24 @@
-"""The review: the evidence of a run as a question, and the reply as an event."""
+"""The review: the evidence of a run as a question, and the reply as an event.
 
-from collections.abc import Mapping
+The model judges each acceptance criterion by itself and must quote what proves it. A quote is looked for in the
+output of checks, the list of files and the patch; one that is not there proves nothing, whatever the verdict. So a
+model that approves everything, as small ones do, leaves criteria unproven, and with that the work unapproved.
+"""
+
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from obra.events import (
-    ENDINGS,
-    JUDGED,
-    AttemptFinished,
-    AttemptReviewed,
-    CheckResult,
-    ChecksRan,
-    Content,
-    FileChange,
-    Issue,
-    WorkspaceCheckpointed,
-)
+from obra.events import JUDGED, AttemptFinished, AttemptReviewed, Criterion, Issue
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
-from obra.services.supervisor_llm.state import Evidence
-from obra.shared.llm.material import Section
+from obra.services.supervisor_llm.shown import WORDS, contents, sections
+from obra.shared.llm.material import without
 
-FILES_MAX = 200
+QUOTE_CHARS_MIN = 3
+"""A shorter quote is found nearly everywhere and shows nothing."""
+
+REPLY_TOKENS_MAX = 2_048
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Problem(BaseModel):
@@ -35,20 +32,47 @@ class Problem(BaseModel):
     quote: Annotated[str, Field(max_length=500)]
 
 
+class Judgement(BaseModel):
+    """The verdict on one acceptance criterion, as the model must write it: first the proof, then what follows."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    number: Annotated[int, Field(ge=1, le=32)]
+    quote: Annotated[str, Field(max_length=500)]
+    why: Annotated[str, Field(max_length=600)]
+    met: bool
+
+
+class Rubric(BaseModel):
+    """The dimensions of quality, each from 0 to 1."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    correctness: Share
+    completeness: Share
+    tests: Share
+    clarity: Share
+    safety: Share
+
+
 class Review(BaseModel):
     """The review, as the model must write it: first the findings, then the verdict that follows from them."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     summary: Annotated[str, Field(min_length=1, max_length=2_000)]
+    criteria: Annotated[list[Judgement], Field(max_length=32)] = []
     issues: Annotated[list[Problem], Field(max_length=10)]
-    quality: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    rubric: Rubric | None = None
+    quality: Share
     approves: bool
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Review":
         if self.approves and any(issue.severity == "blocker" for issue in self.issues):
             raise ValueError("approves is true although an issue is a blocker")
+        if self.approves and (unmet := next((each.number for each in self.criteria if not each.met), 0)):
+            raise ValueError(f"approves is true although criterion {unmet} is not met")
         return self
 
 
@@ -58,95 +82,73 @@ def wanted(seen: Seen, finished: AttemptFinished) -> bool:
     return seen.state.serves and finished.ending in JUDGED and newest <= (finished.attempt, finished.run)
 
 
-def contents(seen: Seen, finished: AttemptFinished) -> Mapping[str, Content]:
-    """Return the texts of the evidence that may be in the object store, by name."""
-    evidence, found = seen.state.evidence, {}
-    if evidence.exited:
-        found["result"] = evidence.exited.result
-    if evidence.checkpoint:
-        found["patch"] = evidence.checkpoint.patch
-    for number, check in enumerate(evidence.checks.checks if evidence.checks else ()):
-        found[f"check {number}"] = check.output
-    return found
-
-
-def sections(seen: Seen, finished: AttemptFinished, texts: Mapping[str, str]) -> list[Section]:
-    """Return what the model sees of the run; *texts* are those of `contents`, whole."""
-    assert seen.state.task is not None
-    evidence = seen.state.evidence
-    return [
-        Section("TASK", seen.state.task.text, 0.3, "ends"),
-        Section("ENDING", _ending(finished, evidence), 0.2),
-        Section("CHECKS", _checks(evidence.checks, texts), 0.4, "tail"),
-        Section("FILES", _files(evidence.checkpoint), 0.25),
-        Section("AGENT SAYS", texts.get("result", "") or "(nothing)", 0.25, "ends"),
-        Section("PATCH", texts.get("patch", "") or "(empty)", 1.0),
-    ]
-
-
-def _ending(finished: AttemptFinished, evidence: Evidence) -> str:
-    lines = [f"{finished.ending}: {ENDINGS[finished.ending]}"]
-    if evidence.exited:
-        lines += [f"denied: {denial.tool} {denial.target}".rstrip() for denial in evidence.exited.denials]
-    return "\n".join(lines)
-
-
-def _checks(ran: ChecksRan | None, texts: Mapping[str, str]) -> str:
-    if ran is None or not ran.checks:
-        return "(the task has no checks)"
-    return "\n\n".join(_check(check, texts.get(f"check {n}", "")) for n, check in enumerate(ran.checks))
-
-
-def _check(check: CheckResult, output: str) -> str:
-    verdict = "timed out" if check.timed_out else f"exit code {check.exit_code}"
-    return f"$ {check.command}\n{output.rstrip()}\n-> {verdict}"
-
-
-def _files(checkpoint: WorkspaceCheckpointed | None) -> str:
-    if checkpoint is None or not checkpoint.files_total:
-        return "(no file differs from the base)"
-    head = f"{checkpoint.files_total} changed, {checkpoint.lines_added} lines added, {checkpoint.lines_deleted} deleted"
-    lines = [_file(file) for file in checkpoint.files[:FILES_MAX]]
-    more = checkpoint.files_total - len(lines)
-    return "\n".join([head, *lines, *([f"[… left out here: {more} more files …]"] if more > 0 else [])])
-
-
-def _file(file: FileChange) -> str:
-    size = "binary" if file.added < 0 else f"+{file.added} -{file.deleted}"
-    return f"{file.kind} {file.path} {size}"
-
-
 def answer(seen: Seen, finished: AttemptFinished, asked: Asked[Review]) -> AttemptReviewed:
-    """Return the review as it is recorded. A quote that is nowhere in what the model was shown is left out."""
-    review = asked.value
+    """Return the review as it is recorded. It approves only where every criterion is met and proven."""
+    review, task = asked.value, seen.state.task
+    if review is None or task is None:
+        return AttemptReviewed(
+            attempt=finished.attempt, run=finished.run, usable=False, reason=asked.reason, problem=asked.problem,
+            repaired=asked.repaired, **asked.record(),
+        )  # fmt: skip
+    proof = _flat(without(asked.shown, WORDS))
+    criteria = tuple(_criterion(text, n, review, proof) for n, text in enumerate(task.acceptance, 1))
+    rubric = review.rubric.model_dump() if review.rubric else {}
     return AttemptReviewed(
         attempt=finished.attempt,
         run=finished.run,
-        usable=review is not None,
-        reason=asked.reason,
-        approves=review.approves if review else False,
-        quality=review.quality if review else 0.0,
-        summary=review.summary if review else "",
-        issues=_issues(review, asked.shown),
+        usable=True,
+        approves=review.approves and all(each.verdict == "met" for each in criteria),
+        quality=round(sum(rubric.values()) / len(rubric), 4) if rubric else review.quality,
+        summary=review.summary,
+        issues=_issues(review, _flat(asked.shown), criteria),
+        repaired=asked.repaired,
+        criteria=criteria,
+        rubric=rubric,
         **asked.record(),
     )
 
 
-def _issues(review: Review | None, shown: str) -> tuple[Issue, ...]:
-    words = " ".join(shown.split())
-    return tuple(
+def _criterion(text: str, number: int, review: Review, proof: str) -> Criterion:
+    """Return the verdict on criterion *number*: the model's, as far as its quote bears it out."""
+    said = next((each for each in review.criteria if each.number == number), None)
+    if said is None:
+        return Criterion(text=text, verdict="unproven", why="the review passes over it")
+    quote = _found(said.quote, proof)
+    if not said.met:
+        return Criterion(text=text, verdict="unmet", quote=quote, why=said.why)
+    if not quote:
+        why = "the review quotes nothing for it" if not said.quote.strip() else "what the review quotes is nowhere"
+        return Criterion(text=text, verdict="unproven", why=f"{why}: {said.why}" if said.why else why)
+    return Criterion(text=text, verdict="met", quote=quote, why=said.why)
+
+
+def _issues(review: Review, words: str, criteria: tuple[Criterion, ...]) -> tuple[Issue, ...]:
+    """Return the issues with quotes that exist, and one for each criterion that is unmet and that none speaks of."""
+    found = [
         Issue(
-            text=issue.text,
-            severity=issue.severity,
-            path=issue.path,
-            quote=issue.quote if " ".join(issue.quote.split()) in words else "",
+            text=issue.text, severity=issue.severity, path=issue.path, quote=_found(issue.quote, words, shortest=1)
         )
-        for issue in (review.issues if review else ())
-    )
+        for issue in review.issues
+    ]  # fmt: skip
+    said = _flat(" ".join(issue.text for issue in found)).lower()
+    for each in criteria:
+        if each.verdict == "unmet" and _flat(each.text).lower() not in said:
+            found.append(Issue(text=f"not met: {each.text}" + (f" ({each.why})" if each.why else ""), quote=each.quote))
+    return tuple(found)
+
+
+def _found(quote: str, words: str, shortest: int = QUOTE_CHARS_MIN) -> str:
+    """Return *quote* if it stands in *words*, apart from white space; empty if not."""
+    flat = _flat(quote)
+    return quote if len(flat) >= shortest and flat in words else ""
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 KIND = Kind(
     hears=AttemptFinished, says=AttemptReviewed, prompt="review", shape=Review,
     key=lambda event: (event.attempt, event.run),
-    wanted=wanted, contents=contents, sections=sections, answer=answer,
+    wanted=wanted, contents=contents, sections=sections, answer=answer, reply_tokens_max=REPLY_TOKENS_MAX,
 )  # fmt: skip

@@ -93,7 +93,7 @@ class SupervisorLlm(Acting):
         return Asked(
             opinion.value, opinion.reason, opinion.tokens, opinion.duration_ms, selected,
             shown=question.user, template_sha256=load(kind.prompt).sha256,
-            options={**question.options(), **opinion.conceded},
+            options={**question.options(), **opinion.conceded}, problem=opinion.problem, repaired=opinion.repaired,
         )  # fmt: skip
 
     async def _llm(self, wish: LlmSelected | str) -> LlmSelected:

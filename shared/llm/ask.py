@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,12 +15,16 @@ from obra.shared.llm import LlmFailed, Provider, Question, Reply
 from obra.shared.refusal import refuses
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Trouble = Literal["", "failed", "refused", "truncated", "crowded", "empty", "malformed", "unasked"]
 
 SEED = 7
 REPLY_TOKENS_MAX = 1_024
 REPAIR_TOKENS = 200
 PROBLEM_CHARS_MAX = 400
 FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+FINAL: frozenset[Trouble] = frozenset({"", "crowded", "refused"})
+"""Of these it is not asked again: there is an answer, or the same question can't have one."""
+
 UNSENT = frozenset({"maxLength", "minLength", "title", "default", "description"})
 """Schema words that stay here: llama.cpp turns bounds on strings into grammars that it refuses (HTTP 400)."""
 
@@ -35,22 +39,39 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Opinion(Generic[Shape]):
-    """What came of a question: a value, or the reason that there is none; and what it took."""
+    """What came of a question: a value, or the reason that there is none; and what it took.
+
+    ``problem`` is the reason as one word; ``repaired``: the first reply did not fit and it was asked once more.
+    """
 
     value: Shape | None
     reason: str
     tokens: Tokens
     duration_ms: float
     conceded: Mapping[str, float] = field(default_factory=dict)
+    problem: Trouble = ""
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Shape]):
+    """What one reply says: a value, or what is wrong with it."""
+
+    value: Shape | None = None
+    trouble: Trouble = ""
+    reason: str = ""
 
 
 def unasked(reason: str) -> Opinion[Any]:
     """Return that nobody was asked, and why."""
-    return Opinion(None, reason, Tokens(), 0.0)
+    return Opinion(None, reason, Tokens(), 0.0, problem="unasked")
 
 
 def schema_of(shape: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema that the server constrains the reply with."""
+    """Return the JSON schema that the server constrains the reply with. It asks for every field.
+
+    What has a default here is for replies of servers that can't be constrained; and OpenAI's strict form wants it so.
+    """
     cut = _without(shape.model_json_schema())
     assert isinstance(cut, dict)
     return cut
@@ -58,7 +79,11 @@ def schema_of(shape: type[BaseModel]) -> dict[str, Any]:
 
 def _without(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: _without(value) for key, value in node.items() if key not in UNSENT or isinstance(value, dict)}
+        if len(options := [each for each in node.get("anyOf", ()) if each != {"type": "null"}]) == 1:
+            return _without(options[0])
+        kept = {key: _without(value) for key, value in node.items() if key not in UNSENT or isinstance(value, dict)}
+        properties = kept.get("properties")
+        return kept | ({"required": list(properties)} if isinstance(properties, dict) else {})
     return [_without(item) for item in node] if isinstance(node, list) else node
 
 
@@ -69,21 +94,21 @@ async def ask(
 
     A reply that does not fit is asked for once more, with what *repair* makes of the reason.
     """
-    began, tokens, problem = time.perf_counter(), Tokens(), ""
-    value: Shape | None = None
+    began, tokens = time.perf_counter(), Tokens()
+    read: Reading[Shape] = Reading()
     conceded: Mapping[str, float] = {}
+    again = False
     try:
         for again in (False, True):
-            asked = replace(question, user=question.user + repair(problem)) if again else question
+            asked = replace(question, user=question.user + repair(read.reason)) if again else question
             reply = await _patiently(provider, asked, patience)
             tokens += reply.tokens
-            value, problem = _read(reply, shape)
-            conceded = reply.conceded
-            if value is not None or reply.crowded or reply.refusal or refuses(reply.text):
+            read, conceded = _read(reply, shape), reply.conceded
+            if read.trouble in FINAL:
                 break
     except LlmFailed as error:
-        problem = error.reason
-    return Opinion(value, problem, tokens, _ms_since(began), conceded)
+        read = Reading(trouble="failed", reason=error.reason)
+    return Opinion(read.value, read.reason, tokens, _ms_since(began), conceded, read.trouble, again)
 
 
 async def _patiently(provider: Provider, question: Question, patience: Patience) -> Reply:
@@ -99,22 +124,22 @@ async def _patiently(provider: Provider, question: Question, patience: Patience)
     raise AssertionError("the last try returns or raises")
 
 
-def _read(reply: Reply, shape: type[Shape]) -> tuple[Shape | None, str]:
+def _read(reply: Reply, shape: type[Shape]) -> "Reading[Shape]":
     """Return what the reply says, or why it can't be used."""
     if reply.crowded:
-        return None, "the prompt filled the model's whole context, so the server may have cut it"
-    if reply.refusal:
-        return None, f"the model refused: {reply.refusal}"[:PROBLEM_CHARS_MAX]
+        reason = "the prompt filled the model's whole context, so the server may have cut it"
+        return Reading(trouble="crowded", reason=reason)
+    if reply.refusal or refuses(reply.text):
+        said = " ".join((reply.refusal or reply.text).split())
+        return Reading(trouble="refused", reason=f"the model refused: {said}"[:PROBLEM_CHARS_MAX])
     if reply.truncated:
-        return None, "the reply was cut at the token limit"
+        return Reading(trouble="truncated", reason="the reply was cut at the token limit")
     if not reply.text.strip():
-        return None, "the reply was empty"
+        return Reading(trouble="empty", reason="the reply was empty")
     try:
-        return shape.model_validate_json(bare(reply.text), strict=True), ""
+        return Reading(value=shape.model_validate_json(bare(reply.text), strict=True))
     except ValidationError as error:
-        if refuses(reply.text):
-            return None, f"the model refused: {' '.join(reply.text.split())}"[:PROBLEM_CHARS_MAX]
-        return None, _problem(error)
+        return Reading(trouble="malformed", reason=_problem(error))
 
 
 def bare(text: str) -> str:

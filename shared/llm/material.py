@@ -1,6 +1,7 @@
 """Untrusted text on its way into a prompt: sized, cut visibly, and fenced."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -49,6 +50,13 @@ def fenced(sections: Sequence[Section], mark: str, tokens_max: int) -> str:
         left -= estimate(text)
         blocks.append(f"<<<{section.name} {mark}\n{text}\n{mark} {section.name}>>>")
     return "\n\n".join(blocks)
+
+
+def without(shown: str, names: Sequence[str]) -> str:
+    """Return what `fenced` made, without the sections called *names*. No text inside of a fence can change that."""
+    for name in names:
+        shown = re.sub(rf"<<<{re.escape(name)} ([0-9a-z]+)\n.*?\n\1 {re.escape(name)}>>>", "", shown, flags=re.DOTALL)
+    return shown
 
 
 def clip(text: str, bytes_max: int, keep: Keep) -> str:

@@ -54,6 +54,7 @@ from tests.loopback.openai import ScriptedOpenAI
 
 SCOPE = Scope("shop", "t1")
 OPTIONS = {"temperature": 0.1, "seed": 7.0, "num_ctx": 16_384.0, "num_predict": 1_024.0}
+REVIEW_OPTIONS = OPTIONS | {"num_predict": 2_048.0}
 TOKENS = Tokens(input=321, output=45)
 CHOSEN = LlmSelected(asked="auto", provider="ollama", model=MODEL, digest=DIGEST)
 NOBODY = LlmSelected(asked="none", provider="none")
@@ -211,7 +212,7 @@ async def test_a_review_by_a_server_of_chat_completions_says_what_it_would_not_t
         it = await bench(server.url).given(submitted(f"openai/{MODEL}"), chosen, *EVIDENCE)
         (answer,) = await it.when(FINISHED)
     assert (answer.usable, answer.approves, answer.provider) == (True, True, "openai")
-    assert answer.options == OPTIONS | {"json_format": 3.0}
+    assert answer.options == REVIEW_OPTIONS | {"json_format": 3.0}
 
 
 async def test_what_was_selected_stays_and_a_task_that_is_over_gets_nothing(bench: Any) -> None:
@@ -246,10 +247,10 @@ async def test_a_review_is_given_after_an_attempt_and_a_quote_that_is_nowhere_is
             Issue(text="Name it.", severity="minor", path="a.py", quote="flag = True"),
             Issue(text="Document it.", severity="minor", path="a.py", quote=""),
         ),
-        provider="ollama", model=MODEL, tokens=TOKENS, options=OPTIONS, template_sha256=load("review").sha256,
+        provider="ollama", model=MODEL, tokens=TOKENS, options=REVIEW_OPTIONS, template_sha256=load("review").sha256,
     )  # fmt: skip
     (question,) = server.asked
-    assert question["options"] == {"temperature": 0.1, "seed": 7, "num_ctx": 16_384, "num_predict": 1_024}
+    assert question["options"] == {"temperature": 0.1, "seed": 7, "num_ctx": 16_384, "num_predict": 2_048}
     for shown in ("add a flag", "$ pytest -q\n\n-> exit code 0", "+    flag = True", "all tests pass"):
         assert shown in question["messages"][1]["content"]
 
@@ -274,32 +275,41 @@ async def test_where_nothing_is_wanted_the_model_is_not_asked(
     assert server.asked == []
 
 
-UNUSABLE: list[tuple[Scripted, str, int]] = [
-    (Fails(404, "gone"), "says (status 404): gone", 1),
-    (Fails(503, "busy"), "says (status 503): busy", 3),
-    (FailsMidway("CUDA error"), "says (in the middle of its reply): CUDA error", 3),
-    (BreaksOff(cleanly=True), "Ollama's reply ended before it was done", 3),
-    (Hangs(), "did not answer within 0.3 s", 1),
-    (Says("yes, approved"), "the reply does not fit: Invalid JSON: expected value at line 1 column 1", 2),
-    (Says(""), "the reply was empty", 2),
-    (Says("I'm sorry, but I can't help with that."), "the model refused: I'm sorry, but I can't help with that.", 1),
-    (Says(json.dumps(REVIEW), done_reason="length"), "the reply was cut at the token limit", 2),
-    (Says(json.dumps(REVIEW), prompt_tokens=16_384), "the prompt filled the model's whole context", 1),
-    (Says(json.dumps(REVIEW | {"quality": 7})), "quality: Input should be less than or equal to 1", 2),
-    (Says(json.dumps(REVIEW | {"approves": "yes"})), "approves: Input should be a valid boolean", 2),
-    (Says(json.dumps(REVIEW | {"verdict": "ok"})), "verdict: Extra inputs are not permitted", 2),
-    (Says(json.dumps(REVIEW | {"summary": "x" * 2_001})), "summary: String should have at most 2000", 2),
+UNUSABLE: list[tuple[Scripted, str, int, str]] = [
+    (Fails(404, "gone"), "says (status 404): gone", 1, "failed"),
+    (Fails(503, "busy"), "says (status 503): busy", 3, "failed"),
+    (FailsMidway("CUDA error"), "says (in the middle of its reply): CUDA error", 3, "failed"),
+    (BreaksOff(cleanly=True), "Ollama's reply ended before it was done", 3, "failed"),
+    (Hangs(), "did not answer within 0.3 s", 1, "failed"),
+    (Says("yes, approved"), "the reply does not fit: Invalid JSON: expected value at line 1 column 1", 2, "malformed"),
+    (Says(""), "the reply was empty", 2, "empty"),
+    (
+        Says("I'm sorry, but I can't help with that."),
+        "the model refused: I'm sorry, but I can't help with that.",
+        1,
+        "refused",
+    ),
+    (Says(json.dumps(REVIEW), done_reason="length"), "the reply was cut at the token limit", 2, "truncated"),
+    (Says(json.dumps(REVIEW), prompt_tokens=16_384), "the prompt filled the model's whole context", 1, "crowded"),
+    (Says(json.dumps(REVIEW | {"quality": 7})), "quality: Input should be less than or equal to 1", 2, "malformed"),
+    (Says(json.dumps(REVIEW | {"approves": "yes"})), "approves: Input should be a valid boolean", 2, "malformed"),
+    (Says(json.dumps(REVIEW | {"verdict": "ok"})), "verdict: Extra inputs are not permitted", 2, "malformed"),
+    (Says(json.dumps(REVIEW | {"summary": "x" * 2_001})), "summary: String should have at most 2000", 2, "malformed"),
     (
         Says(json.dumps(REVIEW | {"issues": [REVIEW["issues"][0] | {"severity": "blocker"}]})),
         "approves is true although an issue is a blocker",
         2,
+        "malformed",
     ),
 ]
 
 
-@pytest.mark.parametrize(("reply", "reason", "questions"), UNUSABLE)
+REPAIRED = ("malformed", "empty", "truncated")
+
+
+@pytest.mark.parametrize(("reply", "reason", "questions", "problem"), UNUSABLE)
 async def test_without_a_usable_reply_there_is_a_reason_and_never_a_pass(
-    bench: Any, reply: Scripted, reason: str, questions: int
+    bench: Any, reply: Scripted, reason: str, questions: int, problem: Any
 ) -> None:
     timeout_s = 0.3 if isinstance(reply, Hangs) else 30.0
     with ScriptedOllama([reply]) as server:
@@ -309,7 +319,8 @@ async def test_without_a_usable_reply_there_is_a_reason_and_never_a_pass(
     assert reason in answer.reason
     assert timeless(answer) == AttemptReviewed(
         attempt=1, run=1, usable=False, reason=answer.reason, provider="ollama", model=MODEL,
-        tokens=answer.tokens, template_sha256=load("review").sha256, options=OPTIONS,
+        tokens=answer.tokens, template_sha256=load("review").sha256, options=REVIEW_OPTIONS,
+        problem=problem, repaired=problem in REPAIRED,
     )  # fmt: skip
     assert len(server.asked) == questions
 

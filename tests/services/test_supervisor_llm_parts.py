@@ -23,7 +23,7 @@ from obra.events import (
     TaskSubmitted,
     WorkspaceCheckpointed,
 )
-from obra.services.supervisor_llm import enhance, review
+from obra.services.supervisor_llm import enhance, review, shown
 from obra.services.supervisor_llm.kind import Seen
 from obra.services.supervisor_llm.kinds import BY_CAUSE, KINDS
 from obra.services.supervisor_llm.prompts import load
@@ -143,8 +143,8 @@ def test_a_review_is_wanted_for_the_latest_judged_run(past: tuple[Event, ...], e
 def test_the_model_sees_the_whole_evidence() -> None:
     run = seen(TASK, EXITED, CHECKPOINT, CHECKED)
     texts = {"result": "all done", "patch": "+++ a.py", "check 0": "1 failed\n", "check 1": ""}
-    assert set(review.contents(run, FINISHED)) == set(texts)
-    assert {section.name: section.text for section in review.sections(run, FINISHED, texts)} == {
+    assert set(shown.contents(run, FINISHED)) == set(texts)
+    assert {section.name: section.text for section in shown.sections(run, FINISHED, texts)} == {
         "TASK": "add a flag",
         "ENDING": "denied: the agent reported success, but at least one of its tool calls was denied\n"
         "denied: Bash make",
@@ -157,8 +157,8 @@ def test_the_model_sees_the_whole_evidence() -> None:
 
 
 def test_the_model_is_told_where_there_is_no_evidence() -> None:
-    shown = {section.name: section.text for section in review.sections(seen(TASK), FINISHED, {})}
-    assert (shown["CHECKS"], shown["FILES"], shown["AGENT SAYS"], shown["PATCH"]) == (
+    seen_by_it = {section.name: section.text for section in shown.sections(seen(TASK), FINISHED, {})}
+    assert (seen_by_it["CHECKS"], seen_by_it["FILES"], seen_by_it["AGENT SAYS"], seen_by_it["PATCH"]) == (
         "(the task has no checks)", "(no file differs from the base)", "(nothing)", "(empty)",
     )  # fmt: skip
 
@@ -194,30 +194,27 @@ def test_material_stays_within_its_room_and_small_sections_leave_theirs_to_the_l
 
 
 def test_no_bound_on_strings_reaches_the_server_and_nothing_else_is_lost() -> None:
-    assert schema_of(review.Review) == {
-        "$defs": {
-            "Problem": {
-                "additionalProperties": False,
-                "properties": {
-                    "text": {"type": "string"},
-                    "severity": {"enum": ["blocker", "major", "minor"], "type": "string"},
-                    "path": {"type": "string"},
-                    "quote": {"type": "string"},
-                },
-                "required": ["text", "severity", "path", "quote"],
-                "type": "object",
-            }
-        },
+    schema = schema_of(review.Review)
+    assert schema["$defs"]["Problem"] == {
         "additionalProperties": False,
         "properties": {
-            "summary": {"type": "string"},
-            "issues": {"items": {"$ref": "#/$defs/Problem"}, "maxItems": 10, "type": "array"},
-            "quality": {"maximum": 1, "minimum": 0, "type": "number"},
-            "approves": {"type": "boolean"},
+            "text": {"type": "string"},
+            "severity": {"enum": ["blocker", "major", "minor"], "type": "string"},
+            "path": {"type": "string"},
+            "quote": {"type": "string"},
         },
-        "required": ["summary", "issues", "quality", "approves"],
+        "required": ["text", "severity", "path", "quote"],
         "type": "object",
     }
+    assert schema["properties"] == {
+        "summary": {"type": "string"},
+        "criteria": {"items": {"$ref": "#/$defs/Judgement"}, "maxItems": 32, "type": "array"},
+        "issues": {"items": {"$ref": "#/$defs/Problem"}, "maxItems": 10, "type": "array"},
+        "rubric": {"$ref": "#/$defs/Rubric"},
+        "quality": {"maximum": 1, "minimum": 0, "type": "number"},
+        "approves": {"type": "boolean"},
+    }
+    assert schema["required"] == list(schema["properties"])
     assert list(schema_of(enhance.Advice)["properties"]) == ["advice", "files_to_look_at", "pitfalls"]
 
 
