@@ -105,10 +105,21 @@ class WorkspaceHandedOver(Event, tag="workspace.handed_over"):
 
 
 class TaskRolledBack(Event, tag="task.rolled_back"):
-    """A person returned the task to an earlier point; what came after is undone."""
+    """A person returned the task to an earlier point; what came after is undone, and the task rests.
 
-    to: Position
+    Nothing is deleted: whoever reads the past passes over what is undone (`obra.shared.history`). What can't be
+    undone, attempt numbers given out and money spent, is filled in there from the past itself; what a sender
+    writes into those fields does not count.
+    """
+
+    to: Annotated[Position, Meta(description="the newest position that still counts")]
     reason: str = ""
+    by: str = ""
+    attempts: Annotated[
+        int, Meta(ge=0, description="highest attempt so far, undone ones too; filled in on reading")
+    ] = 0
+    cost_usd: Annotated[float, Meta(description="spent so far, on undone runs too; filled in on reading")] = 0.0
+    tokens: Annotated[Tokens, Meta(description="used so far, by undone runs too; filled in on reading")] = Tokens()
 
 
 class TaskLabelled(Event, tag="task.labelled"):

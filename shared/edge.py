@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from obra.events import BreakpointResolved, Content, Event, MessageRejected, TaskCancelled
+from obra.events import BreakpointResolved, Content, Event, MessageRejected, TaskCancelled, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, fresh
@@ -85,18 +85,24 @@ class Client:
             return
         async with contextlib.aclosing(_events(self.bus, scope, after)) as events:
             async for recorded in events:
-                story = fold([recorded], story)
+                story = await self._told(scope, recorded, story)
                 yield recorded, story
                 if recorded.position >= past.position and settled(story):
                     return
                 _refuse_unreadable(recorded, scope, past.position)
+
+    async def _told(self, scope: Scope, recorded: Recorded, story: Story) -> Story:
+        """Return *story* with *recorded* in it; after a rollback it is told from the beginning."""
+        if not isinstance(recorded.event, TaskRolledBack):
+            return fold([recorded], story)
+        return fold(r for r in (await self.bus.past(scope)).events if r.position <= recorded.position)
 
     async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
         """Say how a waiting task goes on; the first answer wins. `NotWaiting` if it doesn't wait (any more)."""
         event = BreakpointResolved(resolution=resolution, by=_person(), note=Content.of(note) if note else Content())
 
         def allowed(story: Story) -> None:
-            if story.status != "waiting":
+            if not story.resting:
                 raise NotWaiting(task=scope.task, status=story.status)
 
         return await self._answer(scope, event, allowed)
@@ -125,7 +131,7 @@ class Client:
 
 def settled(story: Story) -> bool:
     """Return whether nothing more happens to the task by itself."""
-    return story.over or story.status == "waiting"
+    return story.over or story.resting
 
 
 async def _events(bus: Bus, scope: Scope, after: int) -> AsyncGenerator[Recorded, None]:

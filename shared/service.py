@@ -1,6 +1,7 @@
 """What a service is, and the two kinds of them: those that think and those that act."""
 
 import asyncio
+import contextlib
 import random
 import weakref
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from obra.shared.bus import Bus, Consumer, Delivery, Past
 from obra.shared.decider import Decider, State
 from obra.shared.envelope import Envelope, Recorded, answer
 from obra.shared.errors import ObraError, StaleAppend
+from obra.shared.history import Undone, standing, turn
 from obra.shared.shell import Shell
 
 SCOPES_MAX = 1_024
@@ -54,10 +56,11 @@ class NotVisibleYet(ObraError):
 
 @dataclass(frozen=True, slots=True)
 class Memory(Generic[State]):
-    """What a scope's past up to ``position`` adds up to."""
+    """What counts of a scope's past up to ``position`` adds up to; ``turned``: its newest rollback."""
 
     position: int
     state: State
+    turned: int = 0
 
 
 @dataclass(eq=False)
@@ -65,8 +68,9 @@ class Thinking(Generic[State]):
     """The shell around a decider: load, fold, decide, append with the expected position, settle.
 
     Folded states of the ``scopes_max`` scopes used last are kept and brought up to date from the position they
-    reached, so an answer costs as much as what is new. Events of one scope are answered one after the other in the
-    order in which they came; scopes don't wait for each other.
+    reached, so an answer costs as much as what is new; after a rollback the scope is folded anew, without what was
+    undone, and nothing from before it is answered any more. Events of one scope are answered one after the other
+    in the order in which they came; scopes don't wait for each other.
     """
 
     decider: Decider[State]
@@ -124,7 +128,8 @@ class Thinking(Generic[State]):
             if memory.position < question.position:  # a replica that lags behind, or a past that has expired
                 asked = question.position
                 raise NotVisibleYet(scope=".".join(scope), position=memory.position, asked=asked)
-            events = self.decider.decide(memory.state, question.event)
+            past_it = question.position < memory.turned
+            events = () if past_it else self.decider.decide(memory.state, question.event)
         except Exception:
             self._memories.pop(scope, None)
             raise
@@ -135,11 +140,11 @@ class Thinking(Generic[State]):
         """Return the state of *scope* as of now, or of a position from *reaching* on, and keep it."""
         memory = self._memories.get(scope) or Memory(0, self.decider.initial)
         past = await bus.past(scope, memory.position, reaching=reaching)
-        if past.position < memory.position:  # the stream is another one than before
-            memory = Memory(0, self.decider.initial)
+        if past.position < memory.position or turn(past.events):  # another stream than before, or a rollback
             past = await bus.past(scope)
-        state = self.decider.fold((recorded.event for recorded in past.events), memory.state)
-        memory = self._memories[scope] = Memory(past.position, state)
+            memory = Memory(0, self.decider.initial, turn(past.events))
+        state = self.decider.fold((recorded.event for recorded in standing(past.events)), memory.state)
+        memory = self._memories[scope] = Memory(past.position, state, memory.turned)
         self._memories.move_to_end(scope)
         while len(self._memories) > self.scopes_max:
             self._memories.popitem(last=False)
@@ -174,8 +179,11 @@ class Call:
         return self.recorded.envelope.scope
 
     async def past(self) -> Past:
-        """Return everything that happened in the event's scope."""
-        return await self.bus.past(self.scope)
+        """Return everything that counts in the event's scope; `Undone` if it was rolled back after the event."""
+        past = await self.bus.past(self.scope)
+        if self.recorded.position < turn(past.events):
+            raise Undone(position=self.recorded.position)
+        return Past(past.position, standing(past.events))
 
     async def append(self, *events: Event, expected: int | None = None) -> int:
         """Append *events* as answers, all or none, and return the last one's position. See `Bus.append`.
@@ -191,8 +199,8 @@ class Acting:
     """The shell around what has effects: *handle* works on one event, for as long as it takes.
 
     Its lease is renewed while it works. When *handle* returns, the event is settled; when it raises, the event
-    comes again, and after ``deliveries_max`` is a dead letter. Events are worked on side by side, up to
-    ``concurrency`` in one process and ``in_flight_max`` over all; those of one scope too.
+    comes again, and after ``deliveries_max`` is a dead letter; `Undone` settles it too. Events are worked on side by
+    side, up to ``concurrency`` in one process and ``in_flight_max`` over all; those of one scope too.
     """
 
     name: str
@@ -222,7 +230,8 @@ class Acting:
         call = Call(bus, delivery.recorded, delivery.deliveries, stop, self.name, self.says)
         beat = asyncio.create_task(self._keep(delivery))
         try:
-            await self.handle(call)
+            with contextlib.suppress(Undone):
+                await self.handle(call)
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)

@@ -10,7 +10,10 @@ Which event leads to which status:
 | checking | agent.exited |
 | reviewing | attempt.finished |
 | waiting | breakpoint.raised, question.asked: a person is needed |
+| rolled_back | task.rolled_back: it rests until a person says how it goes on |
 | completed, failed, cancelled, rejected | the event of that name; the first one holds |
+
+What a rollback undid is no part of the story, but for its cost: `fold` passes over it.
 """
 
 from collections.abc import Iterable
@@ -42,18 +45,22 @@ from obra.events import (
     TaskFailed,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
     Tokens,
     WorkspaceCheckpointed,
 )
 from obra.shared.chapter import Chapter, told
 from obra.shared.envelope import Recorded
+from obra.shared.history import standing
 
 Status = Literal[
-    "submitted", "ready", "running", "checking", "reviewing", "waiting",
+    "submitted", "ready", "running", "checking", "reviewing", "waiting", "rolled_back",
     "completed", "failed", "cancelled", "rejected",
 ]  # fmt: skip
 OVER: frozenset[str] = frozenset({"completed", "failed", "cancelled", "rejected"})
+RESTING: frozenset[str] = frozenset({"waiting", "rolled_back"})
+"""It goes on once a person has spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,11 @@ class Story:
         return self.status in OVER
 
     @property
+    def resting(self) -> bool:
+        """Return whether the task goes on once a person has spoken."""
+        return self.status in RESTING
+
+    @property
     def checks(self) -> tuple[tuple[str, int], ...]:
         """Return command and exit code of each check of the last attempt."""
         return self.chapters[-1].checks if self.chapters else ()
@@ -125,6 +137,8 @@ def evolve_story(story: Story, recorded: Recorded) -> Story:
             return _ended(replace(story, ended_at=at), event)
         case DecisionMade():
             return _decided(story, event, at)
+        case TaskRolledBack():
+            return _returned(story, event)
         case _ if isinstance(event, OfAttempt):
             return _of_attempt(story, event, at)
         case _:
@@ -132,8 +146,11 @@ def evolve_story(story: Story, recorded: Recorded) -> Story:
 
 
 def fold(past: Iterable[Recorded], story: Story | None = None) -> Story:
-    """Return what *past* adds up to, from the beginning or from *story* on."""
-    return reduce(evolve_story, past, story or Story())
+    """Return what *past* adds up to: from the beginning what counts of it, or all of it from *story* on.
+
+    A story can't go on over a rollback, which takes back what was told: tell it from the beginning again.
+    """
+    return reduce(evolve_story, past, story) if story else reduce(evolve_story, standing(tuple(past)), Story())
 
 
 def _as(story: Story, status: Status) -> Story:
@@ -153,6 +170,13 @@ def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | Tas
             return replace(story, status="cancelled", reasons=(event.reason,) if event.reason else ())
         case TaskRejected():
             return replace(story, status="rejected", reasons=event.reasons)
+
+
+def _returned(story: Story, event: TaskRolledBack) -> Story:
+    """Take in a rollback. What was undone is not here any more; what it has cost is."""
+    story = replace(story, cost_usd=event.cost_usd, tokens=event.tokens)
+    reasons = (event.reason,) if event.reason else ()
+    return story if story.over else replace(story, status="rolled_back", reasons=reasons)
 
 
 def _around(story: Story, event: Event) -> Story:
@@ -232,4 +256,4 @@ def result(story: Story) -> dict[str, Any]:
 
 def exit_code(status: str) -> int:
     """Return what ``obra run`` ends with: 0 accepted, 3 waiting for a person, 1 anything else."""
-    return {"completed": 0, "waiting": 3}.get(status, 1)
+    return {"completed": 0, "waiting": 3, "rolled_back": 3}.get(status, 1)

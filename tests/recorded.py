@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from obra.events import Event
+from msgspec.structs import replace
+
+from obra.events import Event, TaskRolledBack
 from obra.events.subjects import Scope, subject
 from obra.shared.bus import Raw
 from obra.shared.bus.message import read
@@ -50,8 +52,15 @@ def messages(*enveloped: Envelope, after: int = 0) -> list[Raw]:
 
 def simulated(seeds: Iterable[int], project: str = "shop") -> list[Raw]:
     """Return what happened in simulated worlds, one task each, one after the other."""
-    told = [one for seed in seeds for one in envelopes(Scope(project, f"t{seed}"), World(seed).play())]
+    told = list[Envelope]()
+    for seed in seeds:
+        told += envelopes(Scope(project, f"t{seed}"), [_moved(event, len(told)) for event in World(seed).play()])
     return messages(*told)
+
+
+def _moved(event: Event, by: int) -> Event:
+    """Return *event* of a world, whose positions begin at 1, as it is where they begin behind *by*."""
+    return replace(event, to=event.to + by) if isinstance(event, TaskRolledBack) else event
 
 
 def of_task(raws: Iterable[Raw], task: str) -> list[Recorded]:

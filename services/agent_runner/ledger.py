@@ -7,6 +7,7 @@ from obra.events.subjects import name
 from obra.services.agent_runner.state import NAME, Key, Run, State, evolve
 from obra.shared.envelope import answer
 from obra.shared.errors import ObraError, StaleAppend
+from obra.shared.history import Undone, standing, turn
 from obra.shared.service import Call
 
 RACES_MAX = 50
@@ -33,11 +34,16 @@ class Ledger:
         return self.call.recorded.envelope.id in self._causes
 
     async def load(self, *, fresh: bool = False) -> None:
-        """Take in what has happened since: up to the question at least, or *fresh*, up to now."""
+        """Take in what has happened since: up to the question at least, or *fresh*, up to now.
+
+        Raises `Undone` if the task was rolled back after the question was asked.
+        """
         reaching = 0 if fresh else self.call.recorded.position
         past = await self.call.bus.past(self.call.scope, self.position, reaching=reaching)
+        if turn(past.events) > self.call.recorded.position:
+            raise Undone(position=self.call.recorded.position)
         self.position = past.position
-        self.state = reduce(evolve, (recorded.event for recorded in past.events), self.state)
+        self.state = reduce(evolve, (recorded.event for recorded in standing(past.events)), self.state)
         self._ids |= {recorded.envelope.id for recorded in past.events}
         self._causes |= {recorded.envelope.cause for recorded in past.events}
 
@@ -45,7 +51,8 @@ class Ledger:
         """Append *events*, all or none, expecting the past as it is known here.
 
         If something else was appended meanwhile, look again, and append only if the outcome of run *key* is still
-        awaited (the task, if there is no key) and nobody has said the same thing. `Fenced` otherwise.
+        awaited (without a key: the task, or the end of its rollback) and nobody has said the same thing. `Fenced`
+        otherwise.
         """
         for _ in range(RACES_MAX):
             self._check(events, key)
@@ -61,7 +68,7 @@ class Ledger:
         raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
 
     def _check(self, events: tuple[Event, ...], key: Key | None) -> None:
-        wanted = self.state.wanted(key) if key else not self.state.over
+        wanted = self.state.wanted(key) if key else self.state.returned or not self.state.over
         if not wanted or (key and any(_taken(self.state.run(key), event) for event in events)):
             raise Fenced(key=key, scope=".".join(self.call.scope))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from obra.events import Content, TaskSubmitted
 from obra.services.agent_runner import workspace as workspaces
+from obra.services.agent_runner.back import put_back
 from obra.services.agent_runner.checks import Room
 from obra.services.agent_runner.execute import AgentFound, probe_agent
 from obra.services.agent_runner.kit import Kit, pack
@@ -41,7 +42,9 @@ async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key,
 
     def workspace() -> Workspace:
         made = workspaces.prepare(place, Path(task.repo), state.base or task.base)
-        if any(run.started for other, run in state.runs.items() if other != key):
+        if state.returned:  # the rollback was not heard here in time
+            put_back(made, state)
+        if state.returned or any(run.started for other, run in state.runs.items() if other != key):
             begin = state.began_with(key)
             workspaces.begin(made, begin.commit if begin else made.base)
         return made

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceRestored,
 )
+from obra.services.agent_runner import memory
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checkpoint import Checkpoint, Label, record
 from obra.services.agent_runner.checks import run_check
@@ -204,9 +206,13 @@ class Attempt:
 
     async def _checkpoint(self, workspace: Workspace, redact: Redactor) -> Checkpoint:
         label = Label(self._task.text, self._call.scope.task, self._attempt, self._run)
-        return await self._tools.blocking(
-            record, workspace, label, self._tools.settings.agent.workspace_bytes_max, redact
-        )
+
+        def take() -> Checkpoint:
+            forgotten = memory.keep(self._place, self._key)
+            found = record(workspace, label, self._tools.settings.agent.workspace_bytes_max, redact)
+            return replace(found, notes=(*found.notes, redact(forgotten))) if forgotten else found
+
+        return await self._tools.blocking(take)
 
     def _recorded(self, found: Checkpoint, workspace: Workspace, *, interrupted: bool) -> WorkspaceCheckpointed:
         begin = self._ledger.state.attempt_began_with(self._attempt)

@@ -29,10 +29,12 @@ from obra.events import (
     TaskFailed,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     WorkspaceCheckpointed,
     WorkspaceRestored,
 )
 from obra.events.subjects import Scope
+from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.ledger import Fenced, Ledger
 from obra.services.agent_runner.place import Place
@@ -50,7 +52,7 @@ from obra.shared.home import Home
 from obra.shared.service import Acting, Call, Service
 
 ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
-HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, *ENDS)
+HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, TaskRolledBack, *ENDS)
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, ChecksRan, AttemptFinished,
     AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
@@ -113,6 +115,9 @@ class AgentRunner(Acting):
                     await self._attempt(call)
                 case DecisionMade(action="proceed", attempt=attempt):
                     await self._deliver(call, attempt)
+                case TaskRolledBack():
+                    async with self._alone(call) as place:
+                        await roll_back(self._tools, call, place)
                 case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
                     self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
         except Fenced as error:

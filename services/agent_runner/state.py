@@ -17,8 +17,10 @@ from obra.events import (
     TaskCompleted,
     TaskFailed,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
     WorkspaceCheckpointed,
+    WorkspaceRestored,
 )
 
 NAME = "agent-runner"
@@ -43,13 +45,17 @@ UNKNOWN = Run()
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A task as its runner sees it. ``over`` is true once nobody may say anything more about it."""
+    """A task as its runner sees it. ``over`` is true once nobody may say anything more about it.
+
+    ``returned``: it was rolled back, and its workspace not yet put back.
+    """
 
     task: TaskSubmitted | None = None
     runs: dict[Key, Run] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
     delivered: frozenset[int] = frozenset()
     degraded: bool = False
+    returned: bool = False
     over: bool = False
 
     def run(self, key: Key) -> Run:
@@ -76,6 +82,11 @@ class State:
         earlier = [(k, run.checkpoint) for k, run in self.runs.items() if k < key and run.checkpoint]
         return max(earlier, key=lambda pair: pair[0])[1] if earlier else None
 
+    @property
+    def newest_checkpoint(self) -> WorkspaceCheckpointed | None:
+        """Return the last complete checkpoint; None for the base."""
+        return self.began_with((self.newest[0] + 1, 0))
+
     def attempt_began_with(self, attempt: int) -> WorkspaceCheckpointed | None:
         """Return the checkpoint that an attempt's first run starts from; None for the base."""
         return self.began_with((attempt, 0))
@@ -93,6 +104,10 @@ def evolve(state: State, event: Event) -> State:
             return state if state.task else replace(state, task=event)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True)
+        case TaskRolledBack():
+            return replace(state, returned=True)
+        case WorkspaceRestored():
+            return replace(state, returned=False)
         case AttemptCancelled():
             return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
         case BranchDelivered():
@@ -104,7 +119,8 @@ def evolve(state: State, event: Event) -> State:
             | AttemptFinished() | AttemptInterrupted()
         ):  # fmt: skip
             key = (event.attempt, event.run)
-            return replace(state, runs=state.runs | {key: _evolve(state.run(key), event)})
+            runs = state.runs | {key: _evolve(state.run(key), event)}
+            return replace(state, runs=runs, returned=state.returned and not isinstance(event, AttemptStarted))
         case _:
             return state
 

@@ -5,12 +5,22 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from obra.events import AttemptCancelled, AttemptInterrupted, AttemptStarted, Event, TaskCancelled, TaskFailed
+from obra.events import (
+    AttemptCancelled,
+    AttemptInterrupted,
+    AttemptStarted,
+    Event,
+    TaskCancelled,
+    TaskFailed,
+    TaskRolledBack,
+)
 from obra.events.subjects import Scope, heard
 from obra.services.agent_runner.state import Key
 from obra.shared.bus import Bus
 
-STOPPING: tuple[type[Event], ...] = (AttemptCancelled, AttemptInterrupted, AttemptStarted, TaskCancelled, TaskFailed)
+STOPPING: tuple[type[Event], ...] = (
+    AttemptCancelled, AttemptInterrupted, AttemptStarted, TaskCancelled, TaskFailed, TaskRolledBack,
+)  # fmt: skip
 
 
 @dataclass(eq=False, slots=True)
@@ -31,7 +41,7 @@ class Signals:
                 self.gone.set()
             case AttemptInterrupted() if (event.attempt, event.run) == self.key:
                 self.gone.set()
-            case TaskCancelled() | TaskFailed():
+            case TaskCancelled() | TaskFailed() | TaskRolledBack():
                 self.gone.set()
 
 

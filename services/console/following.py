@@ -25,6 +25,7 @@ DOING = {
     "checking": "checks run",
     "reviewing": "the work is judged",
     "waiting": "waits for a person",
+    "rolled_back": "rolled back, waits for a person",
 }
 Extra = Callable[[Recorded], Awaitable[None]]
 

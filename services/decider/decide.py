@@ -63,7 +63,7 @@ def _sequel(state: State) -> Event:
                 attempt=state.decision.attempt, run=state.decision.run, reasons=state.decision.reasons,
             )  # fmt: skip
         case _:
-            return TaskFailed(reasons=state.decision.reasons, attempts=state.evidence.attempt)
+            return TaskFailed(reasons=state.decision.reasons, attempts=state.made)
 
 
 def _wait_s(state: State) -> float:

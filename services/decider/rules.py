@@ -132,7 +132,7 @@ def unchecked(state: State) -> Verdict | None:
 
 def again(state: State) -> Verdict | None:
     """Attempts are left: tried again, with what was wrong as feedback."""
-    if state.evidence.attempt >= state.attempts_max:
+    if state.made >= state.attempts_max:
         return None
     return Verdict("retry", _wrong(state))
 

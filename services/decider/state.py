@@ -23,6 +23,7 @@ from obra.events import (
     TaskFailed,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
     TimerFired,
     TimerSet,
@@ -45,7 +46,8 @@ class State:
 
     ``stands``: *open* while runs are made or about to be, *waiting* for a timer, *person* at a breakpoint,
     *delivering* after proceed, *closed* after the end or after stop. ``decided`` is the newest run that was
-    decided on, so that nothing about an older one is decided again.
+    decided on, so that nothing about an older one is decided again. ``made`` counts the attempts that were made and
+    not rolled back, which is less than the newest one's number where some were.
     """
 
     submitted: bool = False
@@ -53,6 +55,7 @@ class State:
     attempts_max: int = 3
     checks: tuple[str, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
+    made: int = 0
     stands: Literal["open", "waiting", "person", "delivering", "closed"] = "open"
     due: Due = ""
     decided: Key = (0, 0)
@@ -98,6 +101,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, due="")
         case BreakpointResolved() | DecisionOverridden():
             return _of_a_person(state, event)
+        case TaskRolledBack():
+            return _returned(state, event)
         case _:
             return _of_the_run(_gathered(state, event), event)
 
@@ -105,7 +110,15 @@ def evolve(state: State, event: Event) -> State:
 def _gathered(state: State, event: Event) -> State:
     if isinstance(event, AgentExited):
         state = replace(state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens)
-    return replace(state, evidence=gather(state.evidence, event))
+    evidence = gather(state.evidence, event)
+    return replace(state, evidence=evidence, made=state.made + (evidence.attempt > state.evidence.attempt))
+
+
+def _returned(state: State, event: TaskRolledBack) -> State:
+    """Rest until a person has spoken. What was spent on what is undone was spent all the same."""
+    return replace(
+        state, stands="person", due="", override=None, resolution=None, cost_usd=event.cost_usd, tokens=event.tokens
+    )
 
 
 def _of_the_run(state: State, event: Event) -> State:

@@ -91,7 +91,7 @@ def doubts(state: State) -> tuple[str, ...]:
 def numbers(state: State) -> dict[str, float]:
     """Return what the rules compared."""
     score = state.evidence.score
-    said: dict[str, float] = {"attempts": state.evidence.attempt, "attempts_max": state.attempts_max}
+    said: dict[str, float] = {"attempts": state.made, "attempts_max": state.attempts_max}
     if score:
         said |= {
             "quality": score.quality, "accept_quality": state.policy.accept_quality,

@@ -51,7 +51,8 @@ def _onward(state: State, event: Event) -> Sequence[Event]:
         case SessionOpened():
             return _prepared(state) if state.prepared == NONE and state.task else []
         case DecisionMade(action="retry" | "checkpoint"):
-            return _prepared(state) if state.next > state.prepared > NONE and state.task else []
+            begun = state.prepared > NONE or state.used is not None
+            return _prepared(state) if begun and state.next > state.prepared and state.task else []
         case PromptPrepared() if state.llm and state.llm.provider == "none":
             return _dispatched(state)
         case PromptEnhanced() if state.enhanced == state.prepared:

@@ -27,6 +27,7 @@ from obra.events import (
     TaskFailed,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
     WorkspaceCheckpointed,
 )
@@ -66,7 +67,8 @@ class State:
     """One task's session: how far each step has come, and all that a prompt tells.
 
     ``prepared``, ``reserved`` and ``requested`` are the newest run that each step was taken for. ``open_usd`` is
-    what is set aside for the run in hand; none: nothing.
+    what is set aside for the run in hand; none: nothing. ``used`` is, after a rollback, the highest attempt that
+    was ever begun: its number is not given again.
     """
 
     task: TaskSubmitted | None = None
@@ -75,6 +77,7 @@ class State:
     opened: bool = False
     closed: bool = False
     over: bool = False
+    used: int | None = None
     prepared: Key = NONE
     prompt: Content = field(default_factory=Content)
     advice: str = ""
@@ -117,6 +120,11 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, llm=event)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True, last=None, tree=None, evidence=Evidence(), earlier=())
+        case TaskRolledBack() if not state.over:
+            return replace(
+                state, used=event.attempts, spent_usd=event.cost_usd, run_usd=0.0, open_usd=None, exhausted=False,
+                asked=None,
+            )  # fmt: skip
         case DecisionMade(action="retry" | "checkpoint") if not state.over:
             return _again(state, event)
         case QuestionAsked() | QuestionAnswered():
@@ -202,10 +210,11 @@ def _again(state: State, event: DecisionMade) -> State:
     if not event.counted:
         broken_off = state.broken_off or state.evidence.ending is not None
         return replace(state, next=max(state.next, (event.attempt, event.run + 1)), broken_off=broken_off)
-    if (event.attempt + 1, 1) <= state.next:
+    following = max(event.attempt, state.used or 0) + 1
+    if (following, 1) <= state.next:
         return state
     earlier = (*state.earlier, state.last.account) if state.last else state.earlier
     return replace(
-        state, next=(event.attempt + 1, 1), broken_off=False, earlier=earlier[-ACCOUNTS_MAX:],
+        state, next=(following, 1), broken_off=False, earlier=earlier[-ACCOUNTS_MAX:],
         last=Feedback(state.evidence, event.reasons),
     )  # fmt: skip

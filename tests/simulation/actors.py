@@ -31,11 +31,13 @@ from obra.events import (
     Policy,
     PromptEnhanced,
     PromptPrepared,
+    SessionOpened,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
     TimerFired,
     TimerSet,
@@ -43,6 +45,7 @@ from obra.events import (
 )
 
 TERMINAL = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
+ROLLBACKS_MAX = 3
 TASK = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",), llm="none")
 
 
@@ -59,6 +62,7 @@ class Plan:
     crashes: float = 0.0
     refuses: float = 0.0
     meddles: float = 0.0
+    regrets: float = 0.0
     doubled: float = 0.2
     lost: float = 0.1
 
@@ -85,6 +89,7 @@ class Plan:
             crashes=dice.choice([0.0, 0.3, 0.9]),
             refuses=dice.choice([0.0, 0.2]),
             meddles=dice.choice([0.0, 0.0, 0.05]),
+            regrets=dice.choice([0.0, 0.0, 0.4]),
         )  # fmt: skip
 
 
@@ -189,9 +194,24 @@ def person(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
     return [dice.choice([TaskCancelled(reason="no longer needed"), overridden, plan.task])]
 
 
+def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Take back what was done, to any point since work began, also over an earlier rollback; then go on.
+
+    What is seen here is everything that happened, undone or not.
+    """
+    if isinstance(question, TaskRolledBack):
+        return [BreakpointResolved(resolution=dice.choice(["approve", "reject", "retry", "retry"]), by="ann")]
+    rolled = sum(isinstance(event, TaskRolledBack) for event in log)
+    begun = next((at for at, event in enumerate(log, 1) if isinstance(event, SessionOpened)), None)
+    if dice.random() >= plan.regrets or rolled >= ROLLBACKS_MAX or begun is None:
+        return []
+    return [TaskRolledBack(to=dice.randint(begun, len(log)), reason="that was wrong")]
+
+
 ACTORS = {
     "runner": ((AttemptRequested, DecisionMade), runner),
     "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished), llm),
     "timers": ((TimerSet,), timers),
     "person": ((BreakpointRaised, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
+    "regret": ((*TERMINAL, BreakpointRaised, TaskRolledBack), regret),
 }

@@ -2,7 +2,7 @@
 
 No clock, no I/O, no tasks: a log of events, and for each service a queue of what it still has to answer. Each step
 picks a service and one of its next questions. Deliveries come double and out of order, answers are lost before
-and after they are stored, runs crash, providers go away, people interfere. What one seed did, it does again.
+and after they are stored, runs crash, providers go away, people interfere and take back what was done. What one seed did, it does again.
 """
 
 import random
@@ -10,15 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from obra.events import DecisionMade, Event, Policy, TaskSubmitted
+from obra.events import DecisionMade, Event, Policy, TaskRolledBack, TaskSubmitted
+from obra.events.subjects import Scope
 from obra.services.decider.decide import DECIDER as DECIDER_
 from obra.services.planner.decide import decider as planner
 from obra.services.scorer.decide import DECIDER as SCORER
 from obra.services.session_manager.decide import DECIDER as SESSION_MANAGER
 from obra.shared.decider import Decider
+from obra.shared.envelope import Recorded, fresh
+from obra.shared.history import standing
 from tests.simulation.actors import ACTORS, TERMINAL, Plan
 
 STEPS_MAX = 5_000
+CLOCK = "timers"
+"""Fires whatever was set, also what a rollback has undone."""
+
 WINDOW = 3
 """A service answers one of its next so many questions: deliveries overtake each other that far."""
 
@@ -61,17 +67,22 @@ class World:
         if self.random.random() < self.plan.lost:
             queue.append(at)
             return
-        answers = self._answers(name, self.log[at])
+        answers = self._answers(name, self.log[at]) if at >= self.turn or name == CLOCK else []
         self._store(name, at, answers)
         if self.random.random() < self.plan.lost:
             queue.append(at)
 
+    @property
+    def turn(self) -> int:
+        """Return where the newest rollback stands: nothing before it is answered any more."""
+        return max((at for at, event in enumerate(self.log) if isinstance(event, TaskRolledBack)), default=0)
+
     def _answers(self, name: str, question: Event) -> Sequence[Event]:
         if name in self.thinkers:
             decider = self.thinkers[name]
-            return decider.decide(decider.fold(self.log), question)
+            return decider.decide(decider.fold(counting(self.log)), question)
         act: Callable[..., Sequence[Event]] = ACTORS[name][1]
-        return act(self.log, question, self.plan, self.random)
+        return act(self.log if name == "regret" else counting(self.log), question, self.plan, self.random)
 
     def _store(self, name: str, question: int, answers: Sequence[Event]) -> None:
         """Store what is new: an answer's id is derived from question, service and content."""
@@ -86,6 +97,14 @@ class World:
                 kinds = self.thinkers[name].hears if name in self.thinkers else ACTORS[name][0]
                 if isinstance(event, kinds):
                     queue.append(len(self.log) - 1)
+
+
+def counting(log: Sequence[Event]) -> Sequence[Event]:
+    """Return what counts of *log*, whose first event has position 1."""
+    if not any(isinstance(event, TaskRolledBack) for event in log):
+        return log
+    past = [Recorded(at, fresh(Scope("p", "t"), event, "")) for at, event in enumerate(log, 1)]
+    return [recorded.event for recorded in standing(past)]
 
 
 def terminals(log: Sequence[Event]) -> list[Event]:

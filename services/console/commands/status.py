@@ -15,6 +15,7 @@ from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
 from obra.shared.services import NAMES
 from obra.shared.store.errors import StoreMissing
+from obra.shared.story import RESTING
 
 COUNTS = "SELECT status, count(*) AS tasks FROM task GROUP BY status"
 OPEN = """
@@ -81,8 +82,8 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
             yield f"not there: {', '.join(missing)}"
     counts = ", ".join(f"{n:,} {status}" for status, n in sorted(found["tasks"].items()))
     yield f"tasks: {counts or 'none yet; `' + obra_command() + ' demo` shows one'}"
-    waiting = [task for task in found["open"] if task["status"] == "waiting"]
-    going = [task for task in found["open"] if task["status"] != "waiting"]
+    waiting = [task for task in found["open"] if task["status"] in RESTING]
+    going = [task for task in found["open"] if task["status"] not in RESTING]
     if going:
         yield (
             "\nopen:"

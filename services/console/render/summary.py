@@ -19,6 +19,7 @@ HEADS = {
     "rejected": "Not accepted",
     "cancelled": "Cancelled",
     "waiting": "Waits for a person",
+    "rolled_back": "Rolled back, and waits for a person",
 }
 LABEL = 11
 
@@ -76,7 +77,7 @@ def _between(start: str, end: str) -> float:
 def _advice(story: Story) -> list[str]:
     if story.status == "completed":
         return [_row("merge it", f"git merge {story.branch}")]
-    if story.status == "waiting":
+    if story.resting:
         obra = obra_command()
         verbs = ", ".join(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))
         return [_row("answer it", verbs)]

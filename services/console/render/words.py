@@ -77,6 +77,12 @@ def _completed(e: t.TaskCompleted) -> Iterable[Line]:
     yield Line(f"accepted: attempt {e.attempt} is branch {e.branch}", "good")
 
 
+@_of(t.TaskRolledBack)
+def _rolled_back(e: t.TaskRolledBack) -> Iterable[Line]:
+    by = f" by {one_line(e.by)}" if e.by else ""
+    yield from because(f"rolled back to position {e.to}{by}", (e.reason,) if e.reason else (), "warning")
+
+
 @_of(t.TaskFailed)
 def _failed(e: t.TaskFailed) -> Iterable[Line]:
     yield from because(f"not accepted after {count(e.attempts, 'attempt')}", e.reasons, "bad")

@@ -14,6 +14,7 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
             WHEN type = 'agent.exited' THEN 'checking'
             WHEN type = 'attempt.finished' THEN 'reviewing'
             WHEN type IN ('breakpoint.raised', 'question.asked') THEN 'waiting'
+            WHEN type = 'task.rolled_back' THEN 'rolled_back'
             WHEN type = 'decision.made' AND body.action::VARCHAR IN ('retry', 'wait') THEN 'running'
             WHEN type = 'decision.made' AND body.action::VARCHAR IN ('proceed', 'stop') THEN 'reviewing'
         END AS leads_to
@@ -42,12 +43,12 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
             (type = 'branch.delivered' AND open) OR (type = 'task.completed' AND ends)
         ) AS commit,
         arg_max(
-            CASE WHEN type = 'task.cancelled' THEN
+            CASE WHEN type IN ('task.cancelled', 'task.rolled_back') THEN
                 CASE WHEN coalesce(body.reason::VARCHAR, '') = '' THEN [] ELSE [body.reason::VARCHAR] END
             ELSE coalesce(TRY_CAST(body.reasons AS VARCHAR[]), []) END,
             position
         ) FILTER (
-            type = 'decision.made' OR (type = 'breakpoint.raised' AND open)
+            type = 'decision.made' OR (type IN ('breakpoint.raised', 'task.rolled_back') AND open)
             OR (type IN ('task.failed', 'task.rejected', 'task.cancelled') AND ends)
         ) AS reasons,
         arg_max(
