@@ -44,7 +44,7 @@ async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key,
         made = workspaces.prepare(place, Path(task.repo), state.base or task.base)
         if state.returned:  # the rollback was not heard here in time
             put_back(made, state)
-        if state.returned or any(run.started for other, run in state.runs.items() if other != key):
+        if state.rolled_back or any(run.started for other, run in state.runs.items() if other != key):
             begin = state.began_with(key)
             workspaces.begin(made, begin.commit if begin else made.base)
         return made

@@ -47,7 +47,8 @@ UNKNOWN = Run()
 class State:
     """A task as its runner sees it. ``over`` is true once nobody may say anything more about it.
 
-    ``returned``: it was rolled back, and its workspace not yet put back.
+    ``rolled_back``: it was, so its workspace may hold what no run here tells of; ``returned``: and was not yet put
+    back.
     """
 
     task: TaskSubmitted | None = None
@@ -55,6 +56,7 @@ class State:
     cancelled: dict[int, str] = field(default_factory=dict)
     delivered: frozenset[int] = frozenset()
     degraded: bool = False
+    rolled_back: bool = False
     returned: bool = False
     over: bool = False
 
@@ -105,7 +107,7 @@ def evolve(state: State, event: Event) -> State:
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True)
         case TaskRolledBack():
-            return replace(state, returned=True)
+            return replace(state, rolled_back=True, returned=True)
         case WorkspaceRestored():
             return replace(state, returned=False)
         case AttemptCancelled():

@@ -1,5 +1,6 @@
 """The whole flow under disturbance: every seed ends, once, having counted right."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -46,11 +47,11 @@ def played(seed: int) -> World:
     return world
 
 
-def keys(log: list[Event], kind: type[Event]) -> list[tuple[int, int]]:
+def keys(log: Sequence[Event], kind: type[Event]) -> list[tuple[int, int]]:
     return [(event.attempt, event.run) for event in log if isinstance(event, kind)]  # type: ignore[attr-defined]
 
 
-def at(log: list[Event], kind: type[Event]) -> list[int]:
+def at(log: Sequence[Event], kind: type[Event]) -> list[int]:
     return [index for index, event in enumerate(log) if isinstance(event, kind)]
 
 

@@ -2,7 +2,8 @@
 
 No clock, no I/O, no tasks: a log of events, and for each service a queue of what it still has to answer. Each step
 picks a service and one of its next questions. Deliveries come double and out of order, answers are lost before
-and after they are stored, runs crash, providers go away, people interfere and take back what was done. What one seed did, it does again.
+and after they are stored, runs crash, providers go away, people interfere and take back what was done. What one
+seed did, it does again.
 """
 
 import random
