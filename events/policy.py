@@ -81,6 +81,10 @@ class Policy(Value):
     ] = 21_600.0
     interruptions_max: Annotated[int, Meta(ge=0, description="runs of a task that may be lost to crashes")] = 20
     questions_max: Annotated[int, Meta(ge=0, description="times that a task may clarify something")] = 2
+    clarify_from_attempt: Annotated[
+        int,
+        Meta(ge=1, description="contradictory evidence is asked about from this attempt on, and tried again before"),
+    ] = 2
     clarify_by_llm: Annotated[bool, Meta(description="the reviewing LLM answers an agent's question, if it can")] = True
     checkpoints_max: Annotated[
         int, Meta(ge=0, description="times that a run out of turns or time may go on, uncounted, from what it has done")

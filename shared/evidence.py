@@ -18,8 +18,10 @@ from obra.events import (
     Denial,
     Ending,
     Event,
+    Finding,
     StuckKind,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
 )
 
 FILE_WRITERS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
@@ -37,6 +39,7 @@ class Evidence:
     run: int = 0
     exited: AgentExited | None = None
     checkpoint: WorkspaceCheckpointed | None = None
+    findings: tuple[Finding, ...] = ()
     checks: ChecksRan | None = None
     ending: Ending | None = None
     review: AttemptReviewed | None = None
@@ -58,6 +61,11 @@ class Evidence:
     def failing(self) -> tuple[CheckResult, ...]:
         """Return the checks that did not exit 0."""
         return tuple(c for c in self.checks.checks if c.exit_code or c.timed_out) if self.checks else ()
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """Return the findings that forbid acceptance, whatever the checks say."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     @property
     def changed(self) -> bool:
@@ -92,6 +100,7 @@ OfRun = (
     | AttemptStarted
     | AgentExited
     | WorkspaceCheckpointed
+    | WorkspaceInspected
     | ChecksRan
     | AttemptFinished
     | AttemptReviewed
@@ -100,7 +109,7 @@ OfRun = (
 )
 
 
-def gather(evidence: Evidence, event: Event) -> Evidence:
+def gather(evidence: Evidence, event: Event) -> Evidence:  # noqa: C901 - one line a type
     """Take in one event. A newer run starts from nothing; what belongs to an older one is passed over."""
     if not isinstance(event, OfRun) or (event.attempt, event.run) < evidence.key:
         return evidence
@@ -111,6 +120,8 @@ def gather(evidence: Evidence, event: Event) -> Evidence:
             return replace(evidence, exited=event)
         case WorkspaceCheckpointed(interrupted=False):
             return replace(evidence, checkpoint=changed(event, patch=Content()))
+        case WorkspaceInspected(findings=findings):
+            return replace(evidence, findings=findings)
         case ChecksRan():
             return replace(evidence, checks=event)
         case AttemptFinished(ending=ending, detail=why):

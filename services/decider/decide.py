@@ -1,5 +1,6 @@
 """What happens next with the task?"""
 
+import hashlib
 from collections.abc import Sequence
 
 from obra.events import (
@@ -11,9 +12,14 @@ from obra.events import (
     BreakpointRaised,
     BreakpointResolved,
     BudgetExhausted,
+    Content,
     DecisionMade,
     DecisionOverridden,
     Event,
+    MilestoneReached,
+    QuestionAnswered,
+    QuestionAsked,
+    Severity,
     TaskCompleted,
     TaskFailed,
     TimerFired,
@@ -21,13 +27,16 @@ from obra.events import (
 )
 from obra.services.decider import words
 from obra.services.decider.rules import verdict
-from obra.services.decider.state import State, evolve
+from obra.services.decider.state import State, evolve, milestone
+from obra.services.decider.verdict import SEVERITIES
 from obra.shared.decider import Decider
+from obra.shared.rulebook import named
 
 FIRST_OUTAGE, LONGER = 1, 4.0
+JITTER, JITTER_S_MAX = 0.1, 30.0
 QUESTIONS = (
     AttemptScored, AttemptFinished, AttemptInterrupted, BudgetExhausted, BranchRefused, TimerFired,
-    BreakpointResolved, DecisionOverridden,
+    BreakpointResolved, DecisionOverridden, QuestionAnswered,
 )  # fmt: skip
 
 
@@ -36,9 +45,13 @@ def decide(state: State, event: Event) -> Sequence[Event]:
     match event:
         case DecisionMade() if state.due == "sequel":
             return [_sequel(state)]
+        case QuestionAnswered() if state.due == "no_answer":
+            return [_to_a_person(state)]
+        case MilestoneReached() if event.milestone in state.milestones:
+            return [milestone(event.milestone)]
         case BranchDelivered() if state.due == "completion":
             return [_completed(state)]
-        case _ if isinstance(event, QUESTIONS) and state.due not in ("", "sequel", "completion"):
+        case _ if isinstance(event, QUESTIONS) and state.due not in ("", "sequel", "completion", "no_answer"):
             return [_decision(state)]
         case _:
             return []
@@ -48,7 +61,8 @@ def _decision(state: State) -> DecisionMade:
     said = verdict(state)
     return DecisionMade(
         action=said.action, attempt=state.evidence.attempt, run=state.evidence.run, reasons=said.reasons,
-        numbers=words.numbers(state), counted=said.counted,
+        numbers=words.numbers(state), counted=said.counted, rule=said.rule,
+        question=Content.of(said.question) if said.question else Content(),
     )  # fmt: skip
 
 
@@ -58,16 +72,59 @@ def _sequel(state: State) -> Event:
         case "waiting":
             return TimerSet(timer=state.timer, delay_s=_wait_s(state))
         case "person":
+            name = state.decision.rule or ("override" if state.checks else "no_checks")
             return BreakpointRaised(
-                name="override" if state.checks else "no_checks",
-                attempt=state.decision.attempt, run=state.decision.run, reasons=state.decision.reasons,
+                name=name, attempt=state.decision.attempt, run=state.decision.run, reasons=state.decision.reasons,
+                severity=_severity(state, name),
             )  # fmt: skip
+        case "asking":
+            return _question(state, state.decision)
         case _:
             return TaskFailed(reasons=state.decision.reasons, attempts=state.made)
 
 
+def _severity(state: State, name: str) -> Severity:
+    """Return how urgent a breakpoint is: as its rule says, where it is one of the policy's own."""
+    own = {named(rule, place): rule.severity for place, rule in enumerate(state.policy.rules, 1)}
+    return own.get(name) or SEVERITIES.get(name, "warning")
+
+
+def _question(state: State, decision: DecisionMade) -> QuestionAsked:
+    """Ask. What an agent wanted to know the LLM may know too; a contradiction is for a person to settle."""
+    by_llm = decision.rule == "agent_asks" and state.llm and state.policy.clarify_by_llm
+    return QuestionAsked(
+        question=f"q{state.questions}", text=decision.question, to="llm" if by_llm else "person",
+        attempt=decision.attempt, run=decision.run, reasons=decision.reasons,
+    )  # fmt: skip
+
+
+def _to_a_person(state: State) -> QuestionAsked:
+    """Ask a person what the LLM could not answer."""
+    assert state.asked is not None
+    assert state.answer is not None
+    return QuestionAsked(
+        question=f"{state.asked.question}-person", text=state.asked.text, attempt=state.asked.attempt,
+        run=state.asked.run, reasons=(*state.asked.reasons, f"the LLM has no answer: {state.answer.reason}"),
+    )  # fmt: skip
+
+
 def _wait_s(state: State) -> float:
-    """Return how long to wait for the provider: four times as long each time, up to the policy's bound."""
+    """Return how long to wait for the provider: at least until the limit resets, where the provider has said so.
+
+    Up to a tenth is jitter, so that tasks that met one limit together don't come back together: it shortens a wait
+    of our own, and lengthens one until a reset, by half a minute at most. It follows from what ended, so the same
+    past gives the same wait; the timer has it on record.
+    """
+    exited = state.evidence.exited
+    seed = f"{exited.session if exited else ''}/{state.evidence.key}/{state.task.text if state.task else ''}"
+    share = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "replace")).digest()[:4], "big") / 2**32
+    reset_s = exited.retry_after_s if exited else 0.0
+    shorter, longer = _backoff_s(state) * (1 - JITTER * share), reset_s + share * min(reset_s * JITTER, JITTER_S_MAX)
+    return round(max(shorter, longer), 3)
+
+
+def _backoff_s(state: State) -> float:
+    """Return a wait of our own: four times as long each time, up to the policy's bound."""
     longest = state.policy.outage_wait_s_max
     wait_s = state.policy.outage_wait_s
     for _ in range(FIRST_OUTAGE, state.outages):
@@ -88,8 +145,8 @@ def _completed(state: State) -> TaskCompleted:
 DECIDER = Decider(
     name="decider",
     initial=State(),
-    hears=(*QUESTIONS, DecisionMade, BranchDelivered),
-    says=(DecisionMade, TimerSet, BreakpointRaised, TaskCompleted, TaskFailed),
+    hears=(*QUESTIONS, DecisionMade, BranchDelivered, MilestoneReached),
+    says=(DecisionMade, TimerSet, BreakpointRaised, QuestionAsked, TaskCompleted, TaskFailed),
     evolve=evolve,
     decide=decide,
 )

@@ -5,11 +5,16 @@ reasons, but alone it neither makes nor breaks an attempt.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from obra.events import HOPELESS, OUTAGES, Action
-from obra.services.decider import words
+from obra.events import HOPELESS, OUTAGES, Action, Ending
+from obra.services.decider import breakpoints, questions, words
+from obra.services.decider.custom import custom
+from obra.services.decider.judged import acceptable
 from obra.services.decider.state import State
+from obra.services.decider.verdict import Verdict
+
+LIMITS: frozenset[Ending] = frozenset({"max_turns", "timed_out"})
 
 REMEDIES: dict[str, str] = {
     "not_logged_in": "log the agent in, or pass its credentials with --agent-env or agent.claude.credentials",
@@ -19,20 +24,22 @@ REMEDIES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a rule says."""
-
-    action: Action
-    reasons: tuple[str, ...]
-    counted: bool = True
-
-
 def overridden(state: State) -> Verdict | None:
     """A person decided otherwise. Only work that was recorded can be delivered."""
     if state.override is None or (state.override.action == "proceed" and state.evidence.checkpoint is None):
         return None
-    return Verdict(state.override.action, (words.person("decided", state.override.by, state.override.reason),))
+    said = state.override
+    counted = said.action != "checkpoint"
+    verdict = Verdict(said.action, (words.person("decided", said.by, said.reason),), "override", counted)
+    return _with_money(state, verdict)
+
+
+def _with_money(state: State, said: Verdict) -> Verdict:
+    """Return what a person said, or that it can't be done on a budget that is used up."""
+    if state.budget is None or said.action not in ("retry", "checkpoint"):
+        return said
+    why = "no attempt can be made on a budget that is used up: submit the task again with a larger one"
+    return Verdict("stop", (*said.reasons, why), "out_of_money")
 
 
 def resolved(state: State) -> Verdict | None:
@@ -42,7 +49,7 @@ def resolved(state: State) -> Verdict | None:
     said = state.resolution
     action: Action = {"approve": "proceed", "reject": "stop", "retry": "retry"}[said.resolution]  # type: ignore[assignment]
     verb = {"approve": "approved", "reject": "rejected the work", "retry": "wants another attempt"}[said.resolution]
-    return Verdict(action, (words.person(verb, said.by, said.note.text),))
+    return _with_money(state, Verdict(action, (words.person(verb, said.by, said.note.text),)))
 
 
 def undeliverable(state: State) -> Verdict | None:
@@ -57,7 +64,8 @@ def out_of_money(state: State) -> Verdict | None:
     if state.due != "budget" or state.budget is None:
         return None
     spent, budget = state.budget.spent_usd, state.budget.budget_usd
-    return Verdict("stop", (f"the budget is used up: {spent:.2f} of {budget:.2f} USD are spent",))
+    why = f"the budget is used up: {spent:.2f} of {budget:.2f} USD are spent"
+    return breakpoints.budget(state, why) or Verdict("stop", (why,))
 
 
 def waited(state: State) -> Verdict | None:
@@ -101,46 +109,57 @@ def outage(state: State) -> Verdict | None:
         waits = (
             f"it was waited for {state.outages} times already" if state.outages else "the policy does not wait for it"
         )
-        return Verdict("stop", (words.ended(state), waits))
-    resets = state.evidence.exited.retry_at if state.evidence.exited else ""
-    hint = (f"the provider says that the limit resets at {resets}",) if resets else ()
+        return _not_waited_out(state, waits)
+    exited = state.evidence.exited
+    if exited and exited.retry_after_s > state.policy.outage_reset_s_max:
+        longest = f"{state.policy.outage_reset_s_max:,.0f} s are waited at most"
+        return _not_waited_out(state, f"the limit resets in {exited.retry_after_s:,.0f} s, and {longest}")
+    hint = (f"the provider says that the limit resets at {exited.retry_at}",) if exited and exited.retry_at else ()
     return Verdict("wait", (words.ended(state), *hint))
+
+
+def _not_waited_out(state: State, why: str) -> Verdict:
+    return breakpoints.rate_limit(state, why) or Verdict("stop", (words.ended(state), why))
 
 
 def accepted(state: State) -> Verdict | None:
     """The evidence is sound and both numbers are reached."""
-    if state.due != "score" or words.shortcomings(state) or not (state.evidence.passed or _reviewed(state)):
+    if not acceptable(state):
         return None
-    return Verdict("proceed", words.merits(state))
-
-
-def _reviewed(state: State) -> bool:
-    """Return whether the policy takes a review for checks that do not exist, and there is one that approves."""
-    review = state.evidence.review
-    allowed = state.policy.accept_without_checks and not state.checks
-    return allowed and review is not None and review.usable and review.approves
+    stopped = breakpoints.architecture(state) or breakpoints.conflicting_solutions(state)
+    return stopped or Verdict("proceed", words.merits(state))
 
 
 def unchecked(state: State) -> Verdict | None:
     """No check exists: whether the work is done, a person must say."""
     evidence = state.evidence
-    sound = evidence.ending == "completed" and evidence.changed and not evidence.denials()
+    sound = evidence.ending == "completed" and evidence.changed and not evidence.denials() and not evidence.blocking
     if state.due != "score" or state.checks or not sound:
         return None
-    return Verdict("escalate", ("the task has no checks, so a person must approve the work", *words.merits(state)))
+    reasons = ("the task has no checks, so a person must approve the work", *words.merits(state))
+    return Verdict("escalate", reasons, "no_checks")
+
+
+def going_on(state: State) -> Verdict | None:
+    """The run came to a limit of turns or time in the middle of its work: it goes on from what it has done."""
+    begun = state.evidence.checkpoint is not None and state.evidence.checkpoint.changed
+    if state.evidence.ending not in LIMITS or not begun or not state.attempts_left:
+        return None
+    if state.checkpoints >= state.policy.checkpoints_max:
+        return None
+    reasons = (words.ended(state), "it has changed something, so it goes on from there")
+    return Verdict("checkpoint", reasons, counted=False)
 
 
 def again(state: State) -> Verdict | None:
     """Attempts are left: tried again, with what was wrong as feedback."""
-    if state.made >= state.attempts_max:
-        return None
-    return Verdict("retry", _wrong(state))
+    return Verdict("retry", _wrong(state)) if state.attempts_left else None
 
 
 def used_up(state: State) -> Verdict:
     """Nothing is left to try. The task fails; it never waits."""
     attempts = f"all {state.attempts_max} attempts are" if state.attempts_max > 1 else "the only attempt is"
-    return Verdict("stop", (*_wrong(state), f"{attempts} used up"))
+    return Verdict("stop", (*_wrong(state), f"{attempts} used up"), "used_up")
 
 
 def _wrong(state: State) -> tuple[str, ...]:
@@ -152,13 +171,22 @@ RULES: tuple[Callable[[State], Verdict | None], ...] = (
     out_of_money,
     overridden,
     resolved,
+    questions.answered,
     waited,
     lost,
     cancelled,
+    custom,
+    breakpoints.destructive_command,
     hopeless,
     outage,
     accepted,
+    questions.agent_asks,
+    questions.contradictory,
+    breakpoints.conflicting_solutions,
+    breakpoints.low_confidence,
     unchecked,
+    breakpoints.before_another,
+    going_on,
     again,
 )
 """First match wins; where none matches, `used_up` does."""
@@ -166,4 +194,7 @@ RULES: tuple[Callable[[State], Verdict | None], ...] = (
 
 def verdict(state: State) -> Verdict:
     """Return what the first rule with an answer says."""
-    return next((said for rule in RULES if (said := rule(state)) is not None), None) or used_up(state)
+    for rule in RULES:
+        if (said := rule(state)) is not None:
+            return said if said.rule else replace(said, rule=rule.__name__)
+    return used_up(state)

@@ -1,5 +1,6 @@
 """What the decider remembers of one task, and what is due."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,7 +18,11 @@ from obra.events import (
     DecisionMade,
     DecisionOverridden,
     Event,
+    LlmSelected,
+    MilestoneReached,
     Policy,
+    QuestionAnswered,
+    QuestionAsked,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -32,44 +37,74 @@ from obra.events import (
 from obra.shared.evidence import Evidence, Key, gather
 
 Due = Literal[
-    "", "score", "ending", "loss", "budget", "refusal", "timer", "resolution", "override", "sequel", "completion"
-]
+    "", "score", "ending", "loss", "budget", "refusal", "timer", "resolution", "override", "answer", "no_answer",
+    "sequel", "completion",
+]  # fmt: skip
 """What must be answered next: a decision, what follows from the decision just made, or the task's completion."""
 
-OVERRIDES = frozenset({"proceed", "retry", "stop", "escalate"})
+OVERRIDES = frozenset({"proceed", "retry", "checkpoint", "stop", "escalate"})
 """What a person can decide instead; the other actions would need more than a word."""
+
+AT_REST = ("waiting", "person", "asking")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """One task, as far as a decision depends on it.
 
-    ``stands``: *open* while runs are made or about to be, *waiting* for a timer, *person* at a breakpoint,
-    *delivering* after proceed, *closed* after the end or after stop. ``decided`` is the newest run that was
-    decided on, so that nothing about an older one is decided again. ``made`` counts the attempts that were made and
-    not rolled back, which is less than the newest one's number where some were.
+    ``stands``: *open* while runs are made or about to be, *waiting* for a timer, *person* at a breakpoint, *asking*
+    while a question is open, *delivering* after proceed, *closed* after the end or after stop. ``decided`` is the
+    newest run that was decided on, so that nothing about an older one is decided again. ``made`` counts the attempts
+    that were made and not rolled back, which is less than the newest one's number where some were. ``raised`` counts
+    decisions to escalate by their rule; ``failures`` are attempts in a row that were not accepted, since the
+    beginning or since a person spoke. ``solution`` is the last attempt whose checks passed, ``passed`` the checks
+    that any passed, both without the newest run. ``milestones`` wait for their breakpoint.
     """
 
-    submitted: bool = False
+    task: TaskSubmitted | None = None
     policy: Policy = field(default_factory=Policy)
-    attempts_max: int = 3
-    checks: tuple[str, ...] = ()
+    llm: bool = False
     evidence: Evidence = field(default_factory=Evidence)
     made: int = 0
-    stands: Literal["open", "waiting", "person", "delivering", "closed"] = "open"
+    stands: Literal["open", "waiting", "person", "asking", "delivering", "closed"] = "open"
     due: Due = ""
     decided: Key = (0, 0)
     decision: DecisionMade | None = None
     override: DecisionOverridden | None = None
     resolution: BreakpointResolved | None = None
+    asked: QuestionAsked | None = None
+    answer: QuestionAnswered | None = None
     budget: BudgetExhausted | None = None
     loss: AttemptInterrupted | None = None
     refusal: str = ""
     delivered: BranchDelivered | None = None
+    solution: Evidence | None = None
+    passed: frozenset[str] = frozenset()
+    milestones: tuple[str, ...] = ()
+    raised: Mapping[str, int] = field(default_factory=dict)
+    failures: int = 0
     outages: int = 0
     interruptions: int = 0
+    questions: int = 0
+    checkpoints: int = 0
     cost_usd: float = 0.0
+    agent_s: float = 0.0
     tokens: Tokens = field(default_factory=Tokens)
+
+    @property
+    def attempts_max(self) -> int:
+        """Return how many attempts the task may have."""
+        return self.task.attempts_max if self.task else 3
+
+    @property
+    def attempts_left(self) -> bool:
+        """Return whether another attempt may be made without a person's word."""
+        return self.made < self.attempts_max
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Return the task's checks."""
+        return self.task.checks if self.task else ()
 
     @property
     def undecided(self) -> bool:
@@ -89,27 +124,54 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
             return replace(state, stands="closed", due="")
-        case TaskSubmitted() if not state.submitted:
-            return replace(state, submitted=True, attempts_max=event.attempts_max, checks=event.checks)
+        case TaskSubmitted() if state.task is None:
+            return replace(state, task=event)
         case TaskReadied():
             return replace(state, policy=event.policy)
+        case LlmSelected(provider=provider):
+            return replace(state, llm=provider != "none")
         case DecisionMade():
             return _decided(state, event)
-        case TimerSet() if state.stands == "waiting" and state.due == "sequel":
-            return replace(state, due="")
-        case BreakpointRaised() if state.stands == "person" and state.due == "sequel":
-            return replace(state, due="")
-        case BreakpointResolved() | DecisionOverridden():
-            return _of_a_person(state, event)
+        case TimerSet() | BreakpointRaised() | QuestionAsked():
+            return _followed(state, event)
+        case BreakpointResolved() | DecisionOverridden() | QuestionAnswered():
+            return _spoken(state, event)
         case TaskRolledBack():
             return _returned(state, event)
+        case MilestoneReached(review=True, milestone=milestone):
+            return replace(state, milestones=(*state.milestones, milestone))
         case _:
             return _of_the_run(_gathered(state, event), event)
 
 
+def milestone(name: str) -> BreakpointRaised:
+    """Return the breakpoint of a milestone that is reached."""
+    reasons = (f"milestone {name!r} is reached: look at it before work goes on",)
+    return BreakpointRaised(name="milestone", reasons=reasons, severity="notice")
+
+
+def _followed(state: State, event: TimerSet | BreakpointRaised | QuestionAsked) -> State:
+    """Take in what followed from a decision."""
+    match event:
+        case BreakpointRaised() if any(event == milestone(name) for name in state.milestones):
+            left = tuple(name for name in state.milestones if event != milestone(name))
+            return replace(state, milestones=left)
+        case QuestionAsked() if state.stands == "asking" and state.due in ("sequel", "no_answer"):
+            return replace(state, due="", asked=event)
+        case TimerSet() if state.stands == "waiting" and state.due == "sequel":
+            return replace(state, due="")
+        case BreakpointRaised() if state.stands == "person" and state.due == "sequel":
+            return replace(state, due="")
+        case _:
+            return state
+
+
 def _gathered(state: State, event: Event) -> State:
     if isinstance(event, AgentExited):
-        state = replace(state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens)
+        state = replace(
+            state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens,
+            agent_s=round(state.agent_s + event.duration_ms / 1_000, 3),
+        )  # fmt: skip
     evidence = gather(state.evidence, event)
     return replace(state, evidence=evidence, made=state.made + (evidence.attempt > state.evidence.attempt))
 
@@ -117,8 +179,9 @@ def _gathered(state: State, event: Event) -> State:
 def _returned(state: State, event: TaskRolledBack) -> State:
     """Rest until a person has spoken. What was spent on what is undone was spent all the same."""
     return replace(
-        state, stands="person", due="", override=None, resolution=None, cost_usd=event.cost_usd, tokens=event.tokens
-    )
+        state, stands="person", due="", override=None, resolution=None, asked=None, answer=None,
+        cost_usd=event.cost_usd, tokens=event.tokens,
+    )  # fmt: skip
 
 
 def _of_the_run(state: State, event: Event) -> State:
@@ -143,32 +206,68 @@ def _of_the_run(state: State, event: Event) -> State:
             return state
 
 
-def _of_a_person(state: State, event: BreakpointResolved | DecisionOverridden) -> State:
-    """Take in a person's word. It holds at once where the task waits, else when the run in hand ends."""
-    if isinstance(event, BreakpointResolved):
-        return replace(state, due="resolution", resolution=event) if state.stands == "person" else state
-    if event.action not in OVERRIDES or state.stands in ("delivering", "closed"):
+def _spoken(state: State, event: BreakpointResolved | DecisionOverridden | QuestionAnswered) -> State:
+    """Take in a word from outside. It holds at once where the task rests, else when the run in hand ends."""
+    match event:
+        case BreakpointResolved():
+            rests = state.stands in ("person", "asking")
+            return replace(state, due="resolution", resolution=event) if rests else state
+        case QuestionAnswered():
+            return _answered(state, event)
+        case DecisionOverridden() if event.action not in OVERRIDES or state.stands in ("delivering", "closed"):
+            return state
+        case _:
+            at_once = event.action == "stop" or state.stands in AT_REST
+            if at_once and event.action == "proceed" and state.evidence.checkpoint is None:
+                return state
+            return replace(state, override=event, due="override" if at_once else state.due)
+
+
+def _answered(state: State, event: QuestionAnswered) -> State:
+    """Take in an answer to the open question, or word that the LLM has none."""
+    if state.stands != "asking" or state.due or state.asked is None or state.asked.question != event.question:
         return state
-    at_once = event.action == "stop" or state.stands in ("waiting", "person")
-    if at_once and event.action == "proceed" and state.evidence.checkpoint is None:
-        return state
-    return replace(state, override=event, due="override" if at_once else state.due)
+    if event.usable:
+        return replace(state, due="answer", answer=event)
+    return replace(state, due="no_answer", answer=event) if state.asked.to == "llm" else state
 
 
 def _decided(state: State, event: DecisionMade) -> State:
-    state = replace(
-        state,
-        decision=event, decided=max(state.decided, (event.attempt, event.run)), due="", override=None,
-        resolution=None,
+    spoken = state.due in ("resolution", "override", "answer")
+    state = _acted(
+        replace(
+            state, decision=event, decided=max(state.decided, (event.attempt, event.run)), due="", override=None,
+            resolution=None, asked=None, answer=None,
+        ),
+        event,
     )  # fmt: skip
+    return replace(state, failures=0) if spoken else state
+
+
+def _acted(state: State, event: DecisionMade) -> State:
     match event.action:
         case "proceed":
             return replace(state, stands="delivering")
         case "wait":
             return replace(state, stands="waiting", due="sequel", outages=state.outages + 1)
         case "escalate":
-            return replace(state, stands="person", due="sequel")
+            raised = {**state.raised, event.rule: state.raised.get(event.rule, 0) + 1}
+            return replace(state, stands="person", due="sequel", raised=raised)
+        case "clarify":
+            return replace(state, stands="asking", due="sequel", questions=state.questions + 1)
+        case "checkpoint":
+            return replace(state, stands="open", checkpoints=state.checkpoints + 1)
         case "stop":
             return replace(state, stands="closed", due="sequel")
         case _:
-            return replace(state, stands="open")
+            return replace(_failed(state) if event.counted else state, stands="open")
+
+
+def _failed(state: State) -> State:
+    """Remember of an attempt that was not accepted what later ones are held against."""
+    evidence = state.evidence
+    passed = {c.command for c in evidence.checks.checks if c not in evidence.failing} if evidence.checks else set()
+    return replace(
+        state, failures=state.failures + 1, passed=state.passed | passed,
+        solution=evidence if evidence.passed and evidence.changed else state.solution,
+    )  # fmt: skip

@@ -28,6 +28,12 @@ def ended(state: State) -> str:
 
 def shortcomings(state: State) -> tuple[str, ...]:
     """Return everything that speaks against the work; empty: nothing does."""
+    wrong = plain(state) or _below(state)
+    return (*wrong, *doubts(state)) if wrong else ()
+
+
+def plain(state: State) -> list[str]:
+    """Return what is wrong for all to see, before any number is looked at."""
     evidence = state.evidence
     wrong = [f"check `{check.command}` {said_of(check)}" for check in evidence.failing]
     if state.checks and evidence.checks is None:
@@ -36,9 +42,8 @@ def shortcomings(state: State) -> tuple[str, ...]:
         wrong.append("the workspace was not recorded")
     elif not evidence.changed:
         wrong.append("nothing differs from the commit that the task grew from")
-    wrong += [_denied(denial) for denial in evidence.denials()]
-    wrong = wrong or _below(state)
-    return (*wrong, *doubts(state)) if wrong else ()
+    wrong += [finding.detail for finding in evidence.blocking]
+    return wrong + [_denied(denial) for denial in evidence.denials()]
 
 
 def _below(state: State) -> list[str]:
@@ -79,13 +84,24 @@ def merits(state: State) -> tuple[str, ...]:
 def doubts(state: State) -> tuple[str, ...]:
     """Return what weak witnesses say: the review, and claims that the evidence denies."""
     review = state.evidence.review
-    said = [f'the agent said "{c.claim}", but {c.evidence}' for c in state.evidence.contradicted]
+    said = _untrue(state)
     if review and not review.usable:
         said.append(f"there is no usable review: {review.reason}" if review.reason else "there is no usable review")
     elif review:
         view = "approves" if review.approves else "disapproves"
         said.append(f"the review {view}: {review.summary}" if review.summary else f"the review {view}")
     return tuple(said)
+
+
+def _untrue(state: State) -> list[str]:
+    return [f'the agent said "{c.claim}", but {c.evidence}' for c in state.evidence.contradicted]
+
+
+def against(state: State) -> tuple[str, ...]:
+    """Return the doubts that speak against the work."""
+    review = state.evidence.review
+    disapproves = review is not None and review.usable and not review.approves
+    return doubts(state) if disapproves else tuple(_untrue(state))
 
 
 def numbers(state: State) -> dict[str, float]:
@@ -101,4 +117,20 @@ def numbers(state: State) -> dict[str, float]:
         said |= {"outages": state.outages, "outages_max": state.policy.outages_max}
     if state.interruptions:
         said |= {"interruptions": state.interruptions, "interruptions_max": state.policy.interruptions_max}
+    said |= {name: number for name, number in _counted(state).items() if number}
     return said
+
+
+def _counted(state: State) -> dict[str, float]:
+    """Return what only some tasks have."""
+    return {
+        "questions": state.questions, "checkpoints": state.checkpoints, "cost_usd": state.cost_usd,
+        "budget_usd": (state.task.budget_usd or 0.0) if state.task else 0.0,
+    }  # fmt: skip
+
+
+def standing(state: State) -> tuple[str, ...]:
+    """Return how the work stands apart from what it was stopped for: what speaks against it, else what for it."""
+    if state.due != "score":
+        return (ended(state),)
+    return shortcomings(state) or merits(state)

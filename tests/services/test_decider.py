@@ -52,8 +52,12 @@ def numbers(quality: float = 1.0, confidence: float = 0.95, **more: float) -> di
     return NUMBERS | named | more
 
 
+RULES = {"proceed": "accepted", "retry": "again", "stop": "used_up", "escalate": "no_checks", "wait": "outage"}
+
+
 def decision(action: Any, *reasons: str, numbers: dict[str, float] = NUMBERS, **fields: Any) -> DecisionMade:
-    return DecisionMade(**{"action": action, "attempt": 1, "run": 1, "reasons": reasons, "numbers": numbers, **fields})
+    made = {"action": action, "attempt": 1, "run": 1, "reasons": reasons, "numbers": numbers, "rule": RULES[action]}
+    return DecisionMade(**{**made, **fields})
 
 
 def of(quality: float, confidence: float) -> str:
@@ -184,7 +188,7 @@ def test_hopeless_endings_stop_at_once_with_a_sentence_that_helps(ending: Ending
 
 def test_a_cancelled_attempt_stops_the_task() -> None:
     given(DECIDER, *BEGUN, *ended("cancelled")).when(finished(ending="cancelled")).then(
-        decision("stop", "a person cancelled it")
+        decision("stop", "a person cancelled it", rule="cancelled")
     )
 
 
@@ -209,7 +213,9 @@ def test_each_wait_is_four_times_as_long_up_to_the_bound() -> None:
         retry = given(DECIDER, *past, wait, timer).when(TimerFired(timer=timer.timer)).only
         assert (retry.action, retry.run, retry.counted) == ("retry", run, False)
         past += [wait, timer, TimerFired(timer=timer.timer), retry]
-    assert waits == [("outage-1", 2.0), ("outage-2", 8.0), ("outage-3", 20.0)]
+    assert [name for name, _ in waits] == ["outage-1", "outage-2", "outage-3"]
+    for (_, wait_s), longest in zip(waits, (2.0, 8.0, 20.0), strict=True):
+        assert 0.9 * longest <= wait_s < longest
     past += ended("unreachable", run=4)
     stop = given(DECIDER, *past).when(finished(run=4, ending="unreachable")).only
     assert (stop.action, stop.reasons[-1]) == ("stop", "it was waited for 3 times already")
@@ -227,7 +233,7 @@ LOST = AttemptInterrupted(attempt=1, run=1, reason="the runner was killed")
 def test_a_lost_run_is_made_again_and_not_counted() -> None:
     given(DECIDER, *BEGUN, requested()).when(LOST).then(
         decision(
-            "retry", "the run was lost: the runner was killed", counted=False,
+            "retry", "the run was lost: the runner was killed", counted=False, rule="lost",
             numbers=NUMBERS | {"interruptions": 1, "interruptions_max": 20},
         )
     )  # fmt: skip
@@ -278,7 +284,7 @@ def test_stop_fails_the_task_with_the_reasons() -> None:
 
 ASKED = decision("escalate", "look")
 WAITING = [UNCHECKED, READY, *ran(checks={}), finished(), scored(confidence=0.5), ASKED]
-RAISED = BreakpointRaised(name="no_checks", attempt=1, run=1, reasons=("look",))
+RAISED = BreakpointRaised(name="no_checks", attempt=1, run=1, reasons=("look",), severity="notice")
 
 
 def test_escalate_raises_a_breakpoint() -> None:
@@ -295,7 +301,9 @@ def test_escalate_raises_a_breakpoint() -> None:
 )
 def test_a_person_says_how_it_goes_on(resolution: Any, action: str, reason: str) -> None:
     said = BreakpointResolved(resolution=resolution, by="ann", note=Content.of("fine"))
-    given(DECIDER, *WAITING, RAISED).when(said).then(decision(action, reason, numbers=numbers(confidence=0.5)))
+    given(DECIDER, *WAITING, RAISED).when(said).then(
+        decision(action, reason, numbers=numbers(confidence=0.5), rule="resolved")
+    )
 
 
 def test_a_resolution_where_nothing_waits_changes_nothing() -> None:
