@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from obra.events import Policy
+from obra.events import Policy, Rule
 from obra.shared.errors import BadSetting
+from obra.shared.strict import converted
 
 PREFIX = "OBRA_"
 NOT_SETTINGS = frozenset({"OBRA_HOME", "OBRA_CONFIG"})
@@ -120,18 +121,39 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     decision: dict[str, Any] = Field(default_factory=dict, description="fields of the policy, by name")
+    rule: tuple[dict[str, Any], ...] = Field(default=(), description="rules of one's own, asked in this order")
 
     @field_validator("decision")
     @classmethod
     def _is_a_policy(cls, value: dict[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(value) - set(Policy.__struct_fields__))
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}")
-        return msgspec.to_builtins(msgspec.convert(value, Policy, strict=False))  # type: ignore[no-any-return]
+        policy = converted(value, Policy)
+        _check_rules(policy.rules)
+        return msgspec.to_builtins(policy)  # type: ignore[no-any-return]
+
+    @field_validator("rule")
+    @classmethod
+    def _are_rules(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        rules = tuple(converted(each, Rule) for each in value)
+        _check_rules(rules)
+        return tuple(msgspec.to_builtins(rule) for rule in rules)
 
     def policy(self) -> Policy:
         """Return the policy that these settings put into force."""
-        return msgspec.convert(self.decision, Policy)
+        policy = msgspec.convert(self.decision, Policy)
+        return msgspec.structs.replace(policy, rules=(*policy.rules, *msgspec.convert(self.rule, tuple[Rule, ...])))
+
+
+def _check_rules(rules: tuple[Rule, ...]) -> None:
+    """Raise ValueError for the first of *rules* that can't be used."""
+    if not rules:
+        return
+    from obra.shared.expression import BadExpression  # noqa: PLC0415 - only where there are rules
+    from obra.shared.rulebook import check  # noqa: PLC0415
+
+    try:
+        check(rules)
+    except BadExpression as error:
+        raise ValueError(str(error)) from error
 
 
 def home_of(environ: Mapping[str, str] = os.environ) -> Path:

@@ -6,10 +6,10 @@ Which event leads to which status:
 |---|---|
 | submitted | task.submitted |
 | ready | task.readied, until the first attempt.requested |
-| running | attempt.requested, and while Obra waits for the provider (decision.made with wait or retry) |
+| running | attempt.requested, and while Obra waits for the provider (decision.made with wait, retry or checkpoint) |
 | checking | agent.exited |
 | reviewing | attempt.finished |
-| waiting | breakpoint.raised, question.asked: a person is needed |
+| waiting | breakpoint.raised, question.asked to a person: one is needed |
 | rolled_back | task.rolled_back: it rests until a person says how it goes on |
 | completed, failed, cancelled, rejected | the event of that name; the first one holds |
 
@@ -193,8 +193,8 @@ def _around(story: Story, event: Event) -> Story:
             return replace(story, branch=event.branch, commit=event.commit)
         case BreakpointRaised(reasons=reasons):
             return story if story.over else replace(story, status="waiting", reasons=reasons)
-        case QuestionAsked():
-            return _as(story, "waiting")
+        case QuestionAsked(to="person", reasons=reasons):
+            return story if story.over else replace(story, status="waiting", reasons=reasons or story.reasons)
         case BreakpointResolved() | QuestionAnswered():
             return _as(story, "running") if story.status == "waiting" else story
         case _:
@@ -204,7 +204,7 @@ def _around(story: Story, event: Event) -> Story:
 def _decided(story: Story, event: DecisionMade, at: str) -> Story:
     story = replace(story, decision=event.action, reasons=event.reasons, chapters=told(story.chapters, event, at))
     match event.action:
-        case "retry" | "wait":
+        case "retry" | "checkpoint" | "wait":
             return _as(story, "running")
         case "proceed" | "stop":
             return _as(story, "reviewing")

@@ -26,8 +26,9 @@ from obra.events import (
     TimerSet,
 )
 from obra.services.decider import words
+from obra.services.decider.fold import evolve, milestone
 from obra.services.decider.rules import verdict
-from obra.services.decider.state import State, evolve, milestone
+from obra.services.decider.state import State
 from obra.services.decider.verdict import SEVERITIES
 from obra.shared.decider import Decider
 from obra.shared.rulebook import named

@@ -13,9 +13,10 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
             WHEN type IN ('attempt.requested', 'attempt.started') THEN 'running'
             WHEN type = 'agent.exited' THEN 'checking'
             WHEN type = 'attempt.finished' THEN 'reviewing'
-            WHEN type IN ('breakpoint.raised', 'question.asked') THEN 'waiting'
+            WHEN type = 'breakpoint.raised' THEN 'waiting'
+            WHEN type = 'question.asked' AND coalesce(body."to"::VARCHAR, 'person') = 'person' THEN 'waiting'
             WHEN type = 'task.rolled_back' THEN 'rolled_back'
-            WHEN type = 'decision.made' AND body.action::VARCHAR IN ('retry', 'wait') THEN 'running'
+            WHEN type = 'decision.made' AND body.action::VARCHAR IN ('retry', 'checkpoint', 'wait') THEN 'running'
             WHEN type = 'decision.made' AND body.action::VARCHAR IN ('proceed', 'stop') THEN 'reviewing'
         END AS leads_to
     FROM past p LEFT JOIN over o USING (project, task)
@@ -49,6 +50,7 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
             position
         ) FILTER (
             type = 'decision.made' OR (type IN ('breakpoint.raised', 'task.rolled_back') AND open)
+            OR (type = 'question.asked' AND open AND len(TRY_CAST(body.reasons AS VARCHAR[])) > 0)
             OR (type IN ('task.failed', 'task.rejected', 'task.cancelled') AND ends)
         ) AS reasons,
         arg_max(
