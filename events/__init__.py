@@ -68,13 +68,17 @@ from obra.events.planning import (
 )
 from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, Rule
 from obra.events.session import (
+    Briefing,
     BudgetExhausted,
     BudgetReserved,
     BudgetSettled,
+    LeftOut,
     LlmSelected,
     PromptEnhanced,
     PromptPrepared,
+    SessionBriefed,
     SessionClosed,
+    SessionJoined,
     SessionOpened,
     SessionRefreshed,
     SessionSummarised,
@@ -120,6 +124,8 @@ AnyEvent = (
     | WorkspaceHandedOver
     | LlmSelected
     | SessionOpened
+    | SessionJoined
+    | SessionBriefed
     | SessionWarned
     | SessionRefreshed
     | SessionClosed
@@ -182,6 +188,7 @@ __all__ = [
     "BreakpointRaised",
     "BreakpointResolved",
     "Breakpoints",
+    "Briefing",
     "BudgetExhausted",
     "BudgetReserved",
     "BudgetSettled",
@@ -204,6 +211,7 @@ __all__ = [
     "InputInterpreted",
     "InputReceived",
     "Issue",
+    "LeftOut",
     "LlmSelected",
     "MessageDeadLettered",
     "MessageRejected",
@@ -226,7 +234,9 @@ __all__ = [
     "Rule",
     "Sandbox",
     "ServiceDegraded",
+    "SessionBriefed",
     "SessionClosed",
+    "SessionJoined",
     "SessionOpened",
     "SessionRefreshed",
     "SessionSummarised",

@@ -31,6 +31,7 @@ class AttemptRequested(Event, tag="attempt.requested"):
     silence_s: float = 900.0
     budget_usd: float | None = None
     resume: Annotated[str, Meta(description="the agent's own session to go on with; empty: a fresh one")] = ""
+    tokens_estimated: Annotated[int, Meta(ge=0, description="of the prompt, as prompt.prepared says by what")] = 0
 
 
 class AttemptStarted(Event, tag="attempt.started"):
@@ -85,7 +86,11 @@ class AgentExited(Event, tag="agent.exited"):
     model: str = ""
     version: str = ""
     turns: int = 0
-    tokens: Tokens = Tokens()
+    tokens: Annotated[Tokens, Meta(description="of all its requests together, as the agent reported them")] = Tokens()
+    context_tokens: Annotated[
+        int, Meta(ge=0, description="in the model's context at its last answer, as reported; 0: not reported")
+    ] = 0
+    context_window: Annotated[int, Meta(ge=0, description="of the model, as reported; 0: not reported")] = 0
     cost_usd: float = 0.0
     denials: tuple[Denial, ...] = ()
     errors: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from obra.events.base import Event, Unit, Value
@@ -71,8 +72,25 @@ class Policy(Value):
     calibration_outcomes_min: Annotated[
         int, Meta(ge=1, description="labelled outcomes before a calibration is fitted")
     ] = 30
-    turns_max: Annotated[int, Meta(ge=1, description="per attempt, when the task does not say")] = 30
+    turns_min: Annotated[int, Meta(ge=1, description="fewest that are chosen, when the task does not say")] = 5
+    turns_max: Annotated[int, Meta(ge=1, description="most that are chosen, when the task does not say")] = 30
+    turns_by_complexity: Annotated[
+        tuple[int, int, int, int], Meta(description="for simple, moderate, complex and very complex tasks")
+    ] = (8, 15, 22, 30)
+    turns_by_kind: Annotated[
+        dict[str, int], Meta(description="by kind of task, in place of the table in docs/sessions.md")
+    ] = msgspec.field(default_factory=dict)
+    turns_doublings_max: Annotated[int, Meta(ge=0, description="how often max_turns doubles them in one task")] = 1
     turns_bound: Annotated[int, Meta(ge=1, description="doubling after max_turns stops here")] = 120
+    resume_after_max_turns: Annotated[
+        bool, Meta(description="go on in the agent's own session then, where the agent can; else always a fresh one")
+    ] = True
+    prompt_template: Annotated[str, Meta(description="`hybrid` or `plain`, when the task does not say")] = "hybrid"
+    context_window: Annotated[int, Meta(ge=0, description="tokens; 0: as the agent reports, else by its model")] = 0
+    context_share: Annotated[Unit, Meta(description="of the window, for what a prompt tells beside the task")] = 0.4
+    context_warn: Annotated[Unit, Meta(description="of the window in use: session.warned")] = 0.7
+    context_refresh: Annotated[Unit, Meta(description="the next attempt goes on from a summary")] = 0.8
+    context_emergency: Annotated[Unit, Meta(description="likewise, from an extract, without asking the LLM")] = 0.95
     outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 3
     outage_wait_s: Annotated[float, Meta(gt=0, description="the first wait; each later one is 4 times as long")] = 5.0
     outage_wait_s_max: Annotated[float, Meta(gt=0)] = 3_600.0

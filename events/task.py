@@ -49,6 +49,7 @@ class TaskSubmitted(Event, tag="task.submitted"):
         Meta(max_length=32, description="run after acceptance, shown to neither agent nor reviewer: ground truth"),
     ] = ()
     kind: Annotated[str, Meta(max_length=32, description="code, tests, documentation, …; empty: by its text")] = ""
+    template: Annotated[str, Meta(max_length=32, description="hybrid or plain prompts; empty: as the policy says")] = ""
     goal: Annotated[str, Meta(max_length=64, description="the goal whose plan it belongs to")] = ""
     milestone: Annotated[str, Meta(max_length=64, description="tasks of one milestone share a session")] = ""
     complexity: Annotated[int, Meta(ge=0, le=100, description="0: estimated from the text")] = 0

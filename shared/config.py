@@ -88,6 +88,12 @@ class AgentSettings(Section):
     claude: ClaudeSettings = ClaudeSettings()
 
 
+class PromptSettings(Section):
+    """The prompts that agents get; which template, the policy says."""
+
+    rules: str = Field(default="", description="your own rules.yaml, beside or in place of the shipped rules")
+
+
 class SandboxSettings(Section):
     """The sandbox around agents and checks."""
 
@@ -117,6 +123,7 @@ class Settings(Section):
     nats: NatsSettings = NatsSettings()
     llm: LlmSettings = LlmSettings()
     agent: AgentSettings = AgentSettings()
+    prompt: PromptSettings = PromptSettings()
     sandbox: SandboxSettings = SandboxSettings()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()

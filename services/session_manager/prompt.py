@@ -1,144 +1,186 @@
 """A prompt from what is known: the same knowledge always gives the same text."""
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
-from obra.events import ENDINGS, CheckResult
-from obra.services.session_manager.prompts import ATTEMPT as WORDS
-from obra.services.session_manager.state import Answer, Feedback, State
-from obra.shared.evidence import said_of
+from obra.events import ENDINGS, Content, LeftOut, Policy, PromptPrepared, TaskSubmitted
+from obra.services.session_manager import material, window
+from obra.services.session_manager.context import Composed, Piece, compose
+from obra.services.session_manager.fence import Fence
+from obra.services.session_manager.prompts import Template, pick
+from obra.services.session_manager.state import Feedback, State
+from obra.shared import tokens
+from obra.shared.rules import Book, Rule
+from obra.shared.rules.kind import kind_of
 
-FILES_MAX = 200
-WORDS_CHARS_MAX = 4_000
-NONCE_DIGITS = 16
+RESUMED_BY = frozenset({"claude"})
+"""Agents whose own session can be gone on with."""
+
+CLOSING = "</INSTRUCTION>"
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
-    """Marks untrusted text. The mark follows from all the text it is put around, so none of it can contain it."""
+class Prompt:
+    """A prompt, complete but for the LLM's advice, with the record of how it was made."""
 
-    nonce: str
+    text: str
+    words: Template
+    kind: str
+    rules: tuple[Rule, ...]
+    rules_sha256: str
+    tokens: int
+    budget: int
+    told: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    resume: str
 
-    @classmethod
-    def around(cls, *material: object) -> "Fence":
-        """Return the fence for *material*: the same for the same, and not to be foreseen by who wrote it."""
-        data = msgspec.json.encode(material, order="deterministic")
-        return cls(hashlib.sha256(data).hexdigest()[:NONCE_DIGITS])
+    def event(self, state: State) -> PromptPrepared:
+        """Return the event that records it, for the next run."""
+        attempt, run = state.next
+        return PromptPrepared(
+            attempt=attempt, run=run, prompt=Content.of(self.text), template=self.words.name,
+            template_sha256=self.words.sha256, feedback_from=(state.last.evidence.attempt,) if state.last else (),
+            kind=self.kind, rules=tuple(rule.id for rule in self.rules), rules_sha256=self.rules_sha256,
+            tokens_estimated=self.tokens, tokens_by=tokens.NAME, tokens_max=self.budget, pieces=self.told,
+            left_out=self.left_out, resume=self.resume,
+        )  # fmt: skip
 
-    def put(self, text: str) -> str:
-        """Return *text* between the marks, with anything like a mark taken out of it."""
-        return f"<<<data {self.nonce}\n{text.replace(self.nonce, '').rstrip()}\n{self.nonce} data>>>"
 
-
-def render(state: State) -> str:
-    """Return the prompt of the next run, complete but for the LLM's advice."""
+def render(state: State, book: Book, wanted: str = "") -> Prompt:
+    """Return the prompt of the next run. *wanted* names a template in place of the task's and the policy's."""
     assert state.task is not None
-    fence = Fence.around(state.next, state.task, state.tree, state.last, state.earlier, state.answers)
-    repository = _repository(state, fence)
-    feedback = _feedback(state, state.last, fence) if state.last else ""
-    answers = _answers(state.answers, fence)
-    fenced = fence.nonce in repository + answers + feedback
-    text = WORDS.fill(
+    task, policy = state.task, state.policy or Policy()
+    words = pick(wanted or task.template, policy.prompt_template)
+    kind = kind_of(task.text, task.kind)
+    rules, resume = book.chosen(kind), _resumed(state)
+    fence = Fence.around(
+        state.next, task, state.tree, state.last, state.earlier, state.briefings, state.answers, state.summary
+    )
+    make = material.Pieces(words, fence)
+    pieces = _gathered(state, book, make)
+    bare = _filled(state, words, rules, resume, fence, Composed(), pieces)
+    size = tokens.count(bare)
+    share = int(policy.context_share * window.size_for(task, policy, None))
+    composed = compose(list(chain(*pieces)), task.text, max(0, share - size))
+    text = _filled(state, words, rules, resume, fence, composed, pieces) if composed.told else bare
+    return Prompt(
+        text, words, kind, rules, book.sha256, tokens.count(text) if composed.told else size, max(0, share - size),
+        tuple(piece.name for piece in composed.told), composed.left_out, resume,
+    )  # fmt: skip
+
+
+def advised(prompt: str, advice: str, words: Template) -> str:
+    """Return *prompt* with the LLM's advice in a section of its own."""
+    fence = Fence.around(prompt, advice)
+    section = words.fill("advice", nonce=fence.nonce, fenced=fence.put(advice))
+    head, closing, _ = prompt.rpartition(CLOSING) if words.structured else (prompt, "", "")
+    return f"{words.fill('advised', head=head if closing else prompt, advice=section)}\n"
+
+
+def _resumed(state: State) -> str:
+    """Return the agent's session that the next run goes on with: only after its turns ran out, while there is room."""
+    policy, full = state.policy or Policy(), state.full
+    fits = full.share < policy.context_refresh and full.refreshed != state.next
+    able = state.task is not None and state.task.agent in RESUMED_BY
+    return full.resumable if able and fits and policy.resume_after_max_turns else ""
+
+
+Gathered = tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]
+"""Pieces of the session, of the repository and of the feedback, each in the order in which they are told."""
+
+
+def _gathered(state: State, book: Book, make: material.Pieces) -> Gathered:
+    feedback = tuple(material.feedback(state, state.last, book, make)) if state.last else ()
+    return tuple(material.session(state, make)), tuple(material.files(state, make)), feedback
+
+
+def _filled(
+    state: State,
+    words: Template,
+    rules: Sequence[Rule],
+    resume: str,
+    fence: Fence,
+    composed: Composed,
+    pieces: Gathered,
+) -> str:
+    """Return the text with those of *pieces* that were composed."""
+    assert state.task is not None
+    told = {piece.name: piece for piece in composed.told}
+    session, files, feedback = ([_told(told[p.name], words) for p in group if p.name in told] for group in pieces)
+    fenced = any(piece.body for piece in composed.told)
+    marks = words.fill("marks", nonce=fence.nonce) + "\n" if fenced else ""
+    text = words.fill(
         "prompt",
+        metadata=_metadata(state) if words.structured else "",
         task=state.task.text.strip(),
-        checks=_checks(state.task.checks),
-        marks=f"{WORDS.fill('marks', nonce=fence.nonce)}\n" if fenced else "",
-        repository=repository,
-        answers=answers,
-        feedback=feedback,
+        checks=_checks(state.task, words),
+        rules="\n".join(words.fill("rule", text=rule.text) for rule in rules),
+        marks=marks,
+        repository="\n".join([*_repository(state, words, resume), *files]),
+        session=words.fill("session", pieces="\n\n".join(session)) + "\n" if session else "",
+        feedback=_feedback(state, state.last, words, feedback) if state.last else "",
     )
     return f"{text.rstrip()}\n"
 
 
-def advised(prompt: str, advice: str) -> str:
-    """Return *prompt* with the LLM's advice in a section of its own."""
-    fence = Fence.around(prompt, advice)
-    return f"{prompt}{WORDS.fill('advice', nonce=fence.nonce, fenced=fence.put(advice))}\n"
+def _told(piece: Piece, words: Template) -> str:
+    cut = f"\n\n{words.fill('cut')}" if piece.cut else ""
+    return f"{piece.head}{piece.body}{piece.tail}{cut}"
 
 
-def _checks(checks: tuple[str, ...]) -> str:
-    return WORDS.fill("checks", commands=_listed(checks)) if checks else WORDS.fill("no_checks")
+def _metadata(state: State) -> str:
+    """Return the facts as one line of JSON, in which no tag can begin."""
+    assert state.task is not None
+    task = state.task
+    facts = {
+        "kind": kind_of(task.text, task.kind),
+        "attempt": state.next[0],
+        "attempts_max": max(state.next[0], task.attempts_max),
+        "turns_max": state.turns_max,
+        "checks": task.checks,
+        "acceptance": task.acceptance,
+        "base": (state.base or "")[:12],
+        "files_changed": state.tree.files_total if state.tree else 0,
+    }
+    known = {name: value for name, value in facts.items() if value not in ("", (), 0) or name == "checks"}
+    return msgspec.json.encode(known).decode().replace("<", "\\u003c")
 
 
-def _listed(commands: tuple[str, ...]) -> str:
-    return "\n".join(f"    {line}" for command in commands for line in command.splitlines())
+def _checks(task: TaskSubmitted, words: Template) -> str:
+    said = words.fill("checks", commands=material.listed(task.checks)) if task.checks else words.fill("no_checks")
+    if not task.acceptance:
+        return said
+    return f"{said}\n\n{words.fill('acceptance', criteria=_bullets(task.acceptance))}"
 
 
-def _repository(state: State, fence: Fence) -> str:
-    match state.base:
-        case None:
-            lines = [WORDS.fill("unknown_base")]
-        case "":
-            lines = [WORDS.fill("no_base")]
-        case commit:
-            lines = [WORDS.fill("base", commit=commit)]
-    if state.tree and state.tree.files_total:
-        files = "\n".join(f"{file.kind} {file.path}" for file in state.tree.files[:FILES_MAX])
-        lines.append(WORDS.fill("touched", files_total=state.tree.files_total, files=fence.put(files)))
-    elif state.base is not None:
-        lines.append(WORDS.fill("untouched"))
-    if state.broken_off:
-        lines.append(WORDS.fill("broken"))
-    return "\n".join(lines)
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
 
 
-def _answers(answers: tuple[Answer, ...], fence: Fence) -> str:
-    """Return what was asked and answered. A person's answer holds; a model's is a hint, and fenced as such."""
-    told = []
-    for answer in answers:
-        question, text = fence.put(answer.question), answer.text.strip()
-        by = WORDS.fill("by_person", text=text) if answer.person else WORDS.fill("by_model", fenced=fence.put(text))
-        told.append(f"{question}\n\n{by}")
-    return WORDS.fill("answers", told="\n\n".join(told)) + "\n" if told else ""
+def _repository(state: State, words: Template, resume: str) -> list[str]:
+    base = "unknown_base" if state.base is None else "base" if state.base else "no_base"
+    lines = [words.fill(base, commit=state.base)]
+    if state.base is not None and not (state.tree and state.tree.files_total):
+        lines.append(words.fill("untouched"))
+    if resume:
+        lines.append(words.fill("resumed", turns_max=state.turns_max))
+    elif state.broken_off:
+        lines.append(words.fill("broken"))
+    return lines
 
 
-def _feedback(state: State, last: Feedback, fence: Fence) -> str:
-    evidence = last.evidence
-    sections = [*_reasons(last, fence), *_evidence(last, fence, bool(state.task and state.task.checks))]
-    if state.earlier:
-        sections.append(WORDS.fill("earlier", fenced=fence.put("\n".join(state.earlier))))
-    return WORDS.fill(
-        "feedback",
-        attempt=state.next[0],
-        attempts_max=max(state.next[0], state.task.attempts_max if state.task else 0),
-        last=evidence.attempt,
-        ending=ENDINGS[evidence.ending] if evidence.ending else "its end was not seen",
-        sections="\n\n".join(sections),
-    )
-
-
-def _reasons(last: Feedback, fence: Fence) -> list[str]:
-    detail = (f"the agent's end: {last.evidence.detail}",) if last.evidence.detail else ()
-    told = "\n".join(f"- {line}" for line in (*last.reasons, *detail))
-    return [WORDS.fill("reasons", fenced=fence.put(told))] if told else []
-
-
-def _evidence(last: Feedback, fence: Fence, checked: bool) -> list[str]:
-    evidence = last.evidence
-    sections = [_failed(check, fence) for check in evidence.failing]
-    good = tuple(c.command for c in evidence.checks.checks if c not in evidence.failing) if evidence.checks else ()
-    if good:
-        sections.append(WORDS.fill("checks_passed", commands=_listed(good)))
-    if checked and evidence.checks is None:
-        sections.append(WORDS.fill("checks_missing"))
-    if evidence.review and evidence.review.usable and evidence.review.issues:
-        told = "\n".join(
-            f"- {issue.severity}{f', {issue.path}' if issue.path else ''}: {issue.text}"
-            + (f"\n  > {issue.quote}" if issue.quote else "")
-            for issue in evidence.review.issues
+def _feedback(state: State, last: Feedback, words: Template, pieces: Sequence[str]) -> str:
+    return (
+        words.fill(
+            "feedback",
+            attempt=state.next[0],
+            attempts_max=max(state.next[0], state.task.attempts_max if state.task else 0),
+            last=last.evidence.attempt,
+            ending=ENDINGS[last.evidence.ending] if last.evidence.ending else "its end was not seen",
+            pieces="\n\n".join(pieces),
         )
-        sections.append(WORDS.fill("issues", fenced=fence.put(told)))
-    if evidence.exited and evidence.exited.denials:
-        told = "\n".join(f"- {d.tool}{f' for {d.target}' if d.target else ''}" for d in evidence.exited.denials)
-        sections.append(WORDS.fill("denials", fenced=fence.put(told)))
-    if evidence.exited and evidence.exited.result.text:
-        sections.append(WORDS.fill("words", fenced=fence.put(evidence.exited.result.text[:WORDS_CHARS_MAX])))
-    return sections
-
-
-def _failed(check: CheckResult, fence: Fence) -> str:
-    told = WORDS.fill("check_failed", command=check.command, said=said_of(check), fenced=fence.put(check.output.text))
-    cut = f"\n\n{WORDS.fill('output_cut', size=check.output.size)}" if check.output.stored else ""
-    return told + cut
+        + "\n"
+    )

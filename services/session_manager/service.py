@@ -1,11 +1,32 @@
 """The session-manager as a service."""
 
-from obra.services.session_manager.decide import DECIDER
+import asyncio
+
+from obra.services.session_manager.decide import decider
+from obra.services.session_manager.sharing import join
+from obra.services.session_manager.state import State
+from obra.shared import rules, tokens
+from obra.shared.bus import Bus, Delivery
 from obra.shared.config import Settings
 from obra.shared.home import Home
 from obra.shared.service import Service, Thinking
 
 
 def service(settings: Settings, home: Home) -> Service:
-    """Return the session-manager; all it goes by is in the events of a task."""
-    return Thinking(DECIDER)
+    """Return the session-manager. The rules it tells are read here, so that a bad file of yours is refused at once."""
+    if settings.prompt.rules:
+        rules.load(settings.prompt.rules)
+    return SessionManager(decider(settings.prompt.rules))
+
+
+class SessionManager(Thinking[State]):
+    """Thinks, and before it decides on a shared session that was opened, briefs its task about the others."""
+
+    async def run(self, bus: Bus, stop: asyncio.Event) -> None:
+        """See `Service.run`. Token ranks and rules are loaded meanwhile."""
+        tokens.warm(rules.load)
+        await super().run(bus, stop)
+
+    async def _answer(self, bus: Bus, delivery: Delivery, stop: asyncio.Event) -> None:
+        await join(bus, delivery.recorded)
+        await super()._answer(bus, delivery, stop)

@@ -23,13 +23,22 @@ from obra.events import (
 )
 from obra.services.session_manager.decide import DECIDER
 from obra.services.session_manager.prompt import advised
-from obra.services.session_manager.prompts import ATTEMPT
+from obra.services.session_manager.prompts import load
+from obra.shared import rules, tokens
 from tests.given import given
 from tests.services.evidence import LLM, NO_LLM, READY, TASK, finished, ran, readied, reviewed, task
 
-OPENED = SessionOpened(session="1")
+OPENED = SessionOpened(session="1", context_tokens_max=200_000)
 BEGUN = [TASK, READY, NO_LLM, OPENED]
 COSTLY = [task(budget_usd=1.0), READY, NO_LLM, OPENED]
+
+
+def with_advice(prompt: str, advice: str) -> str:
+    return advised(prompt, advice, load("hybrid"))
+
+
+def counted(prompt: str, advice: str) -> int:
+    return tokens.count(with_advice(prompt, advice))
 
 
 def first_prompt(*past: Event) -> PromptPrepared:
@@ -41,13 +50,13 @@ def first_prompt(*past: Event) -> PromptPrepared:
 def prepared(attempt: int = 1, run: int = 1, text: str = "go", stored: bool = False) -> PromptPrepared:
     prompt = Content.of(text)
     return PromptPrepared(
-        attempt=attempt, run=run, prompt=prompt.by_reference() if stored else prompt, template="attempt.md",
+        attempt=attempt, run=run, prompt=prompt.by_reference() if stored else prompt, template="hybrid-1",
         template_sha256="x",
     )  # fmt: skip
 
 
 def asked(attempt: int = 1, run: int = 1, text: str = "go", **fields: Any) -> AttemptRequested:
-    return AttemptRequested(**{"attempt": attempt, "run": run, "prompt": Content.of(text), "turns_max": 30, **fields})
+    return AttemptRequested(**{"attempt": attempt, "run": run, "prompt": Content.of(text), "turns_max": 15, **fields})
 
 
 def retry(attempt: int = 1, run: int = 1, *, counted: bool = True, reasons: tuple[str, ...] = ("bad",)) -> DecisionMade:
@@ -64,9 +73,13 @@ def test_a_session_opens_once_the_task_is_ready_and_the_reviewer_is_chosen() -> 
 
 def test_an_open_session_prepares_the_first_prompt() -> None:
     made = first_prompt(TASK, READY, NO_LLM)
+    told = tuple(rule.id for rule in rules.load().chosen("code"))
     assert made == PromptPrepared(
-        attempt=1, run=1, prompt=Content.of(made.prompt.text), template="attempt.md", template_sha256=ATTEMPT.sha256
-    )
+        attempt=1, run=1, prompt=Content.of(made.prompt.text), template="hybrid-1",
+        template_sha256=load("hybrid").sha256, kind="code", rules=told,
+        rules_sha256=rules.load().sha256, tokens_estimated=tokens.count(made.prompt.text), tokens_by="cl100k_base",
+        tokens_max=80_000 - tokens.count(made.prompt.text),
+    )  # fmt: skip
 
 
 def test_without_a_model_the_prompt_goes_straight_to_the_runner_with_every_limit() -> None:
@@ -82,7 +95,9 @@ def test_with_a_model_the_prompt_waits_for_its_advice() -> None:
     past = [TASK, READY, LLM, OPENED]
     given(DECIDER, *past).when(prepared()).then_nothing()
     advice = PromptEnhanced(attempt=1, run=1, advice=Content.of("look at a.py"))
-    given(DECIDER, *past, prepared()).when(advice).then(asked(text=advised("go", "look at a.py")))
+    given(DECIDER, *past, prepared()).when(advice).then(
+        asked(text=with_advice("go", "look at a.py"), tokens_estimated=counted("go", "look at a.py"))
+    )
     none = PromptEnhanced(attempt=1, run=1, usable=False, reason="timeout", advice=Content.of("half an"))
     given(DECIDER, *past, prepared()).when(none).then(asked())
 
@@ -98,7 +113,9 @@ def test_a_large_prompt_is_written_again_where_its_event_holds_only_a_reference(
     assert whole.size > 64 * 1024
     past = [large, READY, LLM, OPENED, prepared(text=whole.text, stored=True)]
     advice = PromptEnhanced(attempt=1, run=1, advice=Content.of("look"))
-    given(DECIDER, *past).when(advice).then(asked(text=advised(whole.text, "look")))
+    given(DECIDER, *past).when(advice).then(
+        asked(text=with_advice(whole.text, "look"), tokens_estimated=counted(whole.text, "look"))
+    )
     without = PromptEnhanced(attempt=1, run=1, usable=False)
     given(DECIDER, *past).when(without).then(asked(prompt=whole.by_reference()))
 
@@ -153,8 +170,18 @@ def test_on_other_decisions_no_prompt_follows(action: Any) -> None:
     given(DECIDER, *past).when(DecisionMade(action=action, attempt=1, run=1)).then_nothing()
 
 
-def test_turns_double_after_they_were_used_up_until_the_bound() -> None:
+def test_turns_double_once_after_they_were_used_up() -> None:
     past: list[Event] = [task(turns_max=50), READY, NO_LLM, OPENED, prepared()]
+    turns = []
+    for attempt in (1, 2, 3):
+        past += [*ran(attempt, ending="max_turns", checks={}), finished(attempt, ending="max_turns"), retry(attempt)]
+        turns.append(given(DECIDER, *past).when(prepared(attempt + 1)).only.turns_max)
+        past.append(prepared(attempt + 1))
+    assert turns == [100, 100, 100]
+
+
+def test_turns_double_as_often_as_the_policy_says_until_its_bound() -> None:
+    past: list[Event] = [task(turns_max=50), readied(turns_doublings_max=3), NO_LLM, OPENED, prepared()]
     turns = []
     for attempt in (1, 2, 3):
         past += [*ran(attempt, ending="max_turns", checks={}), finished(attempt, ending="max_turns"), retry(attempt)]

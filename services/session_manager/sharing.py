@@ -1,0 +1,80 @@
+"""Tasks of one goal or milestone share a session: who joins is told what became of those before.
+
+A decider sees one task. What it must know of the others reaches it as an event, `session.briefed`, and this is what
+says that: it reads the pasts of the tasks that joined the session earlier, as they are at that moment, and records
+what it read in the event, so that deciding stays a matter of the task's own past. Who joined stands in a scope of
+the session's own, as `session.joined`.
+"""
+
+import hashlib
+import random
+from asyncio import sleep
+from collections.abc import Sequence
+from functools import reduce
+from uuid import uuid5
+
+from obra.events import Event, SessionBriefed, SessionJoined, SessionOpened, TaskSubmitted
+from obra.events.subjects import TOKEN, Scope
+from obra.services.session_manager import briefing
+from obra.services.session_manager.state import SOLO
+from obra.shared.bus import Bus
+from obra.shared.envelope import VERSION, Envelope, Recorded, answer, now
+from obra.shared.errors import StaleAppend
+
+NAME = "session-manager"
+RACES_MAX = 20
+RACE_PAUSE_S = 0.02
+DIGITS = 16
+
+
+def home_of(project: str, task: TaskSubmitted) -> Scope:
+    """Return the session's own scope: one for a goal with all of its milestones, else one for the milestone."""
+    named = f"goal/{task.goal}" if task.goal else f"milestone/{task.milestone}"
+    return Scope(project, f"session-{hashlib.sha256(named.encode()).hexdigest()[:DIGITS]}")
+
+
+async def join(bus: Bus, opened: Recorded) -> None:
+    """Enter the task whose session was *opened* among the session's members, and brief it, once."""
+    event, scope = opened.event, opened.envelope.scope
+    if not isinstance(event, SessionOpened) or event.session == SOLO:
+        return
+    for race in range(RACES_MAX):
+        past = await bus.past(scope)
+        events = [recorded.event for recorded in past.events]
+        task = next((each for each in events if isinstance(each, TaskSubmitted)), None)
+        if task is None or any(isinstance(each, SessionBriefed) for each in events):
+            return
+        told = await _told(bus, opened, event, task)
+        try:
+            await bus.append([answer(opened.envelope, NAME, told)], expected=past.position)
+        except StaleAppend:
+            await sleep(RACE_PAUSE_S * race * random.uniform(0.5, 1.0))
+        else:
+            return
+    raise StaleAppend(scope=".".join(scope), expected=0)
+
+
+async def _told(bus: Bus, opened: Recorded, event: SessionOpened, task: TaskSubmitted) -> SessionBriefed:
+    project, name = opened.envelope.scope
+    home = home_of(project, task)
+    joined = SessionJoined(session=event.session, member=name, milestone=task.milestone)
+    await bus.append([_elsewhere(opened.envelope, home, joined)])
+    before = briefing.members(await _events(bus, home), name)
+    pasts = {each.member: await _events(bus, Scope(project, each.member)) for each in before}
+    goal = await _events(bus, Scope(project, task.goal)) if TOKEN.fullmatch(task.goal) else []
+    return SessionBriefed(
+        session=event.session, briefings=briefing.briefings(name, task.milestone, before, pasts, goal)
+    )
+
+
+async def _events(bus: Bus, scope: Scope) -> Sequence[Event]:
+    return [recorded.event for recorded in (await bus.past(scope)).events]
+
+
+def _elsewhere(question: Envelope, scope: Scope, event: SessionJoined) -> Envelope:
+    """Wrap *event* as what follows from *question* in another scope; said again it is the same envelope."""
+    parts = (str(question.id), NAME, ".".join(scope), event.session, event.member)
+    return Envelope(
+        id=reduce(uuid5, parts[1:], question.id), project=scope.project, task=scope.task, at=now(), event=event,
+        cause=question.id, correlation=question.correlation or question.id, service=NAME, version=VERSION,
+    )  # fmt: skip
