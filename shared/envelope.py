@@ -154,4 +154,5 @@ def _unknown(data: bytes, tag: str) -> Envelope:
 
 def type_of(envelope: Envelope) -> str:
     """Return the event's name, also of one that this version does not know."""
-    return envelope.event.name if isinstance(envelope.event, Unknown) else name(envelope.event)
+    event = envelope.event
+    return event.name if isinstance(event, Unknown) else name(event)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ahocorasick_rs import BytesAhoCorasick
+
 Replace = Callable[[re.Match[str]], str]
 
 
@@ -142,21 +144,31 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
+_hints = BytesAhoCorasick([hint.encode() for hint in HINTS])
+"""Finds all hints in one pass over a text, instead of one pass for each."""
+_odd = BytesAhoCorasick([*(hint.encode() for hint in HINTS), b"\n", b"\\u"])
+
 PASSES_MAX = 16
 _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 
 
 def suspicious(text: str) -> bool:
     """Return whether any rule might apply to *text*: a cheap test, false for most texts."""
-    return _holds(text.casefold(), HINTS)
+    return bool(_hints.find_matches_as_indexes(text.casefold().encode("utf-8", "surrogatepass")))
+
+
+def suspicious_json(data: bytes) -> bool:
+    r"""Return whether the text in *data* is `suspicious`, has several lines, or hides characters behind ``\u``.
+
+    The hottest line of log-sink, hence one search for all of it; most messages are ASCII.
+    """
+    low = data.lower() if data.isascii() else data.decode("utf-8", "replace").casefold().encode()
+    return bool(_odd.find_matches_as_indexes(low))
 
 
 def _holds(low: str, hints: tuple[str, ...]) -> bool:
-    """Return whether *low* holds one of *hints*. A loop: this is the hottest line of log-sink."""
-    for hint in hints:  # noqa: SIM110 - any() takes three times as long
-        if hint in low:
-            return True
-    return False
+    """Return whether *low* holds one of *hints*."""
+    return any(hint in low for hint in hints)
 
 
 def redact(text: str) -> str:

@@ -21,6 +21,7 @@ __all__ = ["Lost", "Row", "Store", "opened"]
 LOCK_TRIES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 VERIFY_ROWS = 5_000
 CLOSE_TRIES, CLOSE_PAUSE_S = 20, 0.05
+LINE = Row._fields.index("line")
 LACKING = (
     "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
     "Out of Memory",
@@ -30,7 +31,7 @@ LACKING = (
 _COLUMNS = {
     "position": "UBIGINT", "id": "VARCHAR", "project": "VARCHAR", "task": "VARCHAR", "type": "VARCHAR",
     "happened_us": "BIGINT", "cause": "VARCHAR", "correlation": "VARCHAR", "service": "VARCHAR", "body": "VARCHAR",
-    "raw": "BLOB", "hash": "BLOB", "problem": "VARCHAR", "stored_us": "BIGINT",
+    "raw": "BLOB", "problem": "VARCHAR", "stored_us": "BIGINT", "hash": "BLOB",
 }  # fmt: skip
 _INSERT = """
 INSERT INTO event SELECT position, id::UUID, project, task, type, make_timestamptz(happened_us), cause::UUID,
@@ -165,10 +166,7 @@ class Store:
             if row.position <= at:
                 raise ValueError(f"position {row.position} comes after {at}")
             at, head = row.position, link(head, row.position, row.raw)
-            values.append((
-                row.position, row.id, row.project, row.task, row.type, row.happened_us, row.cause, row.correlation,
-                row.service, row.body, row.raw, head, row.problem, row.stored_us,
-            ))  # fmt: skip
+            values.append((*row[:LINE], head))
         return head, values
 
     def unreported(self, rows_max: int) -> list[Lost]:

@@ -1,23 +1,24 @@
 """A message of the stream as a row of the table `event` and as a line of the log: secrets taken out of its texts."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 
 from obra.events.subjects import parse
 from obra.shared.bus import Raw
 from obra.shared.envelope import Envelope, type_of
-from obra.shared.redact import redact, redact_value, suspicious
+from obra.shared.redact import redact, redact_value, suspicious_json
 
 DEPTH_MAX = 64
 PROBLEM_CHARS_MAX = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row, but for its hash. Times are microseconds since 1970, UTC; ``line`` is the log's, without its end."""
+class Row(NamedTuple):
+    """One row, but for its hash. Times are microseconds since 1970, UTC; ``line`` is the log's, without its end.
+
+    A tuple, because a million of them are made a minute.
+    """
 
     position: int
     id: str | None
@@ -35,8 +36,13 @@ class Row:
     line: bytes
 
 
-class _Whole(msgspec.Struct):
+class _Whole(msgspec.Struct, gc=False):
+    """A message's parts as they stand in it: ids as texts cost a fifth of what they cost as UUIDs made texts again."""
+
     event: msgspec.Raw
+    id: str
+    cause: str | None = None
+    correlation: str | None = None
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -52,19 +58,17 @@ def row_of(raw: Raw) -> Row:
 
 
 def _readable(raw: Raw, envelope: Envelope) -> Row:
-    text = raw.data.decode("utf-8", "replace")
-    if _plain(text):
-        body, service = bytes(_whole.decode(raw.data).event).decode(), envelope.service
-        line = b'{"position":%d,%b' % (raw.position, raw.data.lstrip()[1:].rstrip())
+    data, whole = raw.data, _whole.decode(raw.data)
+    if _plain(data):
+        body, service = bytes(whole.event).decode(), envelope.service
+        line = b'{"position":%d,%b' % (raw.position, data.strip()[1:])
     else:
-        clean = redact_value(_shallow(_document(raw.data, envelope), DEPTH_MAX))
+        clean = redact_value(_shallow(_document(data, envelope), DEPTH_MAX))
         body, service = _encode(clean["event"]).decode(), redact(envelope.service)
         line = _encode({"position": raw.position, **clean})
     return Row(
-        position=raw.position, id=str(envelope.id), project=envelope.project, task=envelope.task,
-        type=type_of(envelope), happened_us=_micros(envelope.at), cause=_text(envelope.cause),
-        correlation=_text(envelope.correlation), service=service, body=body, raw=raw.data, problem=None,
-        stored_us=raw.stored_at_ns // 1_000, line=line,
+        raw.position, whole.id, envelope.project, envelope.task, type_of(envelope), _micros(envelope.at), whole.cause,
+        whole.correlation, service, body, data, None, raw.stored_at_ns // 1_000, line,
     )  # fmt: skip
 
 
@@ -95,16 +99,21 @@ def _unreadable(raw: Raw, reason: str) -> Row:
     )  # fmt: skip
 
 
-def _plain(text: str) -> bool:
+def _plain(data: bytes) -> bool:
     r"""Return whether the JSON can be taken as it stands: nothing secret in it, nor hidden behind ``\u``, one line."""
-    brackets = text.count("{") + text.count("[")
     return (
-        brackets <= DEPTH_MAX
-        and "\\u" not in text
-        and "\n" not in text
-        and "\ufffd" not in text
-        and not suspicious(text)
+        data.count(b"{") + data.count(b"[") <= DEPTH_MAX
+        and (data.isascii() or _is_text(data))
+        and not suspicious_json(data)
     )
+
+
+def _is_text(data: bytes) -> bool:
+    """Return whether *data* is UTF-8 in which nothing was replaced before."""
+    try:
+        return "\ufffd" not in data.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _shallow(value: Any, depth: int) -> Any:
@@ -120,12 +129,8 @@ def _shallow(value: Any, depth: int) -> Any:
 
 def _micros(moment: datetime) -> int:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    since = aware - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return (aware - _EPOCH) // _MICROSECOND
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obra.shared.redact import HINTS, redact, redact_value, suspicious
+from obra.shared.redact import HINTS, RULES, redact, redact_value, suspicious, suspicious_json
 
 A36 = "aB3dE5gH7jK9mN1pQ3sT5vX7zA2cE4gI6kM8"
 PEM = (
@@ -99,6 +99,35 @@ def test_redacting_again_adds_nothing(text: str) -> None:
 def test_mixtures_stay_redacted_when_redacted_again(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
+
+
+def mixed() -> st.SearchStrategy[str]:
+    """Return texts with hints in any spelling that folds to them, whole or cut off, and secrets among other text."""
+    cut = st.sampled_from(HINTS).flatmap(lambda hint: st.integers(0, len(hint)).map(lambda end: hint[:end]))
+    pieces = st.one_of(
+        cut, st.sampled_from(HINTS), st.sampled_from(HINTS).map(str.upper), st.sampled_from(list(SECRETS)),
+        st.sampled_from(["\u017f", "\u212a", "\u2713", "\ufb01", "\u0130", "\udc80", "\n", "\\u0070", "\\", '"']),
+        st.text(max_size=9),
+    )  # fmt: skip
+    return st.lists(pieces, max_size=6).map("".join)
+
+
+@given(mixed())
+@settings(max_examples=500)
+def test_the_one_search_finds_what_a_search_for_every_hint_finds(text: str) -> None:
+    low = text.casefold()
+    expected = any(hint in low for rule in RULES for hint in rule.hints)
+    assert suspicious(text) == expected
+    data = text.encode("utf-8", "surrogatepass")
+    if data.decode("utf-8", "replace") == text:
+        assert suspicious_json(data) == (expected or "\n" in text or "\\u" in text)
+
+
+@given(mixed())
+@settings(max_examples=300, deadline=None)
+def test_a_text_that_no_hint_is_found_in_is_left_as_it_is_by_every_rule(text: str) -> None:
+    if not suspicious(text):
+        assert [rule.apply(text) for rule in RULES] == [text] * len(RULES)
 
 
 @given(st.text(max_size=300))

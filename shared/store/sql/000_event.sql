@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS event (
     correlation UUID,
     service     VARCHAR,
     body        VARIANT,
-    raw         BLOB NOT NULL,
+    raw         BLOB NOT NULL USING COMPRESSION zstd,  -- trying others first costs more than all else
     hash        BLOB NOT NULL,
     problem     VARCHAR,           -- why the message is no event; null for an event
     stored_at   TIMESTAMPTZ NOT NULL
