@@ -5,8 +5,10 @@ service and no service imports another.
 """
 
 from importlib import import_module
+from typing import Any
 
 from obra.shared.config import Settings
+from obra.shared.decider import Decider
 from obra.shared.errors import BadUsage
 from obra.shared.home import Home
 from obra.shared.service import Service
@@ -34,3 +36,10 @@ def make(name: str, settings: Settings, home: Home) -> Service:
 def make_all(settings: Settings, home: Home) -> list[Service]:
     """Return all seven."""
     return [make(name, settings, home) for name in NAMES]
+
+
+def decider(name: str) -> Decider[Any]:
+    """Return the two pure functions of the thinking service called *name*, to decide something again."""
+    module = import_module(f"obra.services.{name.replace('-', '_')}.decide")
+    found: Decider[Any] = module.DECIDER
+    return found

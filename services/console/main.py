@@ -24,6 +24,7 @@ COMMANDS = {
     "events": ("events:events", "List events, or follow them as they happen."),
     "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),
+    "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
     "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
     "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
     "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),

@@ -1,0 +1,158 @@
+"""The policies that are tried: what `--set` and `--grid` say, over the policy that each task had."""
+
+import itertools
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from obra.events import Policy
+from obra.shared.errors import BadUsage
+from obra.shared.whatif.watched import Sight, Watched
+
+PREFIX = "decision."
+CANDIDATES_MAX = 100_000
+
+Changes = dict[str, Any]
+"""What a candidate changes: values by dotted name, `accept_confidence` or `breakpoints.low_confidence`."""
+
+
+def changes(settings: Sequence[str]) -> Changes:
+    """Return what `decision.KEY=VALUE` settings say; `BadUsage` names the one that is wrong."""
+    return {key: _values(key, text, many=False)[0] for key, text in map(_split, settings)}
+
+
+def grid(settings: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values by key of `decision.KEY=V1,V2,…` settings; `BadUsage` names the one that is wrong."""
+    return {key: _values(key, text, many=True) for key, text in map(_split, settings)}
+
+
+def product(fixed: Changes, grids: Mapping[str, Sequence[Any]]) -> list[Changes]:
+    """Return every combination of *grids* over *fixed*; `BadUsage` where they are too many."""
+    count = 1
+    for values in grids.values():
+        count *= len(values)
+    if count > CANDIDATES_MAX:
+        raise BadUsage(problem=f"the grid has {count:,} combinations, and {CANDIDATES_MAX:,} are tried at most")
+    return [{**fixed, **dict(zip(grids, values, strict=True))} for values in itertools.product(*grids.values())]
+
+
+def apply(policy: Policy, changed: Changes) -> Policy:
+    """Return *policy* with *changed* in it; `BadUsage` for what a policy can't be."""
+    tree = msgspec.to_builtins(policy)
+    for key, value in changed.items():
+        *tables, last = key.split(".")
+        at = tree
+        for table in tables:
+            at = at.setdefault(table, {})
+        at[last] = value
+    try:
+        return msgspec.convert(tree, Policy, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadUsage(problem=f"no policy has {', '.join(changed)} like that: {error}") from error
+
+
+def _split(setting: str) -> tuple[str, str]:
+    name, equals, text = setting.partition("=")
+    key = name.strip().removeprefix(PREFIX)
+    if not equals or not name.strip().startswith(PREFIX):
+        raise BadUsage(problem=f"{setting!r} is no `decision.KEY=VALUE`; `decision.accept_confidence=0.9` is one")
+    kind: Any = Policy
+    for part in key.split("."):
+        fields = getattr(kind, "__struct_fields__", ())
+        if part not in fields:
+            raise BadUsage(problem=f"a policy has no {key!r}; there are: {', '.join(fields)}")
+        kind = msgspec.structs.fields(kind)[fields.index(part)].type
+    return key, text.strip()
+
+
+def _values(key: str, text: str, *, many: bool) -> list[Any]:
+    """Return the value or, comma by comma, the values in *text*, each one that a policy may have."""
+    values = [_value(piece.strip()) for piece in text.split(",")] if many and text[:1] != "[" else [_value(text)]
+    for value in values:
+        apply(Policy(), {key: value})
+    return list(dict.fromkeys(values)) if many else values
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError:
+        return text
+
+
+def _no_number(text: str) -> Any:
+    raise BadUsage(problem=f"{text} is no value that a policy can have")
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Candidate policies as bits of an integer, so that a set of them is compared with a few operations.
+
+    Numbers with a fraction are watched while one candidate is tried; whoever would have been seen alike is answered
+    for with it. Everything else must be equal.
+    """
+
+    all: list[Changes]
+    _steps: dict[str, list[float]] = field(default_factory=dict)
+    _upto: dict[str, list[int]] = field(default_factory=dict)
+    _alike: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the candidates by each number that varies, and by everything else together."""
+        varies = {key for key in self.all[0] if len({repr(one[key]) for one in self.all}) > 1} if self.all else set()
+        numbers = {key for key in varies if all(_fraction(key, one[key]) for one in self.all)}
+        for key in numbers:
+            self._steps[key] = sorted({float(one[key]) for one in self.all})
+            masks = dict.fromkeys(self._steps[key], 0)
+            for index, one in enumerate(self.all):
+                masks[float(one[key])] |= 1 << index
+            self._upto[key] = [0, *itertools.accumulate(masks.values(), int.__or__)]
+        for index, one in enumerate(self.all):
+            rest = self._rest(one)
+            self._alike[rest] = self._alike.get(rest, 0) | 1 << index
+
+    def _rest(self, one: Changes) -> str:
+        return repr(sorted((key, value) for key, value in one.items() if key not in self._steps))
+
+    def everyone(self) -> int:
+        """Return the set of all."""
+        return (1 << len(self.all)) - 1
+
+    def watched(self, index: int, policy: Policy) -> tuple[Policy, Sight]:
+        """Return *policy* as candidate *index* has it, and where what is seen of its numbers will be noted."""
+        sight, made = Sight(), apply(policy, self.all[index])
+        watched = {key: Watched.of(getattr(made, key), key, sight) for key in self._steps}
+        return (msgspec.structs.replace(made, **watched) if watched else made), sight
+
+    def alike(self, index: int, sight: Sight) -> int:
+        """Return the set of candidates that *sight*, made with candidate *index*, answers for."""
+        one = self.all[index]
+        found = self._alike[self._rest(one)]
+        for key in sight.names() & self._steps.keys():
+            steps, upto = self._steps[key], self._upto[key]
+            value = float(one[key])
+            low, high = (value, True), (value, True)
+            if key not in sight.exact:
+                low, high = sight.low.get(key, (-1e308, True)), sight.high.get(key, (1e308, True))
+            first = (bisect_left if low[1] else bisect_right)(steps, low[0])
+            last = (bisect_right if high[1] else bisect_left)(steps, high[0])
+            found &= upto[last] & ~upto[first]
+        return found
+
+
+def _fraction(key: str, value: Any) -> bool:
+    """Return whether the policy's own field *key* is a number with a fraction, and *value* one too."""
+    plain = "." not in key and isinstance(getattr(Policy(), key), float)
+    return plain and isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def members(mask: int) -> Iterator[int]:
+    """Yield the indices in a set."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
