@@ -38,6 +38,8 @@ class World:
     plan: Plan = field(default_factory=Plan)
     log: list[Event] = field(default_factory=list)
     answered: set[tuple[int, str, str]] = field(default_factory=set)
+    origins: list[tuple[int, str]] = field(default_factory=list)
+    """For each event of the log, the index of what it answers (-1: nothing), and who says it."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -89,11 +91,12 @@ class World:
         """Store what is new: an answer's id is derived from question, service and content."""
         fresh = [a for a in answers if (question, name, repr(a)) not in self.answered]
         self.answered |= {(question, name, repr(a)) for a in fresh}
-        self._append(fresh)
+        self._append(fresh, (question, name))
 
-    def _append(self, events: Sequence[Event]) -> None:
+    def _append(self, events: Sequence[Event], origin: tuple[int, str] = (-1, "")) -> None:
         for event in events:
             self.log.append(event)
+            self.origins.append(origin)
             for name, queue in self.queues.items():
                 kinds = self.thinkers[name].hears if name in self.thinkers else ACTORS[name][0]
                 if isinstance(event, kinds):

@@ -1,0 +1,218 @@
+"""History decided again: the same rules, another policy, and nothing claimed that is not known."""
+
+import math
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obra.events import BreakpointResolved, DecisionMade, Event, Policy, TaskLabelled, TaskReadied
+from obra.events.subjects import Scope
+from obra.shared.envelope import Envelope, Recorded
+from obra.shared.errors import BadUsage
+from obra.shared.services import decider
+from obra.shared.whatif.candidates import Candidates, apply, changes, grid, members, product
+from obra.shared.whatif.outcome import known
+from obra.shared.whatif.redecide import Divergence, Judges, redecide
+from obra.shared.whatif.report import Comparison, Report
+from obra.shared.whatif.watched import Sight, Watched
+from tests.simulation.world import World
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+JUDGES = Judges(decider("scorer"), decider("decider"))
+SEEDS = range(60)
+GRID: dict[str, list[Any]] = {
+    "accept_confidence": [0.3, 0.5, 0.8, 0.85, 0.9, 0.96, 1.0],
+    "passed_prior": [0.4, 0.95],
+    "accept_quality": [0.1, 0.75, 0.99],
+    "outages_max": [0, 3],
+}
+SCOPE = Scope("shop", "t1")
+
+
+@cache
+def past(seed: int) -> tuple[Recorded, ...]:
+    world = World(seed)
+    log = world.play()
+    return tuple(
+        recorded(at, event, origin, service)
+        for at, (event, (origin, service)) in enumerate(zip(log, world.origins, strict=True))
+    )
+
+
+def recorded(at: int, event: Event, origin: int, service: str) -> Recorded:
+    cause = UUID(int=origin + 1) if origin >= 0 else None
+    envelope = Envelope(
+        id=UUID(int=at + 1), project="shop", task="t1", at=NOON, event=event, cause=cause, service=service  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Recorded(at + 1, envelope)
+
+
+def repeatable() -> list[tuple[Recorded, ...]]:
+    return [past(seed) for seed in SEEDS if redecide(past(seed), JUDGES, None) is None]
+
+
+def policy_of(one: tuple[Recorded, ...]) -> Policy:
+    return next((r.event.policy for r in one if isinstance(r.event, TaskReadied)), Policy())
+
+
+def compared(pasts: list[tuple[Recorded, ...]], tried: list[dict[str, Any]]) -> Report:
+    comparison = Comparison(Candidates(tried), JUDGES, details=True)
+    for number, one in enumerate(pasts):
+        comparison.take(Scope("shop", f"t{number}"), one)
+    return comparison.report()
+
+
+# numbers that remember
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    value=st.floats(0, 1), other=st.floats(0, 1),
+    seen=st.lists(st.tuples(st.sampled_from(["<", "<=", ">", ">="]), st.floats(0, 1), st.booleans()), max_size=6),
+)  # fmt: skip
+def test_whoever_is_seen_alike_would_have_compared_alike(
+    value: float, other: float, seen: list[tuple[str, float, bool]]
+) -> None:
+    tried = Candidates([{"accept_confidence": value}, {"accept_confidence": other}])
+    policy, sight = tried.watched(0, Policy())
+
+    def compare(number: float) -> list[bool]:
+        return [
+            {"<": number < bound, "<=": number <= bound, ">": number > bound, ">=": number >= bound}[sign]
+            if not flipped
+            else {"<": bound < number, "<=": bound <= number, ">": bound > number, ">=": bound >= number}[sign]
+            for sign, bound, flipped in seen
+        ]
+
+    now = compare(policy.accept_confidence)
+    alike = set(members(tried.alike(0, sight)))
+    assert 0 in alike
+    if 1 in alike:
+        assert compare(other) == now
+
+
+@pytest.mark.parametrize(
+    "calculate",
+    [lambda n: n * 2, lambda n: 2 - n, lambda n: round(n, 1), int, bool, lambda n: n == 0.5,
+     lambda n: {n: 1}, lambda n: -n, math.floor, float, lambda n: n.is_integer()],
+)  # fmt: skip
+def test_a_number_that_was_calculated_with_answers_for_itself_alone(calculate: Any) -> None:
+    sight = Sight()
+    calculate(Watched.of(0.5, "n", sight))
+    assert sight.exact == {"n"}
+
+
+def test_printing_a_number_says_nothing_about_it() -> None:
+    sight = Sight()
+    number = Watched.of(0.5, "n", sight)
+    assert (f"{number:.2f}", str(number), sight.names()) == ("0.50", "0.5", set())
+
+
+# one task
+
+
+def test_the_policy_that_was_in_force_changes_nothing() -> None:
+    pasts = repeatable()
+    assert len(pasts) > len(SEEDS) // 2
+    assert all(redecide(one, JUDGES, policy_of(one)) is None for one in pasts)
+
+
+def test_a_stricter_policy_turns_an_acceptance_into_another_attempt() -> None:
+    one = next(
+        p for p in repeatable()
+        if [r.event.action for r in p if isinstance(r.event, DecisionMade)] == ["proceed"]
+    )  # fmt: skip
+    found = redecide(one, JUDGES, apply(policy_of(one), {"accept_confidence": 1.0}))
+    decision = next(r for r in one if isinstance(r.event, DecisionMade))
+    assert found is not None
+    assert (found.position, found.attempt, found.was) == (decision.position, 1, "proceed")
+    assert found.would_be != "proceed"
+
+
+# all candidates at once
+
+
+def test_a_grid_says_of_each_candidate_what_trying_it_alone_says() -> None:
+    pasts, tried = repeatable(), product({}, GRID)
+    report = compared(pasts, tried)
+    alone = [
+        [redecide(one, JUDGES, apply(policy_of(one), candidate)) for one in pasts if any_readied(one)]
+        for candidate in tried
+    ]
+    assert [verdict.tasks_changed for verdict in report.verdicts] == [
+        sum(found is not None for found in each) for each in alone
+    ]
+    for verdict, each in zip(report.verdicts, alone, strict=True):
+        assert sorted(verdict.changes.elements()) == sorted(found.change for found in each if found)
+    assert len({verdict.tasks_changed for verdict in report.verdicts}) > 3
+
+
+def any_readied(one: tuple[Recorded, ...]) -> bool:
+    return any(isinstance(r.event, TaskReadied) for r in one)
+
+
+def test_what_was_accepted_wrongly_is_known_by_its_label() -> None:
+    one = next(
+        p for p in repeatable()
+        if [r.event.action for r in p if isinstance(r.event, DecisionMade)] == ["proceed"]
+    )  # fmt: skip
+    labelled = (*one, recorded(len(one), TaskLabelled(good=False), -1, "edge"))
+    report = compared([labelled], [{"accept_confidence": 0.0}, {"accept_confidence": 1.0}])
+    assert (report.tasks, report.labelled, report.false_accepts) == (1, 1, 1)
+    assert [verdict.false_accepts for verdict in report.verdicts] == [1, 0]
+    assert [found.was for _, found in report.divergences] == ["proceed"]
+
+
+def test_an_approval_is_ground_truth_until_a_label_says_otherwise() -> None:
+    escalated = [
+        DecisionMade(action="escalate", attempt=2, run=1), BreakpointResolved(resolution="approve"),
+    ]  # fmt: skip
+    assert known(escalated).truth(2) is True
+    assert known([*escalated, TaskLabelled(good=False, attempt=2)]).truth(2) is False
+    assert known(escalated).truth(1) is None
+
+
+def test_a_divergence_names_what_was_nothing() -> None:
+    assert Divergence(1, 1, "", "escalate").change == ("nothing", "escalate")
+
+
+# what can be tried
+
+
+def test_settings_and_grids_become_candidates() -> None:
+    fixed = changes(["decision.accept_without_checks=true", "decision.breakpoints.low_confidence=true"])
+    tried = product(fixed, grid(["decision.accept_confidence=0.8,0.9", "decision.turns_max=10,20"]))
+    assert len(tried) == 4
+    assert tried[3] == {
+        "accept_without_checks": True, "breakpoints.low_confidence": True, "accept_confidence": 0.9, "turns_max": 20,
+    }  # fmt: skip
+    made = apply(Policy(), tried[3])
+    assert (made.accept_confidence, made.turns_max, made.breakpoints.low_confidence) == (0.9, 20, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("accept_confidence=1", "is no `decision.KEY=VALUE`"),
+        ("decision.accept_confidence", "is no `decision.KEY=VALUE`"),
+        ("decision.nonsense=1", "a policy has no 'nonsense'"),
+        ("decision.breakpoints.nonsense=1", "a policy has no 'breakpoints.nonsense'"),
+        ("decision.accept_confidence=2", "no policy has accept_confidence like that"),
+        ("decision.accept_confidence=high", "no policy has accept_confidence like that"),
+        ("decision.accept_confidence=NaN", "NaN is no value"),
+        ("decision.accept_confidence=", "no policy has accept_confidence like that"),
+    ],
+)
+def test_what_no_policy_can_be_is_refused_by_name(setting: str, says: str) -> None:
+    with pytest.raises(BadUsage, match=says):
+        changes([setting])
+
+
+def test_a_grid_that_is_too_large_is_refused() -> None:
+    with pytest.raises(BadUsage, match="1,000,000 combinations"):
+        product({}, {f"k{n}": list(range(10)) for n in range(6)})
