@@ -92,6 +92,7 @@ class SessionSummarised(Event, tag="session.summarised"):
 
     session: str
     summary: Content
+    of: Annotated[str, Meta(description="SHA-256 of the text that it summarises")] = ""
     by: Annotated[str, Meta(description="`extract`, or provider and model")] = ""
     usable: bool = True
     reason: Annotated[str, Meta(description="why there is no usable summary")] = ""

@@ -141,6 +141,8 @@ def _event(
         version=redact(seen.version)[:200],
         turns=result.turns if result else seen.turns,
         tokens=seen.spent(),
+        context_tokens=seen.context_tokens,
+        context_window=seen.context_window,
         cost_usd=seen.cost_usd if math.isfinite(seen.cost_usd) else 0.0,
         denials=tuple(
             Denial(tool=redact(each.tool), target=redact(each.target)[:TEXT_MAX]) for each in seen.denials.values()

@@ -111,7 +111,7 @@ def _session(state: State, event: Event) -> State:
         case SummaryRequested() if state.over:
             return replace(state, asked_at_end=True)
         case SummaryRequested():
-            return replace(state, full=replace(state.full, asked=state.next))
+            return replace(state, full=replace(state.full, asked=state.next, asked_of=event.text.sha256))
         case SessionSummarised() if state.over:
             return replace(state, summarised=True)
         case SessionRefreshed() if not state.over:

@@ -50,7 +50,7 @@ def begun(state: State) -> Sequence[Event]:
 
 def answered(state: State, event: SessionSummarised) -> Sequence[Event]:
     """Return the refresh with the summary that was asked for, or with an extract where the LLM gave none."""
-    if not (due(state) and state.full.asked == state.next > NONE):
+    if not (due(state) and state.full.asked == state.next > NONE and event.of == state.full.asked_of):
         return []
     if event.usable and event.summary.text.strip():
         return [_refreshed(state, event.summary, event.by, "")]
@@ -67,7 +67,7 @@ def closed(state: State, *, tell: bool) -> Sequence[Event]:
     text = Content.of(state.closing)
     if state.llm_serves:
         return [] if state.asked_at_end else [SummaryRequested(session=state.session, text=text)]
-    return [SessionSummarised(session=state.session, summary=text, by=EXTRACT), end]
+    return [SessionSummarised(session=state.session, summary=text, of=text.sha256, by=EXTRACT), end]
 
 
 def material(state: State) -> str:

@@ -48,6 +48,7 @@ class Fullness:
     resumable: str = ""
     warned: Key = NONE
     asked: Key = NONE
+    asked_of: str = ""
     refreshed: Key = NONE
 
     @property

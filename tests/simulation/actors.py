@@ -17,6 +17,7 @@ from obra.events import (
     BranchRefused,
     BreakpointRaised,
     BreakpointResolved,
+    Briefing,
     CheckResult,
     ChecksRan,
     Content,
@@ -31,7 +32,10 @@ from obra.events import (
     Policy,
     PromptEnhanced,
     PromptPrepared,
+    SessionBriefed,
     SessionOpened,
+    SessionSummarised,
+    SummaryRequested,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -63,6 +67,7 @@ class Plan:
     refuses: float = 0.0
     meddles: float = 0.0
     regrets: float = 0.0
+    context: float = 0.0
     doubled: float = 0.2
     lost: float = 0.1
 
@@ -77,6 +82,7 @@ class Plan:
                 checks=dice.choice([(), ("pytest -q",), ("ruff check", "pytest -q")]),
                 attempts_max=dice.randint(1, 4),
                 budget_usd=dice.choice([None, None, 0.05, 1.0]),
+                milestone=dice.choice(["", "", "m1"]),
             ),
             policy=Policy(
                 interruptions_max=dice.choice([0, 3, 20]), accept_without_checks=dice.random() < 0.2,
@@ -88,6 +94,7 @@ class Plan:
             idle=dice.choice([0.0, 0.3]),
             crashes=dice.choice([0.0, 0.3, 0.9]),
             refuses=dice.choice([0.0, 0.2]),
+            context=dice.choice([0.0, 0.0, 0.75, 0.85, 1.0]),
             meddles=dice.choice([0.0, 0.0, 0.05]),
             regrets=dice.choice([0.0, 0.0, 0.4]),
         )  # fmt: skip
@@ -122,7 +129,8 @@ def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event
     said: list[Event] = [
         started,
         AgentExited(
-            attempt=attempt, run=run, ending=ending, exit_code=0, cost_usd=0.02,
+            attempt=attempt, run=run, ending=ending, exit_code=0, cost_usd=0.02, session="s",
+            context_tokens=int(plan.context * dice.choice([1_000, 1_000_000])), context_window=1_000_000,
             result=Content.of("Created a.py. All tests pass."),
             denials=(Denial(tool="Bash", target="make"),) if ending == "denied" else (),
         ),
@@ -162,6 +170,22 @@ def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) 
             )  # fmt: skip
         case _:
             return []
+
+
+def summarise(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Summarise a session, also of a task that is over; brief a task that joins a shared one."""
+    if isinstance(question, SessionOpened):
+        briefed = any(isinstance(event, SessionBriefed) for event in log)
+        briefing = Briefing(name="t0", text="The lexer is done.")
+        shared = question.session != "1" and not briefed
+        return [SessionBriefed(session=question.session, briefings=(briefing,))] if shared else []
+    assert isinstance(question, SummaryRequested)
+    of = question.text.sha256
+    if any(isinstance(event, SessionSummarised) and event.of == of for event in log):
+        return []
+    usable = dice.random() < 0.7
+    summary = Content.of("so far, so good") if usable else Content()
+    return [SessionSummarised(session=question.session, summary=summary, of=of, usable=usable)]
 
 
 def _once(log: Sequence[Event], answer: PromptEnhanced | AttemptReviewed) -> list[Event]:
@@ -211,6 +235,7 @@ def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
 ACTORS = {
     "runner": ((AttemptRequested, DecisionMade), runner),
     "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished), llm),
+    "sessions": ((SessionOpened, SummaryRequested), summarise),
     "timers": ((TimerSet,), timers),
     "person": ((BreakpointRaised, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
     "regret": ((*TERMINAL, BreakpointRaised, TaskRolledBack), regret),

@@ -46,6 +46,8 @@ class Observed:
     version: str = ""
     result: Result | None = None
     tokens: Tokens = field(default_factory=Tokens)
+    context_tokens: int = 0
+    context_window: int = 0
     cost_usd: float = 0.0
     denials: dict[str, Denial] = field(default_factory=dict)
     tools: dict[str, int] = field(default_factory=dict)
@@ -102,16 +104,19 @@ class Observed:
 
     def _assistant(self, message: Mapping[str, Any]) -> list[Output]:
         inner = _dict(message.get("message"))
-        identity = _text(inner.get("id"))
+        identity, usage = _text(inner.get("id")), _tokens(_dict(inner.get("usage")))
         if not message.get("parent_tool_use_id"):
             if identity != self._message_id:
                 self.running.clear()
                 self.turns += 1
             self._message_id = identity
             self.stop_reason = _text(inner.get("stop_reason")) or self.stop_reason
+            self.context_tokens = usage.input + usage.cache_read + usage.cache_write + usage.output or (
+                self.context_tokens
+            )
         self.api_error = error = _text(message.get("error"))
         if len(self._spent) < RUNNING_MAX or identity in self._spent:
-            self._spent[identity] = _tokens(_dict(inner.get("usage")))
+            self._spent[identity] = usage
         seen: list[Output] = []
         for block in map(_dict, _list(inner.get("content"))):
             if block.get("type") == "text" and (said := _text(block.get("text")).strip()):
@@ -178,6 +183,9 @@ class Observed:
 
     def _account(self, message: Mapping[str, Any]) -> None:
         """Add up what a result says was spent since the one before it."""
+        models = _dict(message.get("modelUsage"))
+        windows = {name: _int(_dict(usage).get("contextWindow")) for name, usage in models.items()}
+        self.context_window = windows.get(self.model) or max(windows.values(), default=0) or self.context_window
         by_model = message.get("model_usage_since_last_result")
         if isinstance(by_model, dict):
             for usage in map(_dict, by_model.values()):
