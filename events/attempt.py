@@ -30,6 +30,7 @@ class AttemptRequested(Event, tag="attempt.requested"):
     timeout_s: float = 7_200.0
     silence_s: float = 900.0
     budget_usd: float | None = None
+    stuck_max: Annotated[int, Meta(ge=0, description="stop it once a circle was gone round so often; 0: never")] = 0
     resume: Annotated[str, Meta(description="the agent's own session to go on with; empty: a fresh one")] = ""
     tokens_estimated: Annotated[int, Meta(ge=0, description="of the prompt, as prompt.prepared says by what")] = 0
 
@@ -65,7 +66,7 @@ class Stuck(Value):
     detail: Annotated[str, Meta(description="what was repeated, shortened")] = ""
 
 
-class Tested(Value):
+class SelfTest(Value):
     """A command of the agent's own that looks like a run of tests, and how it went."""
 
     command: str
@@ -102,7 +103,7 @@ class AgentExited(Event, tag="agent.exited"):
     retry_at: Annotated[str, Meta(description="when a limit resets, ISO 8601, if the provider said so")] = ""
     retry_after_s: Annotated[float, Meta(ge=0, description="from the end to `retry_at`, by the runner's clock")] = 0.0
     stuck: Annotated[tuple[Stuck, ...], Meta(description="patterns of going round in circles")] = ()
-    tested: Annotated[tuple[Tested, ...], Meta(description="its last runs of tests")] = ()
+    tested: Annotated[tuple[SelfTest, ...], Meta(description="its last runs of tests")] = ()
     last_words: Annotated[Literal["", "refusal", "cut"], Meta(description="what the result's wording gives away")] = ""
     lines: Annotated[int, Meta(description="lines of output read")] = 0
     lines_odd: Annotated[int, Meta(description="lines that were no JSON, too long, or not UTF-8")] = 0

@@ -69,6 +69,9 @@ class Policy(Value):
         Unit, Meta(description="what a claim that the evidence denies leaves of the confidence")
     ] = 0.85
     doubt_weak: Annotated[Unit, Meta(description="the same of a weak witness: disapproval, a refusal, circles")] = 0.9
+    stuck_max: Annotated[
+        int, Meta(ge=0, description="stop an agent once it went round a circle so often; 0: never, it is only noted")
+    ] = 0
     calibration_outcomes_min: Annotated[
         int, Meta(ge=1, description="labelled outcomes before a calibration is fitted")
     ] = 30

@@ -45,6 +45,7 @@ class Evidence:
     review: AttemptReviewed | None = None
     score: AttemptScored | None = None
     contradicted: tuple[ClaimContradicted, ...] = ()
+    findings: tuple[Finding, ...] = ()
     why: str = ""
 
     @property
@@ -109,7 +110,7 @@ OfRun = (
 )
 
 
-def gather(evidence: Evidence, event: Event) -> Evidence:  # noqa: C901 - one line a type
+def gather(evidence: Evidence, event: Event) -> Evidence:
     """Take in one event. A newer run starts from nothing; what belongs to an older one is passed over."""
     if not isinstance(event, OfRun) or (event.attempt, event.run) < evidence.key:
         return evidence
@@ -126,6 +127,12 @@ def gather(evidence: Evidence, event: Event) -> Evidence:  # noqa: C901 - one li
             return replace(evidence, checks=event)
         case AttemptFinished(ending=ending, detail=why):
             return replace(evidence, ending=ending, why=why)
+        case _:
+            return _judged(evidence, event)
+
+
+def _judged(evidence: Evidence, event: Event) -> Evidence:
+    match event:
         case AttemptReviewed():
             return replace(evidence, review=event)
         case AttemptScored():

@@ -11,11 +11,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from obra.events import Stuck
 from obra.services.agent_runner.adapters.classify import Stopped
 from obra.services.agent_runner.adapters.launch import interrupt, line, opening
 from obra.services.agent_runner.adapters.messages import Observed
 from obra.services.agent_runner.adapters.reader import Line, LineSplitter, read
+from obra.services.agent_runner.adapters.steps import STEPS_MAX
 from obra.services.agent_runner.job import Job
+from obra.services.agent_runner.patterns import patterns
 from obra.services.agent_runner.permissions import Permissions, answer
 from obra.services.agent_runner.process import ExitStatus, Process
 from obra.services.agent_runner.transcript import Live, Transcript
@@ -27,6 +30,9 @@ GRACE_S: dict[Stopped, tuple[float, float]] = {"cancelled": (0.7, 0.3), "lingeri
 GRACE_ELSE_S = (3.0, 2.0)
 """How long it may take to end after an interrupt, and then after SIGTERM."""
 DRAIN_S = 10.0
+STUCK_MAX = 20
+STEPS_PER_TIME = 6
+"""How many steps are looked at for each time that a circle may be gone round: a cycle is two calls and some words."""
 
 
 class Conversation:
@@ -41,6 +47,7 @@ class Conversation:
         self._process, self._job, self._permissions = process, job, permissions
         self._transcript, self._live = transcript, live
         self._result_at_s: float | None = None
+        self._circling = asyncio.Event()
 
     async def hold(self, stop: asyncio.Event) -> ExitStatus:
         """Return how the process went; it is gone then, with all that it started."""
@@ -86,25 +93,40 @@ class Conversation:
             return
         for output in self.seen.take(message):
             await self._live.show(output)
+        if self._job.stuck_max and message.get("type") == "user" and self._hopeless():
+            self._circling.set()
         if message.get("type") == "result" and self.seen.result is not None:
             self._result_at_s = time.monotonic()
             self._process.close_stdin()
 
+    def stuck(self, steps_max: int = STEPS_MAX) -> tuple[Stuck, ...]:
+        """Return the circles in the newest *steps_max* steps of each thread."""
+        threads = (list(steps)[-steps_max:] for steps in self.seen.steps.threads.values())
+        return tuple(found for steps in threads for found in patterns(steps))[:STUCK_MAX]
+
+    def _hopeless(self) -> bool:
+        recent = STEPS_PER_TIME * self._job.stuck_max
+        return any(found.times >= self._job.stuck_max for found in self.stuck(recent))
+
     async def _watch(self, stop: asyncio.Event) -> Stopped:
         """Return why the agent must be stopped, as soon as it must."""
-        asked = asyncio.create_task(stop.wait())
+        asked, circling = asyncio.create_task(stop.wait()), asyncio.create_task(self._circling.wait())
         try:
             while True:
                 due_s, why = self._due()
                 wait_s = due_s - time.monotonic()
                 if asked.done():
                     return "cancelled"
+                if circling.done():
+                    return "stuck"
                 if wait_s <= 0:
                     return why
                 # What is due may come nearer while we wait, but never by more than these.
-                await asyncio.wait({asked}, timeout=min(wait_s, self._job.silence_s, LINGER_S))
+                limit_s = min(wait_s, self._job.silence_s, LINGER_S)
+                await asyncio.wait({asked, circling}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
+            circling.cancel()
 
     def _due(self) -> tuple[float, Stopped]:
         if self._result_at_s is not None:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from obra.events import AgentExited, Content, Denial, Ending
+from obra.events import AgentExited, Content, Denial, Ending, SelfTest, Stuck
 from obra.services.agent_runner.adapters import claude, scripted
 from obra.services.agent_runner.adapters.classify import Exit, classify
 from obra.services.agent_runner.adapters.launch import AgentFound, Launch
@@ -22,6 +23,7 @@ from obra.services.agent_runner.sandbox import Sandbox, wrap
 from obra.services.agent_runner.transcript import Live, Transcript
 from obra.shared.config import AgentSettings
 from obra.shared.errors import EnvironmentLacks
+from obra.shared.refusal import breaks_off, refuses
 
 COMMAND_CHARS_MAX = 500
 
@@ -151,6 +153,11 @@ def _event(
         tools={redact(name): count for name, count in seen.tools.items()},
         commands=tuple(redact(command)[:COMMAND_CHARS_MAX] for command in seen.commands),
         questions=tuple(redact(question)[:TEXT_MAX] for question in seen.questions),
+        stuck=tuple(Stuck(kind=e.kind, times=e.times, detail=redact(e.detail)) for e in conversation.stuck()),
+        tested=tuple(
+            SelfTest(command=redact(e.command), failed=e.failed, said=redact(e.said)) for e in seen.steps.tested
+        ),
+        last_words=_gives_away(result.text if result else None),
         retry_at=seen.retry_at,
         retry_after_s=_until_s(seen.retry_at),
         lines=conversation.lines,
@@ -158,6 +165,12 @@ def _event(
         transcript=str(Path(job.transcript)),
         duration_ms=round(took_s * 1000, 3),
     )
+
+
+def _gives_away(text: str | None) -> Literal["", "refusal", "cut"]:
+    if refuses(text or ""):
+        return "refusal"
+    return "cut" if breaks_off(text or "") else ""
 
 
 def _until_s(moment: str) -> float:

@@ -30,6 +30,7 @@ class Job:
     budget_usd: float | None = None
     timeout_s: float = 7_200.0
     silence_s: float = 900.0
+    stuck_max: int = 0
     resume: str = ""
 
 

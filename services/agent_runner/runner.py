@@ -44,7 +44,7 @@ from obra.services.agent_runner.workspace import Workspace
 from obra.shared.errors import BlobMissing, EnvironmentLacks
 from obra.shared.service import Call
 
-CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "failed", "killed"})
+CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
 """Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
 log = structlog.get_logger(NAME)
@@ -125,7 +125,8 @@ class Attempt:
             agent=task.agent, prompt=ready.prompt, attempt=self._attempt, run=self._run, workspace=place.workspace,
             home=place.home, transcript=place.transcript(*self._key), marker=self._marker, env=ready.kit.env,
             checks=task.checks, model=task.model, turns_max=asked.turns_max, budget_usd=asked.budget_usd,
-            timeout_s=asked.timeout_s, silence_s=asked.silence_s, resume=asked.resume,
+            timeout_s=asked.timeout_s, silence_s=asked.silence_s, stuck_max=asked.stuck_max,
+            resume=asked.resume,
         )  # fmt: skip
         halt = asyncio.Event()
         async with Speaker(self._call.bus, self._call.scope, self._attempt) as speaker:

@@ -2,7 +2,7 @@
 
 from obra.events import ENDINGS, Denial
 from obra.services.decider.state import State
-from obra.shared.evidence import said_of
+from obra.shared.evidence import oddities, said_of
 
 NOTE_CHARS_MAX = 2_000
 
@@ -85,6 +85,7 @@ def doubts(state: State) -> tuple[str, ...]:
     """Return what weak witnesses say: the review, and claims that the evidence denies."""
     review = state.evidence.review
     said = _untrue(state)
+    said += [f"of the agent: {odd}" for odd in (oddities(state.evidence.exited) if state.evidence.exited else ())]
     if review and not review.usable:
         said.append(f"there is no usable review: {review.reason}" if review.reason else "there is no usable review")
     elif review:

@@ -1,78 +1,124 @@
-"""What the agent said about its work, where the evidence denies it."""
+"""What the agent said about its work, held against the evidence.
+
+Each claim is supported, contradicted, or unverified, which is the answer wherever an observation is lacking. A
+sentence that is negated or conditional claims nothing. Wording is matched by patterns: a miss costs a claim, a wrong
+match could cost honest work, so the patterns are narrow and a contradiction needs an observation that names it.
+"""
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
-from obra.events import ClaimContradicted
-from obra.shared.evidence import Evidence, said_of
+from obra.events import Claim, ClaimContradicted
+from obra.services.scorer import witness
+from obra.services.scorer.witness import Held
+from obra.shared.evidence import Evidence
 
-CLAIMS_MAX = 5
+CLAIMS_MAX = 20
+CONTRADICTIONS_MAX = 5
 CLAIM_CHARS_MAX = 200
 TEXT_CHARS_MAX = 20_000
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+PASS = r"(?:now |all |are |is |have |has |do )*(?:pass|green|succeed)"
+COUNT = re.compile(
+    rf"\b(?P<a>\d{{1,6}}) (?:\w+ )?(?:tests?|specs?|checks?) {PASS}|\b(?P<b>\d{{1,6}}) (?:tests? )?passed\b"
+    rf"|\ball (?:of )?(?:the )?(?P<c>\d{{1,6}}) (?:\w+ )?(?:tests|specs) {PASS}",
+    re.IGNORECASE,
+)
 TESTED = re.compile(
-    r"\ball (?:of )?(?:the |my |our )?(?:\d+ )?(?:\w+ )?(?:tests|checks) (?:now |all |are |have )*(?:pass|green)"
-    r"|\b(?:the )?tests (?:now |all |are |have )*(?:pass|green)"
-    r"|\b\d+ (?:\w+ )?tests? (?:now |all |are |have )*pass"
-    r"|\b\d+ passed\b",
+    rf"\ball (?:of )?(?:the |my |our )?(?:\w+ )?(?:tests|checks) {PASS}|\b(?:the )?(?:test suite|tests) {PASS}"
+    rf"|\b(?:tests|checks): (?:pass|all pass|ok|green)",
+    re.IGNORECASE,
+)
+PATH = (
+    r"[`'\"]?(?P<path>[\w./-]{1,200}\.(?:py|pyi|js|mjs|ts|tsx|jsx|go|rs|java|kt|c|h|cc|cpp|cs|rb|php|sh|sql|md|rst|txt"
+    r"|json|toml|yaml|yml|html|css|csv))\b"
+)
+CREATED = re.compile(
+    rf"\b(?:created|wrote|added) (?:(?:a|an|the|new|file|module|script|test|tests|called|named|in|to) ){{0,5}}{PATH}",
+    re.IGNORECASE,
+)
+CHANGED = re.compile(
+    r"\b(?:updated|modified|edited|changed|refactored|fixed|patched|rewrote|extended) "
+    rf"(?:(?:the|file|module|script|both) ){{0,2}}{PATH}",
+    re.IGNORECASE,
+)
+DELETED = re.compile(rf"\b(?:deleted|removed) (?:(?:the|obsolete|old|file|module|script) ){{0,4}}{PATH}", re.IGNORECASE)
+NOTHING = re.compile(
+    r"\b(?:no (?:code |file |further )?changes? (?:(?:was|were|is|are) )?(?:needed|necessary|required|made)"
+    r"|nothing (?:needed to be changed|was changed|to change))\b(?=\s*(?:[.,;!]|$))",
+    re.IGNORECASE,
+)
+RAN = re.compile(
+    r"\b(?:I|we)(?:'ve| have)? (?:re-?)?(?:ran|run|executed) (?:(?:the|all|full|whole|entire|it|my) )*"
+    r"(?:`[^`]{1,80}`|tests?\b|test suite\b|suite\b|checks?\b|pytest\b|command\b)",
     re.IGNORECASE,
 )
 WORKED = re.compile(
     r"\b(?:created|added|wrote|written|implemented|fixed|updated|modified|changed|refactored)\b", re.IGNORECASE
 )
-MADE = re.compile(
-    r"\b(?:created|wrote|added) (?:(?:a|an|the|new|file|module|script|test|tests|called|in|to) ){0,5}"
-    r"[`'\"]?(?P<path>[\w./-]{1,200}\.(?:py|pyi|js|ts|tsx|jsx|go|rs|java|kt|c|h|cc|cpp|cs|rb|php|sh|sql|md|rst|txt|json|"
-    r"toml|yaml|yml|html|css|csv))\b",
-    re.IGNORECASE,
-)
 NEGATED = re.compile(
-    r"\b(?:no|not|never|nothing|none|without|neither|cannot|would|could|should|will|if|unless)\b|n't\b",
+    r"\b(?:no|not|never|nothing|none|without|neither|cannot|would|could|should|will|if|unless|temporary|temporarily)\b"
+    r"|n't\b",
     re.IGNORECASE,
 )
-TESTING = re.compile(r"test|spec|tox|nox|\b(?:make|just|npm run) check\b", re.IGNORECASE)
 
 
-def contradictions(evidence: Evidence) -> tuple[ClaimContradicted, ...]:
-    """Return the agent's claims that the evidence denies, at most `CLAIMS_MAX`, in the order they were made.
-
-    Only what can be held against an observation counts: passing tests against a failed test command, work against
-    an empty diff, a new file against the list of changed files. A negated or conditional sentence claims nothing.
-    """
+def claims(evidence: Evidence) -> tuple[Claim, ...]:
+    """Return what the agent claims, in the order in which it was said, at most `CLAIMS_MAX`, each once."""
     text = evidence.exited.result.text[:TEXT_CHARS_MAX].replace("\u2019", "'") if evidence.exited else ""
-    found = [
-        ClaimContradicted(
-            attempt=evidence.attempt, run=evidence.run, claim=sentence[:CLAIM_CHARS_MAX], evidence=against
-        )
-        for sentence in (part.strip() for part in SENTENCE.split(text))
-        for against in _against(sentence, evidence)
-    ]
+    sentences = (part.strip() for part in SENTENCE.split(text))
+    found = [claim for sentence in sentences for claim in _in_sentence(sentence, evidence)]
     return tuple(dict.fromkeys(found))[:CLAIMS_MAX]
 
 
-def _against(sentence: str, evidence: Evidence) -> Iterator[str]:
-    if passing := _claims(TESTED, sentence):
-        any_check = "checks" in passing[0].lower()
-        failed = (check for check in evidence.failing if any_check or TESTING.search(check.command))
-        yield from (f"`{check.command}` {said_of(check)}" for check in islice(failed, 1))
+def contradictions(evidence: Evidence, found: tuple[Claim, ...]) -> tuple[ClaimContradicted, ...]:
+    """Return those of *found* that the evidence denies as events, at most `CONTRADICTIONS_MAX`."""
+    return tuple(
+        ClaimContradicted(
+            attempt=evidence.attempt, run=evidence.run, claim=claim.text, evidence=claim.evidence, kind=claim.kind
+        )
+        for claim in found
+        if claim.verdict == "contradicted"
+    )[:CONTRADICTIONS_MAX]
+
+
+def _in_sentence(sentence: str, evidence: Evidence) -> Iterator[Claim]:
+    text = sentence[:CLAIM_CHARS_MAX]
+    if match := _claimed(COUNT, sentence):
+        number = int(match["a"] or match["b"] or match["c"])
+        yield _claim("count", text, witness.of_count(evidence, number, sentence))
+    elif match := _claimed(TESTED, sentence):
+        yield _claim("tests", text, witness.of_tests(evidence, any_check="checks" in match[0].lower()))
+    if _claimed(RAN, sentence):
+        yield _claim("ran", text, witness.of_running(evidence))
+    if NOTHING.search(sentence):
+        yield _claim("nothing", text, witness.of_nothing(evidence))
+        return
+    yield from _of_files(sentence, text, evidence)
+
+
+def _of_files(sentence: str, text: str, evidence: Evidence) -> Iterator[Claim]:
     if evidence.checkpoint is None:
         return
     if not evidence.changed:
-        if _claims(WORKED, sentence):
-            yield "nothing differs from the commit that the task grew from"
-    elif (made := _claims(MADE, sentence)) and not _among(made["path"], evidence):
-        yield f"{made['path']} is not among the changed files"
+        if _claimed(WORKED, sentence) or _claimed(DELETED, sentence):
+            yield _claim("work", text, witness.of_work(evidence))
+        return
+    if match := _claimed(CREATED, sentence):
+        yield _claim("created", text, witness.of_path(evidence, match["path"]))
+    elif match := _claimed(CHANGED, sentence):
+        yield _claim("changed", text, witness.of_path(evidence, match["path"]))
+    elif match := _claimed(DELETED, sentence):
+        yield _claim("deleted", text, witness.of_deletion(evidence, match["path"]))
+    elif _claimed(WORKED, sentence):
+        yield _claim("work", text, witness.of_work(evidence))
 
 
-def _claims(pattern: re.Pattern[str], sentence: str) -> re.Match[str] | None:
+def _claim(kind: witness.Kind, text: str, held: Held) -> Claim:
+    return Claim(kind=kind, text=text, verdict=held[0], evidence=held[1])
+
+
+def _claimed(pattern: re.Pattern[str], sentence: str) -> re.Match[str] | None:
     match = pattern.search(sentence)
     return match if match and not NEGATED.search(sentence, 0, match.start()) else None
-
-
-def _among(path: str, evidence: Evidence) -> bool:
-    """Return whether a changed file has that name; where the list of files is cut, it may have."""
-    assert evidence.checkpoint is not None
-    files, name = evidence.checkpoint.files, path.rsplit("/", 1)[-1]
-    return len(files) < evidence.checkpoint.files_total or any(file.path.rsplit("/", 1)[-1] == name for file in files)

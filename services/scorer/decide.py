@@ -8,6 +8,7 @@ from obra.events import (
     AttemptFinished,
     AttemptReviewed,
     AttemptScored,
+    Calibration,
     ClaimContradicted,
     Event,
     LlmSelected,
@@ -19,7 +20,7 @@ from obra.events import (
     TaskRejected,
     TaskSubmitted,
 )
-from obra.services.scorer.claims import contradictions
+from obra.services.scorer.claims import claims, contradictions
 from obra.services.scorer.score import score
 from obra.shared.decider import Decider
 from obra.shared.evidence import Evidence, gather
@@ -32,6 +33,7 @@ class State:
     submitted: bool = False
     checks: bool = False
     policy: Policy = field(default_factory=Policy)
+    calibration: Calibration = field(default_factory=Calibration)
     reviewed: bool = False
     evidence: Evidence = field(default_factory=Evidence)
     over: bool = False
@@ -48,7 +50,7 @@ def evolve(state: State, event: Event) -> State:
         case TaskSubmitted() if not state.submitted:
             return replace(state, submitted=True, checks=bool(event.checks))
         case TaskReadied():
-            return replace(state, policy=event.policy)
+            return replace(state, policy=event.policy, calibration=event.calibration)
         case LlmSelected():
             return replace(state, reviewed=event.provider != "none")
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
@@ -68,9 +70,9 @@ def decide(state: State, event: Event) -> Sequence[Event]:
             return []
     if not state.scorable or (event.attempt, event.run) != state.evidence.key:
         return []
-    claims = contradictions(state.evidence)
-    evidence = replace(state.evidence, contradicted=claims)
-    return [*claims, score(evidence, state.policy, checked=state.checks)]
+    found = claims(state.evidence)
+    scored = score(state.evidence, found, state.policy, state.calibration, checked=state.checks)
+    return [*contradictions(state.evidence, found), scored]
 
 
 DECIDER = Decider(

@@ -1,45 +1,69 @@
-"""Two numbers from the evidence: quality in named parts, and confidence in what they say."""
+"""Two numbers from the evidence: quality in named parts, and confidence in what they say.
 
-from obra.events import AttemptReviewed, AttemptScored, Part, Policy
-from obra.shared.evidence import Evidence
+Quality is the weighted mean of the parts that there are; the policy holds the weights. Confidence begins with a stated
+prior, loses a factor for each witness against the work, gains where a review approves, and is then read off the
+calibration, which was fitted to what became of earlier work. No number is the LLM's word about itself.
+"""
 
-WEIGHTS = {"checks": 0.5, "change": 0.2, "ending": 0.1, "review": 0.2}
-"""What each part weighs; they add up to 1. Where a part is missing, the others share its weight."""
+from obra.events import AttemptReviewed, AttemptScored, Calibration, Claim, Part, Policy
+from obra.shared.calibration import calibrated
+from obra.shared.evidence import Evidence, oddities
 
 UNFOUNDED = 0.05
-"""Confidence where checks failed or nothing was changed."""
-
-DOUBT = 0.9
-"""What a weak witness against the work leaves of the confidence. One alone does not bring passed checks below the
-threshold; two do: 0.95 x 0.9 = 0.855 and 0.95 x 0.9 x 0.9 = 0.77, where 0.85 is needed."""
+"""Confidence where checks failed, nothing was changed, or something was found that forbids acceptance."""
 
 APPROVAL_CLOSES, APPROVAL_CLOSES_UNCHECKED = 0.2, 0.75
 """How much of the way to certainty an approving review goes: beside checks, and where a policy lets it replace them."""
 
+GRAVE = frozenset({"tests", "count", "ran", "nothing"})
+"""Contradictions about what was run or done; one of files may be a file that git ignores, or a slip of the pen."""
+
+WITNESSES_MAX = 3
 DIGITS = 4
 
 
-def score(evidence: Evidence, policy: Policy, *, checked: bool) -> AttemptScored:
+def score(
+    evidence: Evidence, claims: tuple[Claim, ...], policy: Policy, calibration: Calibration, *, checked: bool
+) -> AttemptScored:
     """Return the score of one run; *checked* says whether the task has checks."""
     review = evidence.review if evidence.review and evidence.review.usable else None
-    parts = _parts(evidence, review, without_checks=policy.accept_without_checks and not checked)
+    parts = _parts(evidence, review, claims, policy, without_checks=policy.accept_without_checks and not checked)
+    raw = _confidence(evidence, review, claims, policy, checked=checked)
     return AttemptScored(
         attempt=evidence.attempt, run=evidence.run,
         quality=round(min(1.0, sum(part.value * part.weight for part in parts)), DIGITS),
-        confidence=_confidence(evidence, review, policy, checked=checked),
-        parts=parts, basis="evidence and review" if review else "evidence",
+        confidence=calibrated(raw, calibration), confidence_raw=raw,
+        parts=parts, claims=claims, basis="evidence and review" if review else "evidence",
     )  # fmt: skip
 
 
-def _parts(evidence: Evidence, review: AttemptReviewed | None, *, without_checks: bool) -> tuple[Part, ...]:
+def weights(policy: Policy) -> dict[str, float]:
+    """Return what each part weighs; where a part is missing, the others share its weight."""
+    return {
+        "checks": policy.weight_checks, "change": policy.weight_change, "ending": policy.weight_ending,
+        "review": policy.weight_review, "claims": policy.weight_claims,
+    }  # fmt: skip
+
+
+def _parts(
+    evidence: Evidence,
+    review: AttemptReviewed | None,
+    claims: tuple[Claim, ...],
+    policy: Policy,
+    *,
+    without_checks: bool,
+) -> tuple[Part, ...]:
     values = {"checks": _share(evidence), "change": float(evidence.changed), "ending": _ending(evidence)}
     if without_checks:
         del values["checks"]
     if review:
         values["review"] = review.quality
-    whole = sum(WEIGHTS[name] for name in values)
+    if held := [claim.verdict == "supported" for claim in claims if claim.verdict != "unverified"]:
+        values["claims"] = sum(held) / len(held)
+    named = weights(policy)
+    whole = sum(named[name] for name in values) or 1.0
     return tuple(
-        Part(name=name, value=round(value, DIGITS), weight=round(WEIGHTS[name] / whole, DIGITS))
+        Part(name=name, value=round(value, DIGITS), weight=round(named[name] / whole, DIGITS))
         for name, value in values.items()
     )
 
@@ -51,17 +75,23 @@ def _share(evidence: Evidence) -> float:
 
 
 def _ending(evidence: Evidence) -> float:
+    if evidence.exited and evidence.exited.last_words == "refusal":
+        return 0.0
     return 1.0 if evidence.ending == "completed" or not evidence.denials() else 0.5
 
 
-def _confidence(evidence: Evidence, review: AttemptReviewed | None, policy: Policy, *, checked: bool) -> float:
-    if not evidence.changed or (checked and not evidence.passed):
+def _confidence(
+    evidence: Evidence, review: AttemptReviewed | None, claims: tuple[Claim, ...], policy: Policy, *, checked: bool
+) -> float:
+    forbidden = any(finding.blocks for finding in evidence.findings)
+    if forbidden or not evidence.changed or (checked and not evidence.passed):
         return UNFOUNDED
     sure = policy.passed_prior if checked else policy.unchecked_prior
-    if evidence.contradicted:
-        sure *= DOUBT
-    if review and not review.approves:
-        sure *= DOUBT
+    denied = [claim.kind for claim in claims if claim.verdict == "contradicted"]
+    grave = sum(kind in GRAVE for kind in denied)
+    weak = len(denied) - grave + len(evidence.findings) + (len(oddities(evidence.exited)) if evidence.exited else 0)
+    weak += bool(review and not review.approves)
+    sure *= policy.doubt_contradicted ** min(grave, WITNESSES_MAX) * policy.doubt_weak ** min(weak, WITNESSES_MAX)
     if review and review.approves:
         sure += (1 - sure) * (APPROVAL_CLOSES if checked else APPROVAL_CLOSES_UNCHECKED)
     return round(sure, DIGITS)

@@ -168,6 +168,7 @@ def _request(state: State, budget_usd: float | None, own_rules: str) -> AttemptR
         attempt=attempt, run=run, prompt=prompt, turns_max=state.turns_max, timeout_s=state.task.timeout_s,
         silence_s=state.task.silence_s, budget_usd=budget_usd, resume=state.prompt.resume,
         tokens_estimated=state.prompt.tokens_estimated if same else tokens.count(prompt.text),
+        stuck_max=state.policy.stuck_max if state.policy else 0,
     )  # fmt: skip
 
 

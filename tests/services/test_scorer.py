@@ -4,15 +4,21 @@ import pytest
 
 from obra.events import (
     AttemptScored,
+    Calibration,
+    Claim,
     ClaimContradicted,
     Denial,
     Event,
+    Finding,
     Part,
+    Policy,
     TaskCancelled,
+    TaskReadied,
     TaskSubmitted,
+    WorkspaceInspected,
 )
 from obra.services.scorer.decide import DECIDER
-from obra.services.scorer.score import WEIGHTS
+from obra.services.scorer.score import weights
 from tests.given import given
 from tests.services.evidence import (
     LLM,
@@ -35,16 +41,15 @@ WITH_REVIEW = [TASK, READY, LLM]
 def parts(checks: float | None, change: float, ending: float, review: float | None = None) -> tuple[Part, ...]:
     values = {"checks": checks, "change": change, "ending": ending, "review": review}
     given_ = {name: value for name, value in values.items() if value is not None}
-    whole = sum(WEIGHTS[name] for name in given_)
-    return tuple(Part(name=n, value=v, weight=round(WEIGHTS[n] / whole, 4)) for n, v in given_.items())
+    named = weights(Policy())
+    whole = sum(named[name] for name in given_)
+    return tuple(Part(name=n, value=v, weight=round(named[n] / whole, 4)) for n, v in given_.items())
 
 
 def score_of(quality: float, confidence: float, parts: tuple[Part, ...], basis: str = "evidence") -> AttemptScored:
-    return AttemptScored(attempt=1, run=1, quality=quality, confidence=confidence, parts=parts, basis=basis)
-
-
-def test_the_weights_add_up_to_one() -> None:
-    assert round(sum(WEIGHTS.values()), 9) == 1
+    return AttemptScored(
+        attempt=1, run=1, quality=quality, confidence=confidence, confidence_raw=confidence, parts=parts, basis=basis
+    )
 
 
 def test_passed_checks_and_a_change_are_worth_the_prior() -> None:
@@ -149,7 +154,8 @@ def test_a_claim_that_the_evidence_denies_is_named(
 ) -> None:
     past = [*ALONE, *ran(said=said, files=files, checks={"pytest -q": code})]
     first, *_, last = given(DECIDER, *past).when(finished()).events
-    assert first == ClaimContradicted(attempt=1, run=1, claim=claim, evidence=evidence)
+    assert isinstance(first, ClaimContradicted)
+    assert first == ClaimContradicted(attempt=1, run=1, claim=claim, evidence=evidence, kind=first.kind)
     assert isinstance(last, AttemptScored)
 
 
@@ -165,7 +171,10 @@ def test_a_claim_that_the_evidence_denies_is_named(
     ],
 )
 def test_what_is_true_negated_or_conditional_is_no_contradiction(said: str) -> None:
-    given(DECIDER, *ALONE, *ran(said=said)).when(finished()).then(score_of(1.0, 0.95, parts(1.0, 1.0, 1.0)))
+    (score,) = given(DECIDER, *ALONE, *ran(said=said)).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert (score.quality, score.confidence) == (1.0, 0.95)
+    assert {claim.verdict for claim in score.claims} <= {"supported"}
 
 
 def test_one_doubtful_claim_does_not_outweigh_passed_checks_but_with_a_bad_review_it_does() -> None:
@@ -201,3 +210,56 @@ def test_a_second_submission_does_not_take_the_checks_away() -> None:
     second = TaskSubmitted(text="x", repo="/r")
     past = [TASK, READY, NO_LLM, second, *ran(checks={})]
     given(DECIDER, *past).when(finished()).then(score_of(0.375, 0.05, parts(0.0, 1.0, 1.0)))
+
+
+def test_claims_are_part_of_the_quality_and_stand_in_the_score() -> None:
+    said = "All tests pass. Created b.py."
+    _, score = given(DECIDER, *ALONE, *ran(said=said)).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert score.claims == (
+        Claim(kind="tests", text="All tests pass.", verdict="supported", evidence="`pytest -q` exited 0"),
+        Claim(
+            kind="created", text="Created b.py.", verdict="contradicted", evidence="b.py is not among the changed files"
+        ),
+    )
+    assert score.parts[-1] == Part(name="claims", value=0.5, weight=0.1111)
+    assert score.quality == 0.9445
+
+
+def test_a_plain_lie_weighs_heavily() -> None:
+    _, score = given(DECIDER, *ALONE, *ran(said="No changes were needed.")).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert score.confidence == 0.8075 < Policy().accept_confidence
+
+
+def test_the_weights_are_the_policys() -> None:
+    policy = readied(weight_checks=1.0, weight_change=0.0, weight_ending=0.0)
+    past = [task(checks=("a", "b")), policy, NO_LLM, *ran(checks={"a": 0, "b": 1})]
+    (score,) = given(DECIDER, *past).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert (score.quality, [part.weight for part in score.parts]) == (0.5, [1.0, 0.0, 0.0])
+
+
+def test_weights_that_are_all_nothing_make_a_quality_of_nothing() -> None:
+    policy = readied(weight_checks=0.0, weight_change=0.0, weight_ending=0.0)
+    (score,) = given(DECIDER, TASK, policy, NO_LLM, *ran()).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert score.quality == 0.0
+
+
+@pytest.mark.parametrize(("blocks", "confidence"), [(True, 0.05), (False, 0.855)])
+def test_what_an_inspection_found_counts(blocks: bool, confidence: float) -> None:
+    found = WorkspaceInspected(
+        attempt=1, run=1, findings=(Finding(kind="tests_deleted", detail="test_a is gone", blocks=blocks),)
+    )
+    (score,) = given(DECIDER, *ALONE, *ran(), found).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert score.confidence == confidence
+
+
+def test_the_confidence_is_read_off_the_calibration_and_the_raw_one_is_kept() -> None:
+    calibration = Calibration(method="isotonic", points=((0.0, 0.0), (0.9, 0.6), (1.0, 0.8)), outcomes=40)
+    past = [TASK, TaskReadied(calibration=calibration), NO_LLM, *ran()]
+    (score,) = given(DECIDER, *past).when(finished()).events
+    assert isinstance(score, AttemptScored)
+    assert (score.confidence_raw, score.confidence) == (0.95, 0.7)

@@ -6,7 +6,7 @@ from typing import Literal
 from obra.events import Ending
 from obra.services.agent_runner.adapters.messages import Observed, Result
 
-Stopped = Literal["", "cancelled", "timed_out", "hung", "lingering"]
+Stopped = Literal["", "cancelled", "timed_out", "hung", "stuck", "lingering"]
 """Why Obra ended it. ``lingering``: it had said its result and did not exit."""
 
 UNAUTHORIZED, FORBIDDEN, TIMED_OUT, CONFLICT, TOO_MANY, SERVER = 401, 403, 408, 409, 429, 500
@@ -70,6 +70,7 @@ def _classify(seen: Observed, exit_: Exit) -> tuple[Ending, str]:
         return exit_.stopped, {
             "cancelled": "it was stopped because it was cancelled",
             "timed_out": f"the deadline{exit_.limit} passed and it was stopped",
+            "stuck": "it went round in circles and was stopped",
             "hung": f"nothing was heard from it{exit_.limit} and it was stopped",
         }[exit_.stopped]
     if seen.result is None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obra.events import Denial, Output, Tokens
+from obra.services.agent_runner.adapters.steps import Steps
 
 TEXT_MAX = 4_000
 HEARD_MAX = 2 * TEXT_MAX
@@ -59,6 +60,7 @@ class Observed:
     api_error: str = ""
     retry_at: str = ""
     running: dict[str, str] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
     _message_id: str = ""
     _spent: dict[str, Tokens] = field(default_factory=dict)
     _tool_input: dict[str, Denial] = field(default_factory=dict)
@@ -118,19 +120,22 @@ class Observed:
         if len(self._spent) < RUNNING_MAX or identity in self._spent:
             self._spent[identity] = usage
         seen: list[Output] = []
+        thread = _text(message.get("parent_tool_use_id"))
         for block in map(_dict, _list(inner.get("content"))):
             if block.get("type") == "text" and (said := _text(block.get("text")).strip()):
+                self.steps.says(thread, said)
                 seen.append(Output(kind="error" if error else "text", text=said[:HEARD_MAX]))
             elif block.get("type") == "tool_use":
-                seen.append(self._tool_use(block))
+                seen.append(self._tool_use(block, thread))
         return seen
 
-    def _tool_use(self, block: Mapping[str, Any]) -> Output:
+    def _tool_use(self, block: Mapping[str, Any], thread: str) -> Output:
         tool, identity = _text(block.get("name"))[:200], _text(block.get("id"))
         if tool in self.tools or len(self.tools) < TOOLS_MAX:
             self.tools[tool] = self.tools.get(tool, 0) + 1
         target = target_of(_dict(block.get("input")))
         self._note(tool, target, _dict(block.get("input")))
+        self.steps.call(thread, identity, tool, target, _dict(block.get("input")))
         if len(self._tool_input) >= RUNNING_MAX:
             self._tool_input.clear()
         if len(self.running) < RUNNING_MAX:
@@ -153,8 +158,10 @@ class Observed:
                 self.running.pop(identity, None)
                 known = self._tool_input.pop(identity, None)
                 wrong = block.get("is_error") is True
-                said = _flat(block.get("content"))[:HEARD_MAX]
-                seen.append(Output(kind="error" if wrong else "result", text=said, tool=known.tool if known else ""))
+                said = _flat(block.get("content"))
+                self.steps.result(identity, said, wrong=wrong)
+                tool = known.tool if known else ""
+                seen.append(Output(kind="error" if wrong else "result", text=said[:HEARD_MAX], tool=tool))
         return seen
 
     def _result(self, message: Mapping[str, Any]) -> list[Output]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from obra.events import AgentExited, Content, Denial, Output, Tokens
+from obra.events import AgentExited, Content, Denial, Output, SelfTest, Stuck, Tokens
 from obra.services.agent_runner import execute
 from obra.services.agent_runner.execute import AgentFound, probe_agent
 from obra.services.agent_runner.leftovers import alive
@@ -330,3 +330,23 @@ def test_a_bad_script_is_refused_and_the_key_named(script: str, problem: str, tm
     with pytest.raises(BadUsage) as raised:
         check_script(path)
     assert str(raised.value) == f"{path}: {problem}"
+
+
+async def test_circles_own_tests_and_a_refusal_are_noted_and_stop_nothing(tmp_path: Path) -> None:
+    tries = {"run": "echo '1 failed, 2 passed in 0.1s'; exit 1 # pytest"}
+    agent = scripted(tmp_path, {"steps": [*[tries] * 3, {"say": "I'm sorry, I can't do this."}]})
+    exited = (await run(job(tmp_path, agent), Sandbox("none"))).exited
+    command = tries["run"]
+    assert (exited.ending, exited.stuck, exited.tested, exited.last_words) == (
+        "completed",
+        (Stuck(kind="repeated_error", times=3, detail=f"Bash {command}"),),
+        (SelfTest(command=command, failed=True, said="OSError: exit code 1: 1 failed, 2 passed in 0.1s"),) * 3,
+        "refusal",
+    )
+
+
+async def test_an_agent_that_goes_in_circles_is_stopped_where_the_policy_says_so(tmp_path: Path) -> None:
+    agent = scripted(tmp_path, {"steps": [*[{"run": "cat nothing"}] * 50, {"hang": True}]})
+    exited = (await run(job(tmp_path, agent, stuck_max=6), Sandbox("none"))).exited
+    assert (exited.ending, exited.detail) == ("stuck", "it went round in circles and was stopped")
+    assert exited.stuck[0].times >= 6
