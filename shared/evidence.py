@@ -45,7 +45,6 @@ class Evidence:
     review: AttemptReviewed | None = None
     score: AttemptScored | None = None
     contradicted: tuple[ClaimContradicted, ...] = ()
-    findings: tuple[Finding, ...] = ()
     why: str = ""
 
     @property

@@ -83,8 +83,7 @@ def _ending(evidence: Evidence) -> float:
 def _confidence(
     evidence: Evidence, review: AttemptReviewed | None, claims: tuple[Claim, ...], policy: Policy, *, checked: bool
 ) -> float:
-    forbidden = any(finding.blocks for finding in evidence.findings)
-    if forbidden or not evidence.changed or (checked and not evidence.passed):
+    if evidence.blocking or not evidence.changed or (checked and not evidence.passed):
         return UNFOUNDED
     sure = policy.passed_prior if checked else policy.unchecked_prior
     denied = [claim.kind for claim in claims if claim.verdict == "contradicted"]
