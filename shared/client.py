@@ -24,8 +24,10 @@ from obra.shared.story import Story, result
 from obra.shared.submission import prepare
 
 if TYPE_CHECKING:
+    from obra.shared.difference import Difference
     from obra.shared.embedded.join import Joined
     from obra.shared.store.query import Table
+    from obra.shared.timeline import RolledBack, Timeline
 
 Item = TypeVar("Item")
 LOG_SINK_S = 5.0
@@ -150,8 +152,47 @@ class Orchestrator:
         """Take a task back; `AlreadyOver` if it has ended."""
         return await self.client.cancel(scope, reason)
 
-    async def sql(self, query: str) -> "Table":
-        """Return what the store answers to *query*, with everything in it that had happened when this was called."""
+    async def as_of(self, task: str, at: int | str, project: str | None = None) -> Story:
+        """Return the task as it was at a point: a position, ``attempt:N``, or a time (ISO 8601, or ``10m`` for ago)."""
+        return await self._timeline.as_of(self.scope(task, project), at)
+
+    async def diff(self, task: str, before: int | str, after: int | str, project: str | None = None) -> "Difference":
+        """Return what changed in the task between two points: state, decisions, files."""
+        return await self._timeline.diff(self.scope(task, project), before, after)
+
+    async def rollback(
+        self,
+        task: str | None = None,
+        *,
+        to: int | str,
+        project: str | None = None,
+        milestone: str = "",
+        reason: str = "",
+        cancel: bool = False,
+        dry_run: bool = False,
+        revert: bool = False,
+    ) -> "RolledBack":
+        """Return a task to a point; without *task*, all of a milestone or of a project, or none.
+
+        State, workspace and the agent's memory go back to it, and the task rests until `resolve`. With *cancel*,
+        what is in hand is stopped first. Branches already delivered stay; with *revert*, one that takes them back
+        is made. Raises `RollbackRefused` with the reason, before anything is said.
+        """
+        scope = self.scope(task or "", project)
+        scopes = [scope] if task else await self._timeline.tasks(scope.project, milestone)
+        return await self._timeline.rollback(scopes, to, reason=reason, cancel=cancel, dry_run=dry_run, revert=revert)
+
+    @property
+    def _timeline(self) -> "Timeline":
+        from obra.shared.timeline import Timeline  # noqa: PLC0415 - git and all; only who looks back needs it
+
+        return Timeline(self)
+
+    async def sql(self, query: str, *params: Any) -> "Table":
+        """Return what the store answers to *query*, with everything in it that had happened when this was called.
+
+        *params* stand where the query has ``$1``, ``$2``, …
+        """
         from obra.shared.store.errors import StoreSilent  # noqa: PLC0415 - only whoever asks needs them
         from obra.shared.store.query import RemoteQuery  # noqa: PLC0415
 
@@ -159,7 +200,7 @@ class Orchestrator:
         deadline = time.monotonic() + LOG_SINK_S
         while True:
             try:
-                return await RemoteQuery(self.joined.bus.nc).run(query, wait_position=position)
+                return await RemoteQuery(self.joined.bus.nc).run(query, params, wait_position=position)
             except StoreSilent:  # an Obra that was just started may not have got as far
                 if time.monotonic() > deadline:
                     raise

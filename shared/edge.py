@@ -34,6 +34,10 @@ class NotWaiting(BadUsage):
     """Task {task!r} does not wait for a person: it is {status}."""
 
 
+class TaskGone(BadUsage):
+    """Task {task!r} was rolled back to before it was submitted; `obra rollback {task} --to POSITION` brings it back."""
+
+
 class AlreadyOver(BadUsage):
     """Task {task!r} is over already: it is {status}."""
 
@@ -99,9 +103,11 @@ class Client:
 
     async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
         """Say how a waiting task goes on; the first answer wins. `NotWaiting` if it doesn't wait (any more)."""
-        event = BreakpointResolved(resolution=resolution, by=_person(), note=Content.of(note) if note else Content())
+        event = BreakpointResolved(resolution=resolution, by=person(), note=Content.of(note) if note else Content())
 
         def allowed(story: Story) -> None:
+            if not story.submitted_at:
+                raise TaskGone(task=scope.task)
             if not story.resting:
                 raise NotWaiting(task=scope.task, status=story.status)
 
@@ -111,10 +117,12 @@ class Client:
         """Take the task back; `AlreadyOver` if it has ended."""
 
         def allowed(story: Story) -> None:
+            if not story.submitted_at:
+                raise TaskGone(task=scope.task)
             if story.over:
                 raise AlreadyOver(task=scope.task, status=story.status)
 
-        return await self._answer(scope, TaskCancelled(reason=reason or f"cancelled by {_person()}"), allowed)
+        return await self._answer(scope, TaskCancelled(reason=reason or f"cancelled by {person()}"), allowed)
 
     async def _answer(self, scope: Scope, event: Event, allowed: Callable[[Story], None]) -> int:
         """Append *event* to a state of the task that allows it, which is checked again whenever it has moved."""
@@ -147,7 +155,8 @@ def _refuse_unreadable(recorded: Recorded, scope: Scope, until: int) -> None:
         raise SubmissionRefused(task=scope.task, reason=recorded.event.reason)
 
 
-def _person() -> str:
+def person() -> str:
+    """Return who speaks, as the system names the user."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -48,6 +48,10 @@ class Home:
         """Return a task's directory: workspace, checkpoints, transcripts, the agent's private home."""
         return self._made(self.root / "tasks" / scope.project / scope.task)
 
+    def checkpoints(self, scope: Scope) -> Path:
+        """Return the git directory that holds a task's checkpoints, if it was worked on below this home."""
+        return self.root / "tasks" / scope.project / scope.task / "git"
+
     def environment(self, scope: Scope) -> Path:
         """Return the file that carries a task's PATH and agent environment, never seen on the bus.
 

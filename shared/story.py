@@ -196,7 +196,7 @@ def _around(story: Story, event: Event) -> Story:
         case QuestionAsked(to="person", reasons=reasons):
             return story if story.over else replace(story, status="waiting", reasons=reasons or story.reasons)
         case BreakpointResolved() | QuestionAnswered():
-            return _as(story, "running") if story.status == "waiting" else story
+            return _as(story, "running") if story.resting else story
         case _:
             return story
 

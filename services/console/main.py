@@ -21,6 +21,8 @@ COMMANDS = {
     "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
     "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
     "show": ("show:show", "Tell the whole story of a task."),
+    "diff": ("diff:diff", "Show what changed in a task between two points."),
+    "rollback": ("rollback:rollback", "Return a task, or a whole project, to an earlier point."),
     "events": ("events:events", "List events, or follow them as they happen."),
     "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),

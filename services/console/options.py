@@ -57,3 +57,8 @@ def in_project(command: Command) -> Command:
 def as_json(help: str = "Print one JSON object.") -> Callable[[Command], Command]:
     """Return what adds --json to a command."""
     return click.option("--json", "json_", is_flag=True, help=help)
+
+
+def as_of(help: str) -> Callable[[Command], Command]:
+    """Return what adds --as-of to a command."""
+    return click.option("--as-of", metavar="POINT", help=help)

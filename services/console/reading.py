@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from obra.shared.edge import TaskUnknown
 from obra.shared.embedded.join import NotRunning
 from obra.shared.envelope import Recorded, decode
 from obra.shared.errors import BadUsage, EnvironmentLacks, Undecodable
+from obra.shared.moment import position_at
 from obra.shared.store import opened
 from obra.shared.store.errors import StoreMissing
 from obra.shared.store.query import Table, local_query_async
@@ -187,6 +189,16 @@ async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:
         return await obra.client.past(scope)
     except TaskUnknown as error:
         raise unknown(scope, _column(await obra.sql(_tasks(scope)))) from error
+
+
+async def position_in(reader: Reader, past: Sequence[Recorded], text: str, now: datetime, what: str) -> int:
+    """Return the position in a task's *past* that *text* names; `BadUsage` says what would do."""
+    return position_at(text, past, await newest(reader), now, what)
+
+
+async def newest(reader: Reader) -> int:
+    """Return the newest position that there is."""
+    return int((await reader.sql("SELECT max(position) FROM event")).rows[0][0] or 0)
 
 
 def _tasks(scope: Scope) -> str:

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from obra.events.subjects import parse
 from obra.shared.bus import Raw
 from obra.shared.envelope import type_of
-from obra.shared.errors import BadUsage
+from obra.shared.moment import moment_of
 
-AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SIMPLE = re.compile(r"[a-z_]+\.(?:[a-z_]+|\*)")
 
 Bound = int | datetime | None
@@ -28,14 +26,7 @@ def bound(text: str | None, now: datetime, option: str) -> Bound:
         return None
     if text.isdigit():
         return int(text)
-    if ago := AGO.fullmatch(text):
-        return now - timedelta(**{UNITS[ago[2]]: float(ago[1])})
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
-        raise BadUsage(
-            problem=f"{option} {text!r}: give a position (digits), a time like 2026-01-31T14:00, or 10m, 2h, 1d for ago"
-        ) from error
+    return moment_of(text, now, option)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,14 @@ class Bus(Protocol):
         """
         ...
 
+    async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
+        """Store one event for each of several scopes, all or none; return the last one's position.
+
+        With each goes the last position of its scope that the caller has seen; `StaleAppend` names a scope that
+        has moved. At most 1,000 at once.
+        """
+        ...
+
     async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
         """Return what happened in *scope* after position *after*.
 

@@ -22,6 +22,7 @@ from obra.shared.bus.blobs import Blobs
 from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
+from obra.shared.bus.each import AppendEach
 from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
 from obra.shared.bus.past import last, past
 from obra.shared.bus.publish import EXPECTED, EXPECTED_OF, Append, patiently
@@ -88,6 +89,10 @@ class JetStreamBus:
         """See `Bus.append`. Raises `AppendRefused` and `BusUnavailable` too."""
         scope, unique = together(envelopes)
         return await Append(self.wire, self.store, self.past, self._tail, scope, expected, unique).run()
+
+    async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
+        """See `Bus.append_each`. Raises `AppendRefused` and `BusUnavailable` too."""
+        return await AppendEach(self.wire, self.store, self.past, pairs).run()
 
     async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
         """See `Bus.past`."""

@@ -13,6 +13,7 @@ from obra.events.subjects import Scope, name, subject
 from obra.shared.bus import Consumer, Delivery, Past, Raw
 from obra.shared.bus.batch import together
 from obra.shared.bus.content import size_of, slim
+from obra.shared.bus.each import distinct
 from obra.shared.bus.memory_group import Group
 from obra.shared.bus.message import dead_letter, fired, read
 from obra.shared.envelope import Envelope, Recorded, Unknown, encode
@@ -66,6 +67,13 @@ class MemoryBus:
             self._positions[envelope.id] = self.publish(subject(scope, envelope.event), data)
             self._arm(envelope)
         return max(self._positions[envelope.id] for envelope in unique)
+
+    async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
+        """See `Bus.append_each`."""
+        for scope, (envelope, expected) in zip(distinct(pairs), pairs, strict=True):
+            if expected != self._last(scope) and envelope.id not in self._positions:
+                raise StaleAppend(scope=".".join(scope), expected=expected)
+        return max([await self.append([envelope]) for envelope, _ in pairs])
 
     def publish(self, subject: str, data: bytes) -> int:
         """Store *data* on *subject* as any NATS client could, and return its position."""

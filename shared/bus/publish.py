@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -107,19 +107,24 @@ class Append:
         if self.expected is not None:
             messages[0].headers[EXPECTED] = str(self.expected)
             messages[0].headers[EXPECTED_OF] = self.scope.everything
-        if len(messages) > 1:
-            batch = uuid4().hex
-            for number, message in enumerate(messages, start=1):
-                message.headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-            messages[-1].headers["Nats-Batch-Commit"] = "1"
-        for message in messages[:-1]:
-            await self.wire.publish(message.subject, message.data, headers=message.headers)
-        last = messages[-1]
-        reply = await self.wire.request(last.subject, last.data, last.headers)
-        ack = msgspec.json.decode(reply.data, type=Ack)
-        if ack.error and ack.error.get("err_code") in TRANSIENT:
-            raise NoAnswer(subject=last.subject, reason=ack.error.get("description", ""))
-        return ack
+        return await send(self.wire, messages)
+
+
+async def send(wire: Wire, messages: Sequence[Outgoing]) -> Ack:
+    """Publish *messages*, several as one atomic batch, and return what the server says to it. Raises `NoAnswer`."""
+    if len(messages) > 1:
+        batch = uuid4().hex
+        for number, message in enumerate(messages, start=1):
+            message.headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+        messages[-1].headers["Nats-Batch-Commit"] = "1"
+    for message in messages[:-1]:
+        await wire.publish(message.subject, message.data, headers=message.headers)
+    last = messages[-1]
+    reply = await wire.request(last.subject, last.data, last.headers)
+    ack = msgspec.json.decode(reply.data, type=Ack)
+    if ack.error and ack.error.get("err_code") in TRANSIENT:
+        raise NoAnswer(subject=last.subject, reason=ack.error.get("description", ""))
+    return ack
 
 
 async def outgoing(envelope: Envelope, put: Put) -> list[Outgoing]:

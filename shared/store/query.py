@@ -5,6 +5,7 @@ most 512 KiB, numbered from 0: a `Head`, any number of `Rows`, an `End`.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
@@ -114,16 +115,18 @@ class RemoteQuery:
             wait_position=wait_position,
         )  # fmt: skip
         head, rows = Head(0, [], []), list[tuple[Any, ...]]()
-        async for piece in self._pieces(query):
-            match piece:
-                case Head():
-                    head = piece
-                case Rows():
-                    rows += map(tuple, piece.rows)
-                case End(error=""):
-                    return Table(tuple(head.columns), tuple(head.types), tuple(rows), piece.truncated, piece.position)
-                case End():
-                    raise ERRORS.get(piece.error, QueryFailed)(**piece.fields)
+        async with contextlib.aclosing(self._pieces(query)) as pieces:
+            async for piece in pieces:
+                match piece:
+                    case Head():
+                        head = piece
+                    case Rows():
+                        rows += map(tuple, piece.rows)
+                    case End(error=""):
+                        columns, types = tuple(head.columns), tuple(head.types)
+                        return Table(columns, types, tuple(rows), piece.truncated, piece.position)
+                    case End():
+                        raise ERRORS.get(piece.error, QueryFailed)(**piece.fields)
         raise AssertionError("an answer ends with its end")
 
     async def _pieces(self, query: Query) -> AsyncGenerator[Piece, None]:

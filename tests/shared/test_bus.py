@@ -25,7 +25,7 @@ from obra.events import (
 from obra.events.subjects import Scope, subject
 from obra.shared.bus import Bus, Consumer, Delivery, Past, Raw
 from obra.shared.envelope import Envelope, Recorded, Unknown, encode
-from obra.shared.errors import BlobMissing, StaleAppend, Undecodable
+from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend, Undecodable
 from tests.rig import SERVICE, Rig
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -177,6 +177,47 @@ async def test_an_append_belongs_to_one_scope(bus: Bus) -> None:
     with pytest.raises(ValueError, match="one or more"):
         await bus.append([])
     assert await bus.last_position() == 0
+
+
+async def test_one_event_for_each_of_several_scopes_is_stored_at_once(bus: Bus) -> None:
+    await bus.append(cancelled(2))
+    mine, other, new = cancelled(1)[0], cancelled(1, T2)[0], cancelled(1, Scope("shop", "t3"))[0]
+    await bus.append(cancelled(1, T2))
+    assert await bus.append_each([(mine, 2), (other, 3), (new, 0)]) == 6
+    assert [(await bus.past(e.scope)).events[-1] for e in (mine, other, new)] == [
+        Recorded(4, mine), Recorded(5, other), Recorded(6, new)
+    ]  # fmt: skip
+
+
+async def test_where_one_scope_has_moved_nothing_is_stored_in_any(bus: Bus) -> None:
+    await bus.append(cancelled(2))
+    await bus.append(cancelled(1, T2))
+    with pytest.raises(StaleAppend):
+        await bus.append_each(
+            [(cancelled(1)[0], 2), (cancelled(1, T2)[0], 2), (cancelled(1, Scope("shop", "t3"))[0], 0)]
+        )
+    with pytest.raises(StaleAppend):
+        await bus.append_each([(cancelled(1)[0], 1), (cancelled(1, T2)[0], 3)])
+    assert await bus.last_position() == 3
+
+
+async def test_what_was_stored_for_each_scope_is_stored_once(bus: Bus) -> None:
+    pairs = [(cancelled(1)[0], 0), (cancelled(1, T2)[0], 0)]
+    assert await bus.append_each(pairs) == 2
+    assert await bus.append_each(pairs) == 2
+    assert await bus.last_position() == 2
+
+
+async def test_a_scope_comes_once_in_such_an_append_and_a_thousand_are_enough(bus: Bus) -> None:
+    with pytest.raises(ValueError, match="one event for each"):
+        await bus.append_each([(envelope, 0) for envelope in cancelled(2)])
+    with pytest.raises(ValueError, match="one event for each"):
+        await bus.append_each([])
+    many = [(cancelled(1, Scope("shop", f"s{n}"))[0], 0) for n in range(1_001)]
+    with pytest.raises(AppendRefused):
+        await bus.append_each(many)
+    await bus.append_each(many[:1_000])
+    assert await bus.last_position() == 1_000
 
 
 async def test_of_many_appends_with_one_expectation_one_wins(bus: Bus) -> None:

@@ -4,37 +4,44 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import Reader, reading
+from obra.services.console.options import Place, as_json, as_of, placed
+from obra.services.console.reading import Reader, newest, reading
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
+from obra.shared.errors import BadUsage
+from obra.shared.moment import moment_of
 from obra.shared.services import NAMES
 from obra.shared.store.errors import StoreMissing
 from obra.shared.story import RESTING
 
-COUNTS = "SELECT status, count(*) AS tasks FROM task GROUP BY status"
+COUNTS = "SELECT status, count(*) AS tasks FROM task(as_of := {at}) GROUP BY status"
 OPEN = """
-    SELECT project, task, status, attempts, text FROM task
+    SELECT project, task, status, attempts, text FROM task(as_of := {at})
     WHERE status NOT IN ('completed', 'failed', 'cancelled', 'rejected') ORDER BY position DESC LIMIT 200
 """
 LACKING = """
-    SELECT position, project, task, happened_at, what, reason FROM error
+    SELECT position, project, task, happened_at, what, reason FROM error(as_of := {at})
     WHERE type IN ('service.degraded', 'message.rejected', 'message.dead_lettered')
-        AND happened_at > now() - INTERVAL 1 DAY ORDER BY position DESC LIMIT 10
+        AND happened_at > {now} - INTERVAL 1 DAY ORDER BY position DESC LIMIT 10
 """
+MOMENT = "SELECT coalesce(max(happened_at), now()) FROM event WHERE position <= {at}"
+BY_THEN = "SELECT coalesce(max(position), 0) AS position FROM event WHERE happened_at <= '{moment}'::TIMESTAMPTZ"
+WITHOUT_END = 2**64 - 1
 
 
 @click.command(short_help="Say what runs, what waits for a person and what is lacking.")
+@as_of("The tasks as they were at a position or a time (2026-01-31T14:00, 10m for ago).")
 @as_json()
 @placed
-def status(place: Place, json_: bool) -> int:
+def status(place: Place, as_of: str | None, json_: bool) -> int:
     """Say what runs, what waits for a person and what is lacking."""
-    found = asyncio.run(_status(place))
+    found = asyncio.run(_status(place, as_of))
     if json_:
         click.echo(json.dumps(found, default=str))
         return 0
@@ -43,16 +50,31 @@ def status(place: Place, json_: bool) -> int:
     return 0
 
 
-async def _status(place: Place) -> dict[str, Any]:
+async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
     async with reading(place) as reader:
+        at = None if as_of is None else await _position(reader, as_of)
+        fill = {"at": WITHOUT_END, "now": "now()"} if at is None else {"at": at, "now": f"({MOMENT.format(at=at)})"}
         return {
             "running": reader.live is not None,
             "url": reader.live.joined.url if reader.live else "",
             "services": await _services(reader),
-            "tasks": {row["status"]: row["tasks"] for row in await _rows(reader, COUNTS)},
-            "open": await _rows(reader, OPEN),
-            "lacking": await _rows(reader, LACKING),
+            "as_of": at,
+            "tasks": {row["status"]: row["tasks"] for row in await _rows(reader, COUNTS.format_map(fill))},
+            "open": await _rows(reader, OPEN.format_map(fill)),
+            "lacking": await _rows(reader, LACKING.format_map(fill)),
         }
+
+
+async def _position(reader: Reader, text: str) -> int:
+    """Return the position that *text* names for everything together; `BadUsage` says what would do."""
+    if text.isascii() and text.isdigit():
+        last = await newest(reader)
+        if int(text) > last:
+            raise BadUsage(problem=f"--as-of {text}: nothing has happened there yet; the newest position is {last}")
+        return int(text)
+    moment = moment_of(text, datetime.now(UTC), "--as-of")
+    rows = await _rows(reader, BY_THEN.format(moment=moment.isoformat()))
+    return int(rows[0]["position"]) if rows else 0
 
 
 async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
@@ -80,24 +102,31 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
         yield "services: " + ", ".join(f"{n} {name}" if n > 1 else name for name, n in sorted(there.items()))
         if missing := [name for name in NAMES if name not in there]:
             yield f"not there: {', '.join(missing)}"
+    if found["as_of"] is not None:
+        yield f"as of position {found['as_of']:,}:"
     counts = ", ".join(f"{n:,} {status}" for status, n in sorted(found["tasks"].items()))
     yield f"tasks: {counts or 'none yet; `' + obra_command() + ' demo` shows one'}"
     waiting = [task for task in found["open"] if task["status"] in RESTING]
     going = [task for task in found["open"] if task["status"] not in RESTING]
     if going:
-        yield (
-            "\nopen:"
-            if found["running"]
-            else "\nopen (they go on when Obra runs: `obra up`, or `obra run --resume TASK`):"
-        )
+        yield _open(found)
         rows = [[t["task"], t["status"], t["attempts"], one_line(t["text"], 60)] for t in going]
         yield from grid(["task", "status", "attempts", "text"], rows)
     if waiting:
         yield f"\n{count(len(waiting), 'task')} waiting for a person:"
         for task in waiting:
             yield f"  {task['task']}  {one_line(task['text'], 60)}"
-            yield f"    {obra_command()} approve|reject|retry {task['task']}"
+            if found["as_of"] is None:
+                yield f"    {obra_command()} approve|reject|retry {task['task']}"
     if found["lacking"]:
         yield "\nlacking in the last day:"
         for row in found["lacking"]:
             yield f"  {row['task']}: {row['what']}: {one_line(str(row['reason']), 160)}"
+
+
+def _open(found: dict[str, Any]) -> str:
+    if found["as_of"] is not None:
+        return "\nopen then:"
+    if found["running"]:
+        return "\nopen:"
+    return "\nopen (they go on when Obra runs: `obra up`, or `obra run --resume TASK`):"

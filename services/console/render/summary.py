@@ -27,7 +27,8 @@ LABEL = 11
 def summary(story: Story) -> list[str]:
     """Return the summary of *story* as lines."""
     head = HEADS.get(story.status, f"Unfinished ({story.status})")
-    told = ["", f"{head}: {one_line(story.text, 100)}", _row("task", f"{story.task} (project {story.project})")]
+    what = one_line(story.text, 100) if story.submitted_at else "there is no such task since it was rolled back"
+    told = ["", f"{head}: {what}", _row("task", f"{story.task} (project {story.project})")]
     for chapter in story.chapters:
         told += _chapter(chapter)
     if story.decision or story.reasons:
@@ -67,7 +68,7 @@ def _chapter(chapter: Chapter) -> list[str]:
 def _decision(story: Story) -> list[str]:
     """Return the last decision, and each of its reasons on a line of its own."""
     told = [story.decision, *map(one_line, story.reasons)] if story.decision else [*map(one_line, story.reasons)]
-    return [_row("decision", told[0]), *(_row("", reason) for reason in told[1:])]
+    return [_row("decision" if story.decision else "because", told[0]), *(_row("", reason) for reason in told[1:])]
 
 
 def _between(start: str, end: str) -> float:
@@ -77,7 +78,7 @@ def _between(start: str, end: str) -> float:
 def _advice(story: Story) -> list[str]:
     if story.status == "completed":
         return [_row("merge it", f"git merge {story.branch}")]
-    if story.resting:
+    if story.resting and story.submitted_at:
         obra = obra_command()
         verbs = ", ".join(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))
         return [_row("answer it", verbs)]

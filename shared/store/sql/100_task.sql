@@ -70,7 +70,7 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
 SELECT f.project, f.task,
     CASE
         WHEN o.status IS NOT NULL THEN o.status
-        WHEN f.led_to = 'waiting' AND f.resolved_at > f.led_at THEN 'running'
+        WHEN f.led_to IN ('waiting', 'rolled_back') AND f.resolved_at > f.led_at THEN 'running'
         ELSE coalesce(f.led_to, 'submitted')
     END AS status,
     f.text, f.repo, f.agent, coalesce(f.attempts, 0) AS attempts, coalesce(f.decision, '') AS decision,
