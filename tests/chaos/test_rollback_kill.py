@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from obra.events import TaskRolledBack, WorkspaceRestored
 from obra.events.subjects import Scope
@@ -18,7 +19,7 @@ from tests.services.console.person import arrived
 
 SCOPE = Scope("default", "t1")
 TIMEOUT_S = 60.0
-ATTEMPTS = (
+ATTEMPTS: tuple[list[dict[str, Any]], ...] = (
     [{"write": {"path": "a.txt", "text": "1"}}],
     [{"write": {"path": "b.txt", "text": "2"}}, {"run": "rm a.txt"}],
     [{"write": {"path": "c.txt", "text": "3"}}],
