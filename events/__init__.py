@@ -56,6 +56,10 @@ from obra.events.decision import (
 from obra.events.operations import MessageDeadLettered, MessageRejected, ServiceDegraded
 from obra.events.output import Output
 from obra.events.planning import (
+    Complexity,
+    ComplexityPart,
+    GoalCompleted,
+    GoalFailed,
     GoalSubmitted,
     MilestoneReached,
     PlanAccepted,
@@ -65,6 +69,7 @@ from obra.events.planning import (
     PlanRequested,
     ProjectPaused,
     ProjectResumed,
+    TaskHeld,
 )
 from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, Rule
 from obra.events.session import (
@@ -102,6 +107,8 @@ from obra.events.task import (
 
 AnyEvent = (
     GoalSubmitted
+    | GoalCompleted
+    | GoalFailed
     | PlanRequested
     | PlanDrafted
     | PlanAccepted
@@ -112,6 +119,7 @@ AnyEvent = (
     | PolicyAdopted
     | CalibrationFitted
     | TaskSubmitted
+    | TaskHeld
     | TaskReadied
     | TaskRejected
     | TaskCompleted
@@ -198,6 +206,8 @@ __all__ = [
     "ChecksRan",
     "Claim",
     "ClaimContradicted",
+    "Complexity",
+    "ComplexityPart",
     "Content",
     "Criterion",
     "DecisionMade",
@@ -207,6 +217,8 @@ __all__ = [
     "Event",
     "FileChange",
     "Finding",
+    "GoalCompleted",
+    "GoalFailed",
     "GoalSubmitted",
     "InputInterpreted",
     "InputReceived",
@@ -249,6 +261,7 @@ __all__ = [
     "TaskCancelled",
     "TaskCompleted",
     "TaskFailed",
+    "TaskHeld",
     "TaskLabelled",
     "TaskReadied",
     "TaskRejected",

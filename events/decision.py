@@ -86,7 +86,8 @@ class TimerSet(Event, tag="timer.set"):
     """Something is due later; the bus delivers `timer.fired` then, whoever is alive."""
 
     timer: str
-    delay_s: Annotated[float, Meta(ge=0, description="from the moment the event is appended")]
+    delay_s: Annotated[float, Meta(ge=0, description="from the moment the event is appended")] = 0.0
+    at: Annotated[str, Meta(max_length=40, description="ISO 8601, UTC: due then; empty: after the delay")] = ""
 
 
 class TimerFired(Event, tag="timer.fired"):

@@ -100,6 +100,12 @@ class Policy(Value):
     outage_reset_s_max: Annotated[
         float, Meta(gt=0, description="the longest wait for a limit whose reset the provider states")
     ] = 21_600.0
+    tasks_max: Annotated[
+        int, Meta(ge=1, description="in work at once, over all projects; settings: agent.concurrency unless given")
+    ] = 4
+    project_tasks_max: Annotated[int, Meta(ge=0, description="the same within one project; 0: as tasks_max")] = 0
+    plan_tasks_max: Annotated[int, Meta(ge=1, le=256, description="tasks in one plan")] = 20
+    plan_drafts_max: Annotated[int, Meta(ge=1, description="drafts that the LLM makes of one plan")] = 3
     interruptions_max: Annotated[int, Meta(ge=0, description="runs of a task that may be lost to crashes")] = 20
     questions_max: Annotated[int, Meta(ge=0, description="times that a task may clarify something")] = 2
     clarify_from_attempt: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from obra.events.base import Attempt, Content, Event, Position, Tokens, Unit
+from obra.events.planning import Complexity
 from obra.events.policy import Calibration, Policy
 
 Sandbox = Literal["auto", "bwrap", "none"]
@@ -61,6 +62,11 @@ class TaskReadied(Event, tag="task.readied"):
 
     policy: Policy = Policy()
     calibration: Calibration = Calibration()
+    complexity: Complexity = Complexity()
+    base: Annotated[
+        tuple[str, ...],
+        Meta(description="accepted commits to start from, several of them merged; none: what the task says"),
+    ] = ()
 
 
 class TaskRejected(Event, tag="task.rejected"):

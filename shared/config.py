@@ -145,8 +145,8 @@ class Settings(Section):
         return tuple(msgspec.to_builtins(rule) for rule in rules)
 
     def policy(self) -> Policy:
-        """Return the policy that these settings put into force."""
-        policy = msgspec.convert(self.decision, Policy)
+        """Return the policy that these settings put into force: as many tasks in work as one runner takes."""
+        policy = msgspec.convert({"tasks_max": self.agent.concurrency, **self.decision}, Policy)
         return msgspec.structs.replace(policy, rules=(*policy.rules, *msgspec.convert(self.rule, tuple[Rule, ...])))
 
 

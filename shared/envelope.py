@@ -72,17 +72,28 @@ def fresh(scope: Scope, event: Event, service: str, *, id: UUID | None = None) -
     )  # fmt: skip
 
 
-def answer(question: Envelope, service: str, event: Event, at: datetime | None = None) -> Envelope:
-    """Wrap *event* as what *service* answers to *question*.
+def answer(
+    question: Envelope,
+    service: str,
+    event: Event,
+    at: datetime | None = None,
+    *,
+    scope: Scope | None = None,
+    correlation: UUID | None = None,
+) -> Envelope:
+    """Wrap *event* as what *service* answers to *question*, in its scope or another.
 
-    The id follows from question, service and content, so an answer repeated after a crash is the same envelope
-    and the bus keeps one.
+    The id follows from question, service, content, and the scope where it is another one, so an answer repeated
+    after a crash is the same envelope and the bus keeps one. *correlation* is the question's own root unless given.
     """
     content = msgspec.json.encode(event, order="deterministic").decode()
+    where = "" if scope in (None, question.scope) else f"{'.'.join(scope or ())}/"
+    project, task = scope or question.scope
     return Envelope(
-        id=uuid5(question.id, f"{service}/{content}"), project=question.project, task=question.task,
+        id=uuid5(question.id, f"{service}/{where}{content}"), project=project, task=task,
         at=at or now(), event=event,  # type: ignore[arg-type]
-        cause=question.id, correlation=question.correlation or question.id, service=service, version=VERSION,
+        cause=question.id, correlation=correlation or question.correlation or question.id, service=service,
+        version=VERSION,
     )  # fmt: skip
 
 

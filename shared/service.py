@@ -16,12 +16,11 @@ from obra.shared.decider import Decider, State
 from obra.shared.envelope import Envelope, Recorded, answer
 from obra.shared.errors import ObraError, StaleAppend
 from obra.shared.history import Undone, standing, turn
-from obra.shared.shell import Shell
+from obra.shared.shell import Shell, leased
 
 SCOPES_MAX = 1_024
 RACES_MAX = 6
 RACE_PAUSE_S = 0.02
-TOUCHES_PER_LEASE = 3
 
 
 class Service(Protocol):
@@ -228,17 +227,7 @@ class Acting:
 
     async def _work(self, bus: Bus, delivery: Delivery, stop: asyncio.Event) -> None:
         call = Call(bus, delivery.recorded, delivery.deliveries, stop, self.name, self.says)
-        beat = asyncio.create_task(self._keep(delivery))
-        try:
+        async with leased(delivery, self.lease_s):
             with contextlib.suppress(Undone):
                 await self.handle(call)
-        finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
         await delivery.done()
-
-    async def _keep(self, delivery: Delivery) -> None:
-        """Renew the lease three times in its length. If that fails, it ends, and the event comes again."""
-        while True:
-            await asyncio.sleep(self.lease_s / TOUCHES_PER_LEASE)
-            await delivery.touch()

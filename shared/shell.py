@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import random
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +14,7 @@ from obra.shared.log import get_logger
 
 AGAIN_S_MAX = 30.0
 RETURN_S = 5.0
+TOUCHES_PER_LEASE = 3
 
 log = get_logger("shell")
 
@@ -21,6 +24,38 @@ class Handle(Protocol):
 
     async def __call__(self, bus: Bus, delivery: Delivery, stop: asyncio.Event) -> None:
         """Answer and settle *delivery*; *stop* is set once the service is to end."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """How long a delivery is still one's own, by the monotonic clock."""
+
+    ends_s: float
+
+    @property
+    def over(self) -> bool:
+        """Return whether the event may have gone to somebody else by now."""
+        return time.monotonic() >= self.ends_s
+
+
+@contextlib.asynccontextmanager
+async def leased(delivery: Delivery, lease_s: float) -> AsyncIterator[Lease]:
+    """Renew the lease three times in its length while the block runs. If that fails, it ends."""
+    lease = Lease(time.monotonic() + lease_s)
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(lease_s / TOUCHES_PER_LEASE)
+            asked_s = time.monotonic()
+            await delivery.touch()
+            lease.ends_s = asked_s + lease_s
+
+    beat = asyncio.create_task(renew())
+    try:
+        yield lease
+    finally:
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
 
 
 @dataclass(slots=True)

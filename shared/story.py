@@ -4,7 +4,8 @@ Which event leads to which status:
 
 | status | after |
 |---|---|
-| submitted | task.submitted |
+| submitted | task.submitted, goal.submitted |
+| queued | task.held: it starts by itself, as soon as what it waits for is there |
 | ready | task.readied, until the first attempt.requested |
 | running | attempt.requested, and while Obra waits for the provider (decision.made with wait, retry or checkpoint) |
 | checking | agent.exited |
@@ -12,6 +13,8 @@ Which event leads to which status:
 | waiting | breakpoint.raised, question.asked to a person: one is needed |
 | rolled_back | task.rolled_back: it rests until a person says how it goes on |
 | completed, failed, cancelled, rejected | the event of that name; the first one holds |
+
+A goal has a story too: it is running once its plan is accepted, and ends with goal.completed or goal.failed.
 
 What a rollback undid is no part of the story, but for its cost: `fold` passes over it.
 """
@@ -36,13 +39,18 @@ from obra.events import (
     ClaimContradicted,
     DecisionMade,
     Event,
+    GoalCompleted,
+    GoalFailed,
+    GoalSubmitted,
     LlmSelected,
+    PlanAccepted,
     QuestionAnswered,
     QuestionAsked,
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
+    TaskHeld,
     TaskReadied,
     TaskRejected,
     TaskRolledBack,
@@ -55,7 +63,7 @@ from obra.shared.envelope import Recorded
 from obra.shared.history import standing
 
 Status = Literal[
-    "submitted", "ready", "running", "checking", "reviewing", "waiting", "rolled_back",
+    "submitted", "queued", "ready", "running", "checking", "reviewing", "waiting", "rolled_back",
     "completed", "failed", "cancelled", "rejected",
 ]  # fmt: skip
 OVER: frozenset[str] = frozenset({"completed", "failed", "cancelled", "rejected"})
@@ -92,6 +100,7 @@ class Story:
     submitted_at: str = ""
     ended_at: str = ""
     position: int = 0
+    goal: bool = False
 
     @property
     def over(self) -> bool:
@@ -131,8 +140,10 @@ def evolve_story(story: Story, recorded: Recorded) -> Story:
         story, project=envelope.project, task=envelope.task, position=max(story.position, recorded.position)
     )
     match event:
-        case TaskSubmitted() if not story.submitted_at:
-            return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at)
+        case TaskSubmitted() if story.goal or not story.submitted_at:
+            return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at, goal=False)
+        case GoalSubmitted() | PlanAccepted() | GoalCompleted() | GoalFailed():
+            return _of_goal(story, event, at)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected() if not story.over:
             return _ended(replace(story, ended_at=at), event)
         case DecisionMade():
@@ -172,6 +183,20 @@ def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | Tas
             return replace(story, status="rejected", reasons=event.reasons)
 
 
+def _of_goal(story: Story, event: Event, at: str) -> Story:
+    match event:
+        case GoalSubmitted() if not story.submitted_at:
+            return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at, goal=True)
+        case PlanAccepted() if story.goal:
+            return _as(story, "running")
+        case GoalCompleted() if story.goal and not story.over:
+            return replace(story, status="completed", ended_at=at, reasons=())
+        case GoalFailed() if story.goal and not story.over:
+            return replace(story, status="failed", ended_at=at, reasons=event.reasons)
+        case _:
+            return story
+
+
 def _returned(story: Story, event: TaskRolledBack) -> Story:
     """Take in a rollback. What was undone is not here any more; what it has cost is."""
     story = replace(story, cost_usd=event.cost_usd, tokens=event.tokens)
@@ -183,7 +208,9 @@ def _around(story: Story, event: Event) -> Story:
     """Take in what belongs to no attempt."""
     match event:
         case TaskReadied():
-            return _as(story, "ready")
+            return story if story.over else replace(story, status="ready", reasons=())
+        case TaskHeld(reason=reason):
+            return story if story.over else replace(story, status="queued", reasons=(reason,) if reason else ())
         case LlmSelected(provider=provider, model=model):
             return replace(story, llm="none" if provider == "none" else f"{provider}/{model}")
         case ServiceDegraded():

@@ -20,6 +20,7 @@ from obra.shared.story import Story, exit_code, result
 
 DOING = {
     "submitted": "waiting for the planner",
+    "queued": "waits for its turn",
     "ready": "preparing the workspace",
     "running": "the agent works",
     "checking": "checks run",

@@ -1,1 +1,1 @@
-"""Says whether a submitted task can be worked on, and under which policy."""
+"""Decides what is worked on, in which order, and makes plans of goals."""

@@ -1,83 +1,203 @@
-"""Is the task one that can be worked on?"""
+"""What may start, what must wait and why, what can't be done any more, and what a goal needs next."""
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable
 
-from obra.events import Event, Policy, TaskCancelled, TaskReadied, TaskRejected, TaskSubmitted
-from obra.shared.decider import Decider
-from obra.shared.llm.names import FORMS, understood
+from obra.events import (
+    BreakpointRaised,
+    BreakpointResolved,
+    CalibrationFitted,
+    DecisionOverridden,
+    Event,
+    GoalCompleted,
+    GoalFailed,
+    GoalSubmitted,
+    MessageDeadLettered,
+    MilestoneReached,
+    PlanAccepted,
+    PlanDrafted,
+    PlanRejected,
+    PlanRequested,
+    Policy,
+    PolicyAdopted,
+    ProjectPaused,
+    ProjectResumed,
+    QuestionAnswered,
+    QuestionAsked,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskHeld,
+    TaskReadied,
+    TaskRejected,
+    TaskRolledBack,
+    TaskSubmitted,
+    TimerFired,
+    TimerSet,
+)
+from obra.events.subjects import Scope
+from obra.services.planner import steps, words
+from obra.services.planner.evolve import DEADLINE, evolve, open_dependencies
+from obra.services.planner.line import has_room, next_up
+from obra.services.planner.state import LOST, Item, State
+from obra.shared.manager import Answer, Manager, Told
 
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SCRIPTED = "scripted:"
+Saying = Generator[Answer, None, State]
+"""Yields answers, and returns the state that they lead to."""
+
+ENDS = (TaskCompleted, TaskFailed, TaskRejected, TaskCancelled)
+ROOM = (BreakpointRaised, QuestionAsked, MessageDeadLettered, TaskRolledBack, ProjectResumed, PolicyAdopted)
+OF_GOALS = (GoalSubmitted, PlanDrafted, PlanAccepted, BreakpointResolved)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is wrong with the first submission (none: there was none yet), and whether that was answered."""
-
-    problems: tuple[str, ...] | None = None
-    answered: bool = False
-
-
-def evolve(state: State, event: Event) -> State:
-    """Take in one event. Only the first submission counts; a second one changes nothing."""
+def decide(state: State, told: Told) -> Iterable[Answer]:
+    """Yield what is still to be said because of what was *told*."""
+    scope, event = told.scope, told.event
     match event:
-        case TaskSubmitted() if state.problems is None:
-            return replace(state, problems=tuple(problems(event)))
-        case TaskReadied() | TaskRejected() | TaskCancelled():
-            return replace(state, answered=True)
-        case _:
-            return state
+        case TaskSubmitted():
+            yield from _admit(state, told)
+        case TimerFired(timer=timer) if timer == DEADLINE:
+            yield from _expire(state, scope)
+        case _ if isinstance(event, ENDS):
+            yield from _ended(state, scope)
+        case _ if isinstance(event, ROOM):
+            yield from _start(state)
+        case _ if isinstance(event, OF_GOALS):
+            yield from _onward(state, scope)
 
 
-def decider(policy: Policy) -> Decider[State]:
-    """Return the planner that readies tasks under *policy*."""
+def _say(state: State, scope: Scope, event: Event) -> Saying:
+    yield scope, event
+    return evolve(state, Told(scope, event))
 
-    def decide(state: State, event: Event) -> Sequence[Event]:
-        if not isinstance(event, TaskSubmitted) or state.answered or state.problems is None:
-            return []
-        return [TaskRejected(reasons=state.problems)] if state.problems else [TaskReadied(policy=policy)]
 
-    return Decider(
-        name="planner",
-        initial=State(),
-        hears=(TaskSubmitted,),
-        says=(TaskReadied, TaskRejected),
-        evolve=evolve,
-        decide=decide,
+def _admit(state: State, told: Told) -> Saying:
+    """Answer a task that was submitted: it starts, it is held, or it can't be done."""
+    scope = told.scope
+    item = state.tasks.get(scope)
+    if item is None:
+        return state
+    if item.status == "new":
+        if reasons := tuple(_problems(state, told, item)):
+            return (yield from _say(state, scope, TaskRejected(reasons=reasons)))
+        if not open_dependencies(state, scope, item) and _may_start(state, scope):
+            return (yield from _say(state, scope, _readied(state, scope, item)))
+        state = yield from _say(state, scope, _held(state, scope, item))
+    return (yield from _wait(state, scope))
+
+
+def _wait(state: State, scope: Scope) -> Saying:
+    """A task is held: its deadline is watched, and where nothing is in work, nobody else would make the line move."""
+    if not state.running and (first := next_up(state)):
+        state = yield from _say(state, first, _readied(state, first, state.tasks[first]))
+    item = state.tasks[scope]
+    if item.status in ("blocked", "queued") and item.due and not item.timed:
+        state = yield from _say(state, scope, TimerSet(timer=DEADLINE, at=item.due))
+    return state
+
+
+def _problems(state: State, told: Told, item: Item) -> Iterable[str]:
+    yield from item.problems
+    yield from words.of_dependencies(state, told.scope, item)
+    if item.late or told.at.timestamp() >= item.deadline:
+        yield f"its deadline, {item.due}, had passed already when it was submitted"
+
+
+def _may_start(state: State, scope: Scope) -> bool:
+    """Return whether there is room for a new task, and nobody in line who comes first."""
+    return has_room(state, state.lane(scope.project)) and next_up(state) is None
+
+
+def _readied(state: State, scope: Scope, item: Item) -> TaskReadied:
+    return TaskReadied(
+        policy=state.policy, calibration=state.calibration, complexity=item.size, base=_bases(state, scope, item)
     )
 
 
-def problems(task: TaskSubmitted) -> Iterator[str]:
-    """Yield every reason why *task* can't be worked on, each a sentence that helps."""
-    yield from _wording(task)
-    yield from _choices(task)
-    if task.budget_usd is not None and not task.budget_usd > 0:
-        yield f"the budget must be more than 0 USD, not {task.budget_usd:g}; leave it out for no limit"
-    for name in task.agent_env:
-        if not VARIABLE.fullmatch(name):
-            yield f"{name!r} is no name of an environment variable"
-    if task.after:
-        yield "tasks that wait for other tasks are not supported yet; submit it once they are completed"
+def _bases(state: State, scope: Scope, item: Item) -> tuple[str, ...]:
+    """Return the accepted work that the task grows from: that of what it waited for, in the same repository."""
+    if item.base and not item.goal:
+        return ()
+    others = (state.item(scope.project, name) for name in item.after)
+    return tuple(dict.fromkeys(o.commit for o in others if o and o.commit and o.repo == item.repo))
 
 
-def _wording(task: TaskSubmitted) -> Iterator[str]:
-    if not task.text.strip():
-        yield "the task's text is blank; say what is to be done"
-    if not task.repo.startswith("/"):
-        yield f"the repository must be an absolute path, not {task.repo!r}"
-    if any(not check.strip() for check in task.checks):
-        yield "a check is blank; give a shell command or leave it out"
-    for what, text in (("base", task.base), ("model", task.model)):
-        if text.startswith("-"):
-            yield f"the {what} can't begin with a dash: {text!r}"
-    if any("\0" in text for text in (task.text, task.repo, task.base, task.agent, task.model, *task.checks)):
-        yield "a NUL character is in the text, a path, or a check"
+def _held(state: State, scope: Scope, item: Item) -> TaskHeld:
+    lane = state.lane(scope.project)
+    if waits := open_dependencies(state, scope, item):
+        names = tuple(other.task for other in waits)
+        return TaskHeld(waits_for="tasks", reason=f"waits for {words.listed(names)}", tasks=names)
+    if lane.paused:
+        why = f" ({lane.why})" if lane.why else ""
+        reason = f"project {scope.project} is paused{why}; `obra project resume {scope.project}` lets it start"
+        return TaskHeld(waits_for="project", reason=reason)
+    return TaskHeld(waits_for="slot", reason=words.no_room(state, scope.project))
 
 
-def _choices(task: TaskSubmitted) -> Iterator[str]:
-    if task.agent != "claude" and not task.agent.startswith(SCRIPTED + "/"):
-        yield f"the agent must be `claude` or `scripted:` and an absolute path, not {task.agent!r}"
-    if not understood(task.llm):
-        yield f"the reviewer must be {FORMS}, not {task.llm!r}"
+def _start(state: State) -> Saying:
+    """Start as many as there is room for, in their order."""
+    while scope := next_up(state):
+        state = yield from _say(state, scope, _readied(state, scope, state.tasks[scope]))
+    return state
+
+
+def _ended(state: State, scope: Scope) -> Saying:
+    """A place is free, others have waited for this task, and its goal may be nearer."""
+    item, dependents = state.tasks.get(scope), state.dependents.get(scope, ())
+    if item and item.status in LOST:
+        for other in dependents:
+            waiting = state.tasks.get(other)
+            if waiting and waiting.status == "blocked":
+                reasons = tuple(words.of_dependencies(state, other, waiting))
+                state = yield from _say(state, other, TaskRejected(reasons=reasons))
+    state = yield from _start(state)
+    for other in dependents:
+        waiting = state.tasks.get(other)
+        if waiting and waiting.status == "queued" and waiting.held == "tasks":
+            state = yield from _say(state, other, _held(state, other, waiting))
+    if item and item.goal:
+        state = yield from _onward(state, Scope(scope.project, item.goal))
+    if (goal := state.goals.get(scope)) and goal.cancelled:
+        state = yield from _cancelled(state, scope)
+    return state
+
+
+def _cancelled(state: State, scope: Scope) -> Saying:
+    """A goal was taken back: so are its tasks."""
+    goal = state.goals[scope]
+    for planned in goal.plan or ():
+        other = Scope(scope.project, planned.task)
+        if (item := state.tasks.get(other)) and item.goal == scope.task and item.status not in (*LOST, "completed"):
+            state = yield from _say(state, other, TaskCancelled(reason=f"goal {scope.task} was cancelled"))
+    return state
+
+
+def _expire(state: State, scope: Scope) -> Saying:
+    """The deadline of a task has passed: if it has not started, it never will."""
+    item = state.tasks.get(scope)
+    if item is None or not item.late or item.status not in ("blocked", "queued"):
+        return state
+    reason = f"its deadline, {item.due}, passed before it could start: it {item.why or 'was held'}"
+    return (yield from _say(state, scope, TaskRejected(reasons=(reason,))))
+
+
+def _onward(state: State, scope: Scope) -> Saying:
+    """Say what a goal needs, one step after the other."""
+    while answer := steps.following(state, scope):
+        state = yield from _say(state, *answer)
+    return state
+
+
+def planner(policy: Policy) -> Manager[State]:
+    """Return the planner that works under *policy*."""
+    return Manager(
+        name="planner",
+        initial=State(policy=policy),
+        hears=(*OF_GOALS, TaskSubmitted, *ENDS, TimerFired, *ROOM),
+        says=(
+            TaskReadied, TaskHeld, TaskRejected, TaskSubmitted, TaskCancelled, TimerSet, PlanRequested, PlanAccepted,
+            PlanRejected, BreakpointRaised, MilestoneReached, GoalCompleted, GoalFailed,
+        ),
+        follows=(ProjectPaused, QuestionAnswered, DecisionOverridden, CalibrationFitted),
+        evolve=evolve,
+        decide=decide,
+    )  # fmt: skip

@@ -104,8 +104,8 @@ class Bus(Protocol):
         """
         ...
 
-    async def last_position(self) -> int:
-        """Return the position of the newest message of the whole stream; 0 if there is none."""
+    async def last_position(self, filters: Sequence[str] = ()) -> int:
+        """Return the position of the newest message on any of *filters*, by default of all; 0 if there is none."""
         ...
 
     def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:

@@ -5,6 +5,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -100,9 +101,10 @@ class JetStreamBus:
             return known
         return await patiently(self.wire, lambda: past(self.wire, self._tail, scope, after))
 
-    async def last_position(self) -> int:
+    async def last_position(self, filters: Sequence[str] = ()) -> int:
         """See `Bus.last_position`."""
-        return await patiently(self.wire, lambda: last(self.wire, EVERYTHING))
+        asked = [patiently(self.wire, partial(last, self.wire, one)) for one in filters or [EVERYTHING]]
+        return max(await asyncio.gather(*asked))
 
     async def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
         """See `Bus.listen`. The durable consumer exists already: `provision_consumer` makes it."""

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from obra.events import Content, TimerSet
 from obra.events.base import INLINE_BYTES_MAX
-from obra.events.subjects import Scope, name, subject
+from obra.events.subjects import EVERYTHING, Scope, name, subject
 from obra.shared.bus import Consumer, Delivery, Past, Raw
 from obra.shared.bus.batch import together
 from obra.shared.bus.content import size_of, slim
 from obra.shared.bus.each import distinct
 from obra.shared.bus.memory_group import Group
 from obra.shared.bus.message import dead_letter, fired, read
-from obra.shared.envelope import Envelope, Recorded, Unknown, encode
+from obra.shared.envelope import Envelope, Recorded, Unknown, encode, now
 from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend, Undecodable
 
 BATCH_MAX = 1_000
@@ -102,7 +102,7 @@ class MemoryBus:
             if due.id not in self._positions:
                 self._positions[due.id] = self.publish(subject(due.scope, due.event), encode(due))
 
-        handle = asyncio.get_running_loop().call_later(envelope.event.delay_s, fire)
+        handle = asyncio.get_running_loop().call_later(max(0.0, (due.at - now()).total_seconds()), fire)
         self._timers.add(handle)
 
     def _last(self, scope: Scope) -> int:
@@ -119,9 +119,11 @@ class MemoryBus:
         )
         return Past(self._last(scope), events)
 
-    async def last_position(self) -> int:
+    async def last_position(self, filters: Sequence[str] = ()) -> int:
         """See `Bus.last_position`."""
-        return len(self.log)
+        wanted = filters or [EVERYTHING]
+        found = (raw.position for raw in reversed(self.log) if any(matches(one, raw.subject) for one in wanted))
+        return next(found, 0)
 
     async def listen(self, consumer: Consumer) -> AsyncGenerator[Delivery, None]:
         """See `Bus.listen`. The group begins with the first event, whenever its first reader comes."""

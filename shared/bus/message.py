@@ -1,6 +1,6 @@
 """What a message on the stream OBRA looks like: headers, checks on reading, and what the bus itself says."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid5
 
 import msgspec
@@ -43,9 +43,17 @@ def fired(envelope: Envelope) -> Envelope:
     assert isinstance(asked, TimerSet)
     return Envelope(
         id=uuid5(envelope.id, "timer.fired"), project=envelope.project, task=envelope.task,
-        at=now() + timedelta(seconds=asked.delay_s), event=TimerFired(timer=asked.timer), cause=envelope.id,
+        at=_due(asked), event=TimerFired(timer=asked.timer), cause=envelope.id,
         correlation=envelope.correlation or envelope.id, service=envelope.service, version=VERSION,
     )  # fmt: skip
+
+
+def _due(asked: TimerSet) -> datetime:
+    """Return when the timer is due; a time without a zone is UTC."""
+    if not asked.at:
+        return now() + timedelta(seconds=asked.delay_s)
+    due = datetime.fromisoformat(asked.at)
+    return due if due.tzinfo else due.replace(tzinfo=UTC)
 
 
 def dead_letter(recorded: Recorded, consumer: str, reason: str, deliveries: int) -> Envelope:

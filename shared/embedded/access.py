@@ -12,6 +12,7 @@ from obra.events import (
     Event,
     GoalSubmitted,
     InputReceived,
+    PlanDrafted,
     ProjectPaused,
     ProjectResumed,
     QuestionAnswered,
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 EDGE = "edge"
 ADMIN = "admin"
 EDGE_SAYS: tuple[type[Event], ...] = (
-    TaskSubmitted, TaskCancelled, TaskLabelled, TaskRolledBack, AttemptCancelled, GoalSubmitted, ProjectPaused,
-    ProjectResumed, QuestionAnswered, BreakpointResolved, DecisionOverridden, InputReceived,
+    TaskSubmitted, TaskCancelled, TaskLabelled, TaskRolledBack, AttemptCancelled, GoalSubmitted, PlanDrafted,
+    ProjectPaused, ProjectResumed, QuestionAnswered, BreakpointResolved, DecisionOverridden, InputReceived,
 )  # fmt: skip
 """What people may say; everything else is said by a service, from what it heard."""
 
 QUERIES = "obra-query"
 """Where log-sink answers SQL, and the edge asks."""
 
-FOLLOWERS = frozenset({"log-sink", "agent-runner"})
+FOLLOWERS = frozenset({"log-sink", "agent-runner", "planner"})
 SPEAKERS = frozenset({"agent-runner"})
 
 

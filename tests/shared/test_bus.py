@@ -84,6 +84,23 @@ async def test_nothing_has_no_past(bus: Bus) -> None:
     assert await bus.last_position() == 0
 
 
+async def test_the_last_position_can_be_that_of_some_events_alone(bus: Bus) -> None:
+    await bus.append(cancelled(2))
+    await bus.append([sealed(TaskReadied(), T2)])
+    assert await bus.last_position(["obra.*.*.task.cancelled"]) == 2
+    assert await bus.last_position(["obra.*.*.task.cancelled", T2.everything]) == 3
+    assert await bus.last_position(["obra.*.*.timer.fired"]) == 0
+
+
+async def test_a_timer_can_be_set_for_a_moment_and_fires_at_once_if_that_is_over(bus: Bus) -> None:
+    soon = datetime.now(UTC) + timedelta(milliseconds=200)
+    await bus.append([sealed(TimerSet(timer="soon", at=soon.isoformat()), T2)])
+    await bus.append([sealed(TimerSet(timer="past", at="2020-01-01T00:00"))])
+    raws = await take(bus.follow(0, ["obra.*.*.timer.fired"]), 2)
+    assert {raw.envelope.event.timer for raw in raws if raw.envelope} == {"soon", "past"}  # type: ignore[union-attr]
+    assert [raw.envelope.at for raw in raws if raw.envelope and raw.envelope.scope == T2] == [soon]
+
+
 async def test_a_past_after_a_position_holds_only_what_is_newer(bus: Bus) -> None:
     envelopes = cancelled(3)
     for envelope in envelopes:

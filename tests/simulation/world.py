@@ -14,7 +14,7 @@ from typing import Any
 from obra.events import DecisionMade, Event, Policy, TaskRolledBack, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.decider.decide import DECIDER as DECIDER_
-from obra.services.planner.decide import decider as planner
+from obra.services.planner.decide import planner
 from obra.services.scorer.decide import DECIDER as SCORER
 from obra.services.session_manager.decide import DECIDER as SESSION_MANAGER
 from obra.shared.decider import Decider
@@ -22,6 +22,7 @@ from obra.shared.envelope import Recorded, fresh
 from obra.shared.history import standing
 from tests.simulation.actors import ACTORS, TERMINAL, Plan
 
+SCOPE = Scope("shop", "t1")
 STEPS_MAX = 5_000
 CLOCK = "timers"
 """Fires whatever was set, also what a rollback has undone."""
@@ -46,7 +47,7 @@ class World:
         if self.plan == Plan():
             self.plan = Plan.drawn(self.random)
         self.thinkers: dict[str, Decider[Any]] = {
-            "planner": planner(self.plan.policy),
+            "planner": planner(self.plan.policy).alone(SCOPE),
             "session-manager": SESSION_MANAGER,
             "scorer": SCORER,
             "decider": DECIDER_,

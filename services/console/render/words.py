@@ -11,6 +11,7 @@ from obra.events import decision as d
 from obra.events import operations as o
 from obra.events import session as s
 from obra.events import task as t
+from obra.services.console.render import planning
 from obra.services.console.render.line import Line, Tone, because
 from obra.services.console.render.text import (
     clean,
@@ -28,7 +29,7 @@ FILES_SHOWN = 5
 
 
 Words = Callable[[Any], Iterable[Line]]
-_words: dict[type[Event], Words] = {}
+_words: dict[type[Event], Words] = dict(planning.WORDS)
 
 
 def _of(kind: type[Event]) -> Callable[[Words], Words]:
@@ -60,11 +61,6 @@ def _short(value: object) -> str:
 def _submitted(e: t.TaskSubmitted) -> Iterable[Line]:
     yield Line(f"task: {one_line(e.text)}")
     yield Line(f"repository {e.repo}, agent {e.agent}, {count(len(e.checks), 'check')}", "quiet", detail=True)
-
-
-@_of(t.TaskReadied)
-def _readied(_: t.TaskReadied) -> Iterable[Line]:
-    yield Line("ready to be worked on", "quiet", detail=True)
 
 
 @_of(t.TaskRejected)

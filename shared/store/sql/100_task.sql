@@ -9,6 +9,7 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
     SELECT p.*, coalesce(p.position <= o.position, true) AS open,
         coalesce(p.position = o.position, false) AS ends,
         CASE
+            WHEN type = 'task.held' THEN 'queued'
             WHEN type = 'task.readied' THEN 'ready'
             WHEN type IN ('attempt.requested', 'attempt.started') THEN 'running'
             WHEN type = 'agent.exited' THEN 'checking'
@@ -44,12 +45,13 @@ WITH past AS (FROM history(as_of := as_of)), over AS (
             (type = 'branch.delivered' AND open) OR (type = 'task.completed' AND ends)
         ) AS commit,
         arg_max(
-            CASE WHEN type IN ('task.cancelled', 'task.rolled_back') THEN
+            CASE WHEN type IN ('task.cancelled', 'task.rolled_back', 'task.held') THEN
                 CASE WHEN coalesce(body.reason::VARCHAR, '') = '' THEN [] ELSE [body.reason::VARCHAR] END
             ELSE coalesce(TRY_CAST(body.reasons AS VARCHAR[]), []) END,
             position
         ) FILTER (
-            type = 'decision.made' OR (type IN ('breakpoint.raised', 'task.rolled_back') AND open)
+            type = 'decision.made'
+            OR (type IN ('breakpoint.raised', 'task.rolled_back', 'task.held', 'task.readied') AND open)
             OR (type = 'question.asked' AND open AND len(TRY_CAST(body.reasons AS VARCHAR[])) > 0)
             OR (type IN ('task.failed', 'task.rejected', 'task.cancelled') AND ends)
         ) AS reasons,

@@ -1,0 +1,171 @@
+"""Takes in what happened, one event at a time."""
+
+from dataclasses import replace
+
+from obra.events import (
+    BreakpointRaised,
+    BreakpointResolved,
+    CalibrationFitted,
+    Complexity,
+    ComplexityPart,
+    DecisionOverridden,
+    Event,
+    GoalSubmitted,
+    MessageDeadLettered,
+    ProjectPaused,
+    ProjectResumed,
+    QuestionAnswered,
+    QuestionAsked,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskHeld,
+    TaskReadied,
+    TaskRejected,
+    TaskRolledBack,
+    TaskSubmitted,
+    TimerFired,
+    TimerSet,
+)
+from obra.events.subjects import PROJECT_LEVEL, Scope
+from obra.services.planner import goal as goals
+from obra.services.planner.line import moved
+from obra.services.planner.problems import NEVER, due, problems
+from obra.services.planner.state import ENDED, Item, State, Status
+from obra.shared import complexity
+from obra.shared.manager import Told
+
+DEADLINE = "deadline"
+"""The timer that a held task with a deadline has."""
+
+
+def evolve(state: State, told: Told) -> State:
+    """Take in one event, whatever its scope."""
+    scope, event = told.scope, told.event
+    match event:
+        case CalibrationFitted():
+            return replace(state, calibration=event.calibration)
+        case ProjectPaused() | ProjectResumed():
+            return _paused(state, scope.project, event)
+        case GoalSubmitted() if scope not in state.goals and scope.task != PROJECT_LEVEL:
+            return replace(state, goals=state.goals.insert(scope, goals.begun(event)))
+        case TaskSubmitted() if scope not in state.tasks and scope.task != PROJECT_LEVEL:
+            return replace(state, tasks=state.tasks.insert(scope, submitted(event, told.position)))
+        case _:
+            return _of_scope(state, told)
+
+
+def _of_scope(state: State, told: Told) -> State:
+    scope, event = told.scope, told.event
+    if goal := state.goals.get(scope):
+        now = goals.evolve(goal, event)
+        state = state if now is goal else replace(state, goals=state.goals.insert(scope, now))
+    if (item := state.tasks.get(scope)) is None:
+        return state
+    if isinstance(event, TaskRolledBack):  # it rests until a person says how it goes on
+        return moved(state, scope, item, "person")
+    return state if item.status in ENDED else _of_task(state, scope, item, told)
+
+
+def submitted(task: TaskSubmitted, position: int) -> Item:
+    """Return *task* as it stands in line."""
+    return Item(
+        place=position, priority=task.priority, deadline=_deadline(task), due=task.deadline,
+        after=tuple(dict.fromkeys(task.after)), goal=task.goal, repo=task.repo, base=task.base,
+        problems=tuple(problems(task)), size=_size(task),
+    )  # fmt: skip
+
+
+def _deadline(task: TaskSubmitted) -> float:
+    at = due(task.deadline)
+    return NEVER if at is None else at
+
+
+def _size(task: TaskSubmitted) -> Complexity:
+    """Return how large the task is, and what to do if that is too large."""
+    found = complexity.of(task.complexity, task.text, task.checks, task.acceptance)
+    most = sorted(found.parts, key=lambda part: -part.points)[:2]
+    because = ", ".join(f"{part.name}: {part.because}" for part in most)
+    advice = (
+        f"this is a large task ({found.total} of 100; {because}): `obra goal` plans it as several smaller ones"
+        if found.too_large and not task.goal
+        else ""
+    )
+    parts = (ComplexityPart(name=part.name, points=part.points, because=part.because) for part in found.parts)
+    return Complexity(total=found.total, parts=tuple(parts), advice=advice)
+
+
+def _paused(state: State, project: str, event: ProjectPaused | ProjectResumed) -> State:
+    pausing = isinstance(event, ProjectPaused)
+    lane = replace(state.lane(project), paused=pausing, why=event.reason if isinstance(event, ProjectPaused) else "")
+    return replace(state, lanes=state.lanes.insert(project, lane))
+
+
+def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
+    match told.event:
+        case TaskHeld() as held if item.status in ("new", "blocked", "queued"):
+            return _held(state, scope, item, held)
+        case TaskReadied():
+            return moved(state, scope, item, "running")
+        case TaskCompleted() as done:
+            item = replace(item, branch=done.branch, commit=done.commit)
+            return _released(moved(state, scope, item, "completed"), scope)
+        case TaskFailed() | TaskRejected() | TaskCancelled() as lost:
+            status: Status = _lost(lost)
+            return moved(state, scope, replace(item, why=_reason(lost)), status)
+        case BreakpointRaised() | QuestionAsked(to="person") | MessageDeadLettered() if item.status == "running":
+            return moved(state, scope, item, "person")
+        case BreakpointResolved() | QuestionAnswered() | DecisionOverridden() if item.status == "person":
+            return moved(state, scope, item, "running")
+        case TimerSet(timer=timer) if timer == DEADLINE:
+            return replace(state, tasks=state.tasks.insert(scope, replace(item, timed=True)))
+        case TimerFired(timer=timer) if timer == DEADLINE:
+            return replace(state, tasks=state.tasks.insert(scope, replace(item, late=True)))
+        case _:
+            return state
+
+
+def _held(state: State, scope: Scope, item: Item, event: TaskHeld) -> State:
+    """Put the task behind those that it waits for, or in line if there are none any more."""
+    item = replace(item, held=event.waits_for, why=event.reason)
+    waits = open_dependencies(state, scope, item)
+    for other in waits:
+        known = state.dependents.get(other, ())
+        if scope not in known:
+            state = replace(state, dependents=state.dependents.insert(other, (*known, scope)))
+    return moved(state, scope, item, "blocked" if waits else "queued")
+
+
+def open_dependencies(state: State, scope: Scope, item: Item) -> tuple[Scope, ...]:
+    """Return the tasks that *item* waits for and that are not completed."""
+    others = (Scope(scope.project, name) for name in item.after)
+    return tuple(other for other in others if not ((it := state.tasks.get(other)) and it.status == "completed"))
+
+
+def _released(state: State, scope: Scope) -> State:
+    """Put those in line who waited for *scope* alone."""
+    for other in state.dependents.get(scope, ()):
+        item = state.tasks.get(other)
+        if item and item.status == "blocked" and not open_dependencies(state, other, item):
+            state = moved(state, other, item, "queued")
+    return state
+
+
+def _lost(event: Event) -> Status:
+    match event:
+        case TaskCancelled():
+            return "cancelled"
+        case TaskRejected():
+            return "rejected"
+        case _:
+            return "failed"
+
+
+def _reason(event: Event) -> str:
+    match event:
+        case TaskCancelled():
+            return event.reason
+        case TaskFailed() | TaskRejected():
+            return "; ".join(event.reasons[:2])[:400]
+        case _:
+            return ""

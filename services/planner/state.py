@@ -1,0 +1,92 @@
+"""What the planner remembers: every task's place in line, every project's lane, every goal."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rpds import HashTrieMap
+
+from obra.events import Calibration, Complexity, Policy
+from obra.events.subjects import Scope
+from obra.services.planner.goal import Goal
+from obra.services.planner.problems import NEVER
+from obra.shared.heap import Heap
+
+Status = Literal[
+    "new", "blocked", "queued", "running", "person", "completed", "failed", "cancelled", "rejected"
+]  # fmt: skip
+"""*new* was submitted and not answered, *blocked* waits for other tasks, *queued* for its turn, *running* takes a
+place among those in work, *person* waits for somebody and takes none; the others are ends."""
+
+ENDED: frozenset[Status] = frozenset({"completed", "failed", "cancelled", "rejected"})
+LOST: frozenset[Status] = ENDED - {"completed"}
+
+Urgency = tuple[int, float, int]
+"""Priority negated, deadline, place: the least goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One task in line. ``place`` is the position of its submission, ``held`` what it was last said to wait for."""
+
+    place: int = 0
+    status: Status = "new"
+    priority: int = 5
+    deadline: float = NEVER
+    due: str = ""
+    after: tuple[str, ...] = ()
+    goal: str = ""
+    repo: str = ""
+    base: str = ""
+    problems: tuple[str, ...] = ()
+    size: Complexity = field(default_factory=Complexity)
+    held: str = ""
+    timed: bool = False
+    late: bool = False
+    branch: str = ""
+    commit: str = ""
+    why: str = ""
+
+    @property
+    def urgency(self) -> Urgency:
+        """Return what decides whose turn it is."""
+        return (-self.priority, self.deadline, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One project: who waits for a turn, by urgency and by age; how many are in work; how many ever started.
+
+    The first of each heap is always a task that is queued; behind it there may be some that are not any more.
+    """
+
+    urgent: Heap[tuple[int, float, int, str]] | None = None
+    oldest: Heap[tuple[int, str]] | None = None
+    running: int = 0
+    starts: int = 0
+    paused: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything, over all projects. Nothing here is ever walked through whole: a decision costs what it touches.
+
+    ``dependents`` are the tasks that were said to wait for a task, ``busy`` the projects in which somebody queues.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    calibration: Calibration = field(default_factory=Calibration)
+    tasks: "HashTrieMap[Scope, Item]" = field(default_factory=HashTrieMap)
+    dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = field(default_factory=HashTrieMap)
+    lanes: "HashTrieMap[str, Lane]" = field(default_factory=HashTrieMap)
+    busy: frozenset[str] = frozenset()
+    running: int = 0
+    goals: "HashTrieMap[Scope, Goal]" = field(default_factory=HashTrieMap)
+
+    def lane(self, project: str) -> Lane:
+        """Return the lane of *project*."""
+        return self.lanes.get(project) or Lane()
+
+    def item(self, project: str, task: str) -> Item | None:
+        """Return a task of *project* by its id."""
+        return self.tasks.get(Scope(project, task))
