@@ -105,7 +105,9 @@ def runner(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
     if any(isinstance(event, TERMINAL) for event in log):
         return []
     if isinstance(question, DecisionMade):
-        done = any(isinstance(event, BranchDelivered | BranchRefused) for event in log)
+        done = any(
+            isinstance(event, BranchDelivered | BranchRefused) and event.attempt == question.attempt for event in log
+        )
         if question.action != "proceed" or done:
             return []
         if dice.random() < plan.refuses:
