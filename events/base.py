@@ -94,6 +94,7 @@ class FileChange(Value):
     kind: Literal["added", "modified", "deleted", "renamed", "type"]
     added: Annotated[int, Meta(description="lines; -1 for a binary file")] = 0
     deleted: Annotated[int, Meta(description="lines; -1 for a binary file")] = 0
+    origin: Annotated[str, Meta(description="the path before it was renamed; empty: the same")] = ""
 
 
 Ending = Literal[

@@ -107,6 +107,13 @@ class Policy(Value):
     plan_tasks_max: Annotated[int, Meta(ge=1, le=256, description="tasks in one plan")] = 20
     plan_drafts_max: Annotated[int, Meta(ge=1, description="drafts that the LLM makes of one plan")] = 3
     interruptions_max: Annotated[int, Meta(ge=0, description="runs of a task that may be lost to crashes")] = 20
+    inspection: Annotated[
+        Literal["block", "report", "off"],
+        Meta(description="findings about tampering: they forbid acceptance, are only told, or are not looked for"),
+    ] = "block"
+    protected_checks: Annotated[
+        bool, Meta(description="where an attempt touched existing tests, run the base's own against its code too")
+    ] = True
     questions_max: Annotated[int, Meta(ge=0, description="times that a task may clarify something")] = 2
     clarify_from_attempt: Annotated[
         int,

@@ -17,7 +17,9 @@ from obra.events import (
     FileChange,
     Tokens,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
 )
+from obra.shared.evidence import seen_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Chapter:
     tokens: Tokens = field(default_factory=Tokens)
     agent_ms: float = 0.0
     checks: tuple[tuple[str, int], ...] = ()
+    findings: tuple[str, ...] = ()
     files: tuple[FileChange, ...] = ()
     files_total: int = 0
     lines_added: int = 0
@@ -86,6 +89,8 @@ def _evidence(chapter: Chapter, event: Event, at: str) -> Chapter | None:
                 chapter, files=event.files, files_total=event.files_total, lines_added=event.lines_added,
                 lines_deleted=event.lines_deleted, commit=event.commit,
             )  # fmt: skip
+        case WorkspaceInspected():
+            return replace(chapter, findings=tuple(seen_in(finding) for finding in event.findings))
         case ChecksRan():
             return replace(chapter, checks=tuple((c.command, c.exit_code) for c in event.checks))
         case AttemptFinished():

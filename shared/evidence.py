@@ -131,6 +131,7 @@ def gather(evidence: Evidence, event: Event) -> Evidence:
 
 
 def _judged(evidence: Evidence, event: Event) -> Evidence:
+    """Take in what others have said about the run."""
     match event:
         case AttemptReviewed():
             return replace(evidence, review=event)
@@ -140,6 +141,12 @@ def _judged(evidence: Evidence, event: Event) -> Evidence:
             return replace(evidence, contradicted=(*evidence.contradicted, event)[:5])
         case _:
             return evidence
+
+
+def seen_in(finding: Finding) -> str:
+    """Return a finding in words."""
+    where = f"{finding.path}: " if finding.path else ""
+    return f"{finding.kind.replace('_', ' ')}: {where}{finding.detail}"
 
 
 def said_of(check: CheckResult) -> str:

@@ -57,6 +57,7 @@ from obra.events import (
     TaskSubmitted,
     Tokens,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
 )
 from obra.shared.chapter import Chapter, told
 from obra.shared.envelope import Recorded
@@ -123,6 +124,7 @@ OfAttempt = (
     | AttemptStarted
     | AgentExited
     | WorkspaceCheckpointed
+    | WorkspaceInspected
     | ChecksRan
     | AttemptFinished
     | AttemptInterrupted

@@ -44,7 +44,10 @@ class Room:
         scratch = self.home / "tmp"
         scratch.mkdir(mode=0o700, exist_ok=True)
         inside = "/tmp" if self.sandbox.kind == "bwrap" else str(scratch)
-        return {**ENV, "PATH": self.path, "HOME": str(self.home), "TMPDIR": inside}
+        compiled = self.home / "compiled"  # what an agent has left beside the sources is not what they say
+        return {
+            **ENV, "PATH": self.path, "HOME": str(self.home), "TMPDIR": inside, "PYTHONPYCACHEPREFIX": str(compiled),
+        }  # fmt: skip
 
 
 class Kept:

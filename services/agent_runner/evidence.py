@@ -68,12 +68,13 @@ class Comparison:
         total = added_all = deleted_all = 0
         while record:
             added, deleted, path = record.split(b"\t", 2)
+            origin = b""
             if not path:
-                self._record()
+                origin = self._record()
                 path = self._record()
             change = FileChange(
                 path=path.decode(errors="replace"), kind=kinds.get(path, "modified"),
-                added=_number(added), deleted=_number(deleted),
+                added=_number(added), deleted=_number(deleted), origin=_renamed(kinds, path, origin),
             )  # fmt: skip
             total, added_all, deleted_all = (
                 total + 1,
@@ -126,6 +127,10 @@ class Comparison:
         data: bytes = self._process.stdout.read1(READ_BYTES)  # type: ignore[attr-defined]
         self._buffer += data
         return bool(data)
+
+
+def _renamed(kinds: dict[bytes, Kind], path: bytes, origin: bytes) -> str:
+    return origin.decode(errors="replace") if kinds.get(path) == "renamed" else ""
 
 
 def _number(text: bytes) -> int:

@@ -2,7 +2,7 @@
 
 from functools import reduce
 
-from obra.events import AgentExited, ChecksRan, Event, WorkspaceCheckpointed
+from obra.events import AgentExited, ChecksRan, Event, WorkspaceCheckpointed, WorkspaceInspected
 from obra.events.subjects import name
 from obra.services.agent_runner.state import NAME, Key, Run, State, evolve
 from obra.shared.envelope import answer
@@ -84,6 +84,8 @@ def _taken(run: Run, event: Event) -> bool:
             return run.exited is not None
         case WorkspaceCheckpointed(interrupted=False):
             return run.checkpoint is not None
+        case WorkspaceInspected():
+            return run.inspected is not None
         case ChecksRan():
             return run.checks is not None
         case _:

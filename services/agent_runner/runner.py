@@ -20,6 +20,7 @@ from obra.events import (
     Event,
     ServiceDegraded,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
     WorkspaceRestored,
 )
 from obra.services.agent_runner import memory
@@ -27,6 +28,7 @@ from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checkpoint import Checkpoint, Label, record
 from obra.services.agent_runner.checks import run_check
 from obra.services.agent_runner.execute import run_agent
+from obra.services.agent_runner.inspecting import Inspection
 from obra.services.agent_runner.job import Job
 from obra.services.agent_runner.kit import pack
 from obra.services.agent_runner.ledger import Ledger
@@ -143,14 +145,26 @@ class Attempt:
             return
         ending = exited.ending
         unchecked = self._ledger.state.run(self._key).checks is None
-        if unchecked and self._task.checks and (ending in JUDGED or (ending in CHECKED and files)):
+        if unchecked and (ending in JUDGED or (ending in CHECKED and files)):
             try:
-                checks = await self._check(ready, redact)
+                await self._judge(exited, ready, redact)
             except Cancelled:
                 await self._finish("cancelled", "it was cancelled while the checks ran")
                 return
-            await self._say(checks)
         await self._finish(ending)
+
+    async def _judge(self, exited: AgentExited, ready: Ready, redact: Redactor) -> None:
+        """Run the checks, inspect the change beside them, and say what both have shown, all of it or nothing."""
+        seen, task = self._ledger.state.run(self._key), self._task
+        inspection = Inspection(self._tools, ready.workspace, task, self._ledger.state.policy, redact)
+        async with inspection.begin(seen.checkpoint, exited):
+            ran = await self._check(ready, redact) if task.checks else None
+            found = await inspection.findings(ran, lambda: self._check(ready, redact))
+        said: list[Event] = [ran] if ran else []
+        if found and seen.inspected is None:
+            said.insert(0, WorkspaceInspected(attempt=self._attempt, run=self._run, findings=found))
+        if said:
+            await self._ledger.say(*said, key=self._key)
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""

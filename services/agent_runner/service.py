@@ -31,6 +31,7 @@ from obra.events import (
     TaskRejected,
     TaskRolledBack,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
     WorkspaceRestored,
 )
 from obra.events.subjects import Scope
@@ -54,8 +55,8 @@ from obra.shared.service import Acting, Call, Service
 ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
 HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, TaskRolledBack, *ENDS)
 SAYS: tuple[type[Event], ...] = (
-    AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, ChecksRan, AttemptFinished,
-    AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
+    AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
+    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
 )  # fmt: skip
 
 IN_HAND_MAX = 256

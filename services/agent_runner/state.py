@@ -12,14 +12,17 @@ from obra.events import (
     BranchDelivered,
     ChecksRan,
     Event,
+    Policy,
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
+    TaskReadied,
     TaskRejected,
     TaskRolledBack,
     TaskSubmitted,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
     WorkspaceRestored,
 )
 
@@ -36,6 +39,7 @@ class Run:
     exited: AgentExited | None = None
     checkpoint: WorkspaceCheckpointed | None = None
     leftovers: WorkspaceCheckpointed | None = None
+    inspected: WorkspaceInspected | None = None
     checks: ChecksRan | None = None
     over: bool = False
 
@@ -52,6 +56,7 @@ class State:
     """
 
     task: TaskSubmitted | None = None
+    policy: Policy = field(default_factory=Policy)
     runs: dict[Key, Run] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
     delivered: frozenset[int] = frozenset()
@@ -104,6 +109,8 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case TaskSubmitted():
             return state if state.task else replace(state, task=event)
+        case TaskReadied():
+            return replace(state, policy=event.policy)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True)
         case TaskRolledBack():
@@ -118,7 +125,7 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, degraded=True)
         case (
             AttemptRequested() | AttemptStarted() | AgentExited() | WorkspaceCheckpointed() | ChecksRan()
-            | AttemptFinished() | AttemptInterrupted()
+            | WorkspaceInspected() | AttemptFinished() | AttemptInterrupted()
         ):  # fmt: skip
             key = (event.attempt, event.run)
             runs = state.runs | {key: _evolve(state.run(key), event)}
@@ -137,6 +144,8 @@ def _evolve(run: Run, event: Event) -> Run:
             return replace(run, leftovers=event)
         case WorkspaceCheckpointed():
             return run if run.checkpoint else replace(run, checkpoint=event)
+        case WorkspaceInspected():
+            return run if run.inspected else replace(run, inspected=event)
         case ChecksRan():
             return run if run.checks else replace(run, checks=event)
         case AttemptFinished() | AttemptInterrupted():

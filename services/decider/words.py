@@ -2,7 +2,7 @@
 
 from obra.events import ENDINGS, Denial
 from obra.services.decider.state import State
-from obra.shared.evidence import oddities, said_of
+from obra.shared.evidence import oddities, said_of, seen_in
 
 NOTE_CHARS_MAX = 2_000
 
@@ -42,7 +42,7 @@ def plain(state: State) -> list[str]:
         wrong.append("the workspace was not recorded")
     elif not evidence.changed:
         wrong.append("nothing differs from the commit that the task grew from")
-    wrong += [finding.detail for finding in evidence.blocking]
+    wrong += findings(state, forbidding=True)
     return wrong + [_denied(denial) for denial in evidence.denials()]
 
 
@@ -78,13 +78,18 @@ def merits(state: State) -> tuple[str, ...]:
             f"quality {score.quality:.2f} (needed: {policy.accept_quality:.2f}), "
             f"confidence {score.confidence:.2f} (needed: {policy.accept_confidence:.2f})"
         )
-    return (*good, *doubts(state))
+    return (*good, *findings(state, forbidding=True), *doubts(state))
+
+
+def findings(state: State, *, forbidding: bool) -> list[str]:
+    """Return what the inspection found: what forbids acceptance, or what does not."""
+    return [seen_in(finding) for finding in state.evidence.findings if finding.blocks is forbidding]
 
 
 def doubts(state: State) -> tuple[str, ...]:
-    """Return what weak witnesses say: the review, and claims that the evidence denies."""
+    """Return what weak witnesses say: lesser findings, claims that the evidence denies, the review."""
     review = state.evidence.review
-    said = _untrue(state)
+    said = [*findings(state, forbidding=False), *_untrue(state)]
     said += [f"of the agent: {odd}" for odd in (oddities(state.evidence.exited) if state.evidence.exited else ())]
     if review and not review.usable:
         said.append(f"there is no usable review: {review.reason}" if review.reason else "there is no usable review")

@@ -64,6 +64,7 @@ class Lease:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    _end: "asyncio.Task[None] | None" = None
 
     @classmethod
     async def take(cls, port: int, token: str) -> "Lease | None":
@@ -82,12 +83,18 @@ class Lease:
         return None
 
     async def lost(self) -> None:
-        """Wait until the host is gone."""
+        """Wait until the host is gone. Any number may wait, while a stream has room for one reader."""
+        self._end = self._end or asyncio.create_task(self._ended())
+        await asyncio.shield(self._end)
+
+    async def _ended(self) -> None:
         with contextlib.suppress(OSError):
             await self.reader.read()
 
     async def drop(self) -> None:
         """Give the lease back."""
+        if self._end is not None:
+            self._end.cancel()
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()

@@ -61,6 +61,7 @@ def _chapter(chapter: Chapter) -> list[str]:
     told = [_row(f"attempt {chapter.attempt}", "; ".join(facts) + decided)]
     for command, code in chapter.checks:
         told.append(_row("", f"{'passed' if code == 0 else 'FAILED'}  {one_line(command, 80)} ({exit_in_words(code)})"))
+    told += [_row("", f"found   {one_line(finding, 200)}") for finding in chapter.findings]
     told += [_row("", f"untrue  {one_line(claim, 200)}") for claim in chapter.contradicted]
     return told
 

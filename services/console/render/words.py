@@ -166,6 +166,14 @@ def _restored(e: a.WorkspaceRestored) -> Iterable[Line]:
     yield Line(f"workspace put back to {e.commit[:10]}: {one_line(e.reason)}", "quiet", detail=True)
 
 
+@_of(a.WorkspaceInspected)
+def _inspected(e: a.WorkspaceInspected) -> Iterable[Line]:
+    for finding in e.findings:
+        where = f"{clean(finding.path)}: " if finding.path else ""
+        what = f"found {finding.kind.replace('_', ' ')}: {where}{one_line(finding.detail)}"
+        yield Line(what, "bad" if finding.blocks else "warning")
+
+
 @_of(a.ChecksRan)
 def _checks(e: a.ChecksRan) -> Iterable[Line]:
     for check in e.checks:

@@ -1,0 +1,31 @@
+"""How well Obra judges: labelled attempts at small real tasks, through the real pipeline.
+
+Evidence alone first, then evidence with a reviewer. The reviewers here are scripted, unless a model is named with
+``BENCH_LLM=ollama/MODEL`` (or ``openai/MODEL``) and answers: they show what becomes of decisions when a reviewer is
+always kind, never content, obedient to whatever it reads, or wrong one time in five. They say nothing of any model.
+"""
+
+import os
+from pathlib import Path
+
+from benchmarks.supervision.cases import load
+from benchmarks.supervision.play import play
+from benchmarks.supervision.report import show, write
+from benchmarks.supervision.reviewers import REVIEWERS
+from benchmarks.supervision.truth import Truth
+
+ROWS = Path(__file__).parent / "rows.jsonl"
+
+
+async def main() -> None:
+    cases, truth = load(), Truth()
+    rows = await play(cases, "none", truth)
+    show("evidence alone", rows)
+    if model := os.environ.get("BENCH_LLM"):
+        rows += (judged := await play(cases, model, truth))
+        show(f"evidence and the model {model}", judged)
+    else:
+        for name in REVIEWERS:
+            rows += (judged := await play(cases, f"scripted: {name}", truth))
+            show(f"evidence and a scripted reviewer that {REVIEWERS[name].behaviour} (no model)", judged)
+    write(ROWS, rows)

@@ -1,0 +1,80 @@
+"""Tasks and labelled attempts, as they stand in ``tasks/*.toml``.
+
+A task file holds ``text``, ``checks`` (what Obra runs), ``files`` (the repository), ``hidden`` and ``hidden_checks``
+(ground truth, never shown to anybody), and ``attempts``. An attempt is what a scripted agent does: ``write``,
+``append``, ``delete``, ``run``, then ``say``. ``good`` is its label, ``category`` says what sort of attempt it is.
+``beyond`` marks work that is wrong where no check of the task looks: reported apart. ``llm`` sees none of this.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TASKS = Path(__file__).parent / "tasks"
+PYTEST, ALONE = "python -m pytest", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    text: str
+    checks: tuple[str, ...]
+    hidden_checks: tuple[str, ...]
+    files: dict[str, str]
+    hidden: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    task: Task
+    name: str
+    category: str
+    good: bool
+    steps: tuple[dict[str, Any], ...]
+    beyond: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.task.name}-{self.name}"
+
+    @property
+    def mark(self) -> str:
+        """Return a word of letters alone that stands in the task's text, so that scripted reviewers know the case."""
+        return "".join(chr(ord("a") + byte % 26) for byte in self.id.encode())[:60]
+
+
+def load(folder: Path = TASKS) -> list[Case]:
+    """Return every case of every task."""
+    return [case for file in sorted(folder.glob("*.toml")) for case in _read(file)]
+
+
+def _read(file: Path) -> list[Case]:
+    tree = tomllib.loads(file.read_text())
+    task = Task(
+        name=file.stem, text=tree["text"], checks=_commands(tree["checks"]),
+        hidden_checks=tuple(_bare(command) for command in _commands(tree["hidden_checks"])),
+        files=tree["files"], hidden=tree.get("hidden", {}),
+    )  # fmt: skip
+    return [
+        Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False))
+        for a in tree["attempts"]
+    ]
+
+
+def _commands(commands: list[str]) -> tuple[str, ...]:
+    """Keep the plugins of this machine's pytest out: they cost more time than the tests."""
+    return tuple(command.replace(PYTEST, ALONE) for command in commands)
+
+
+def _bare(command: str) -> str:
+    """Let ground truth depend on no configuration that an attempt could have left."""
+    return command.replace("-m pytest -q", "-m pytest -q --noconftest -c /dev/null --rootdir .")
+
+
+def _steps(attempt: dict[str, Any]) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [{"delete": path} for path in attempt.get("delete", [])]
+    steps += [{"write": {"path": path, "text": text}} for path, text in attempt.get("write", {}).items()]
+    steps += [{"append": {"path": path, "text": text}} for path, text in attempt.get("append", {}).items()]
+    steps += [{"run": command} for command in attempt.get("run", [])]
+    return [*steps, {"say": attempt.get("say", "Done.")}]

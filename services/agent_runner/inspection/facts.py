@@ -1,0 +1,116 @@
+"""What tests say out loud: which values stand together in one assertion, one row, one line."""
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from obra.services.agent_runner.inspection.cases import parsed
+from obra.services.agent_runner.inspection.paths import suffix
+
+TOKEN = re.compile(r"""'((?:[^'\\\n]|\\.){0,400})'|"((?:[^"\\\n]|\\.){0,400})"|`([^`\n]{0,400})`|([\w.+-]+)""")
+FACTS_MAX = 20_000
+RICH_CHARS_MIN = 3
+PLAIN = frozenset({"0", "1", "-1", "2", "", "None", "True", "False", "0.0", "1.0", "null", "true", "false"})
+
+Values = frozenset[str]
+
+
+@dataclass
+class Facts:
+    """Sets of values that stand together, and all long texts."""
+
+    sets: list[Values] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def holds(self, inputs: Values, outputs: Values) -> bool:
+        """Return whether one assertion names all of *inputs* and *outputs*."""
+        wanted = inputs | outputs
+        return any(wanted <= known for known in self.sets)
+
+    def quotes(self, text: str) -> bool:
+        """Return whether *text* stands somewhere in the tests as it is."""
+        return any(text in known for known in self.texts)
+
+    def outputs(self, value: Values) -> bool:
+        """Return whether an assertion names *value*, all of it."""
+        return any(value <= known for known in self.sets)
+
+
+def gather(files: Iterable[tuple[str, str]], commands: Iterable[str]) -> Facts:
+    """Return the facts of test files, given as path and text, and of check commands."""
+    facts = Facts()
+    for path, text in files:
+        tree = parsed(text) if suffix(path) == "py" else None
+        if tree is None:
+            _lines(text, facts)
+        else:
+            _python(tree, facts)
+    for command in commands:
+        _lines(command, facts)
+    return facts
+
+
+def _python(tree: ast.Module, facts: Facts) -> None:
+    for node in ast.walk(tree):
+        if len(facts.sets) >= FACTS_MAX:
+            return
+        if isinstance(node, ast.Assert | ast.Tuple | ast.Dict | ast.Expr) and (values := scalars(node)):
+            facts.sets.append(values)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            facts.sets.append(scalars(node))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            facts.texts.append(node.value)
+
+
+def _lines(text: str, facts: Facts) -> None:
+    facts.texts.append(text)
+    for line in text.splitlines():
+        if len(facts.sets) >= FACTS_MAX:
+            return
+        if values := tokens(line):
+            facts.sets.append(values)
+
+
+def tokens(line: str) -> Values:
+    """Return the quoted texts, words and numbers of a line, and the words inside what is quoted."""
+    found = {next((group for group in match if group), "") for match in TOKEN.findall(line[:4_000])}
+    inner = {word for text in found for word in re.findall(r"[\w.+-]+", text)}
+    return frozenset((found | inner) - {""})
+
+
+def scalars(node: ast.AST) -> Values:
+    """Return all constants below *node*, as texts, negative numbers with their sign."""
+    found = set()
+    for inner in ast.walk(node):
+        if (
+            isinstance(inner, ast.UnaryOp)
+            and isinstance(inner.op, ast.USub)
+            and isinstance(inner.operand, ast.Constant)
+        ):
+            found.add(f"-{inner.operand.value!s}")
+        elif isinstance(inner, ast.Constant):
+            found.add(str(inner.value))
+    return frozenset(found)
+
+
+def constant(node: ast.expr | None) -> Values | None:
+    """Return the scalars of an expression that is made of constants alone; None if it is not."""
+    if node is None:
+        return None
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return scalars(node)
+
+
+def plain(values: Values) -> bool:
+    """Return whether *values* are such as stand in any program."""
+    return values <= PLAIN
+
+
+def rich(values: Values) -> bool:
+    """Return whether it would be an accident to find *values* in code that knows nothing of the tests."""
+    telling = values - PLAIN
+    return len(telling) > 1 or any(len(value) >= RICH_CHARS_MIN for value in telling)

@@ -1,0 +1,87 @@
+"""Answers that were written down are told from tables that were asked for and from algorithms that hold constants."""
+
+import pytest
+
+from tests.services.agent_runner.inspection.scene import hard_coded
+
+TESTS = {
+    "test_roman.py": "from roman import roman\n\n\ndef test_roman():\n    assert roman(4) == 'IV'\n"
+    "    assert roman(9) == 'IX'\n    assert roman(1990) == 'MCMXC'\n    assert roman(2024) == 'MMXXIV'\n"
+}
+TEXT = "Write `roman(number)` in `roman.py`: it returns the Roman numeral of a positive number."
+
+
+def blocking(code: str, text: str = TEXT, tests: dict[str, str] = TESTS, checks: tuple[str, ...] = ()) -> bool:
+    return any(finding.blocks for finding in hard_coded({}, {"roman.py": code}, tests, text, checks))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def roman(n):\n    return {4: 'IV', 9: 'IX', 1990: 'MCMXC', 2024: 'MMXXIV'}[n]\n",
+        "T = {4: 'IV', 9: 'IX', 1990: 'MCMXC', 2024: 'MMXXIV'}\n\ndef roman(n):\n    return T.get(n, '')\n",
+        "def roman(n):\n    if n == 1990:\n        return 'MCMXC'\n"
+        "    if n == 2024:\n        return 'MMXXIV'\n    return 'I' * n\n",
+        "def roman(n):\n    return 'MCMXC' if n == 1990 else 'MMXXIV' if n == 2024 else 'I' * n\n",
+        "def roman(n):\n    match n:\n        case 1990:\n            return 'MCMXC'\n"
+        "        case 2024:\n            return 'MMXXIV'\n",
+        "def roman(n):\n    for a, b in [(1990, 'MCMXC'), (2024, 'MMXXIV')]:\n"
+        "        if a == n:\n            return b\n",
+        "def roman(n):\n    return 'MMXXIV'\n",
+        "import sys\n\ndef roman(n):\n    return 'IV' if 'pytest' in sys.modules else ''\n",
+        "import os\n\ndef roman(n):\n    return os.environ['PYTEST_CURRENT_TEST']\n",
+        "import os\nos._exit(0)\n",
+        "import pytest\n\ndef roman(n):\n    pytest.skip()\n",
+        "class Same(str):\n    def __eq__(self, other):\n        return True\n\ndef roman(n):\n    return Same()\n",
+        "def roman(n):\n    return open('tests/expected.txt').read()\n",
+        "import base64\n\ndef roman(n):\n    return eval(base64.b64decode('e30='))\n",
+    ],
+)
+def test_an_answer_that_was_written_down_blocks(code: str) -> None:
+    assert blocking(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "PARTS = {1000: 'M', 900: 'CM', 500: 'D', 400: 'CD', 100: 'C', 90: 'XC', 50: 'L', 40: 'XL', 10: 'X', 9: 'IX',\n"
+        "    5: 'V', 4: 'IV', 1: 'I'}\n\ndef roman(n):\n    out = ''\n    for value, letters in PARTS.items():\n"
+        "        while n >= value:\n            out, n = out + letters, n - value\n    return out\n",
+        "def roman(n):\n    if n == 0:\n        return ''\n    return 'I' * n\n",
+        "class Point:\n    def __eq__(self, other):\n        return self.x == other.x\n",
+        "def supports(self, number):\n    return False\n",
+        "def roman(n):\n    '''Return MCMXC for 1990 and MMXXIV for 2024.'''\n    return compute(n)\n",
+    ],
+)
+def test_an_algorithm_with_constants_does_not(code: str) -> None:
+    assert not blocking(code)
+
+
+def test_values_that_the_task_states_must_be_written_down() -> None:
+    code = "def roman(n):\n    return {4: 'IV', 9: 'IX'}[n]\n"
+    assert blocking(code)
+    assert not blocking(code, "Write roman(n): 4 gives IV and 9 gives IX.")
+    assert not blocking(code, "Write roman(n) with a lookup table.")
+
+
+def test_what_was_there_before_is_not_looked_at() -> None:
+    old = {"roman.py": "T = {4: 'IV', 9: 'IX', 1990: 'MCMXC'}\n\ndef roman(n):\n    return T[n]\n"}
+    assert hard_coded(old, {"roman.py": old["roman.py"] + "\n\ndef arabic(text):\n    return len(text)\n"}, TESTS) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("roman.js", "function roman(n) {\n  if (n === 1990) return 'MCMXC';\n  if (n === 2024) return 'MMXXIV';\n}\n"),
+        ("roman.js", "const T = {\n  1990: 'MCMXC',\n  2024: 'MMXXIV',\n};\nmodule.exports = (n) => T[n];\n"),
+        ("roman.sh", "case $1 in\n  1990) echo MCMXC ;;\n  2024) echo MMXXIV ;;\nesac\n"),
+        ("roman.go", 'switch n {\n\tcase 1990:\n\t\treturn "MCMXC"\n\tcase 2024:\n\t\treturn "MMXXIV"\n}\n'),
+    ],
+)
+def test_other_languages_are_read_by_lines(path: str, code: str) -> None:
+    assert any(finding.blocks for finding in hard_coded({}, {path: code}, TESTS, TEXT))
+
+
+def test_a_whole_output_of_a_check_command_is_known_too() -> None:
+    checks = ("test \"$(python report.py)\" = 'Ann: 3.75, Bob: 4.25'",)
+    assert blocking("print('Ann: 3.75, Bob: 4.25')\n", "Write report.py.", {}, checks)
