@@ -53,7 +53,14 @@ from obra.events.decision import (
     TimerFired,
     TimerSet,
 )
-from obra.events.operations import MessageDeadLettered, MessageRejected, ServiceDegraded
+from obra.events.operations import (
+    MessageDeadLettered,
+    MessageRejected,
+    PruneRefused,
+    PruneRequested,
+    ServiceDegraded,
+    StreamPruned,
+)
 from obra.events.output import Output
 from obra.events.planning import (
     Complexity,
@@ -169,6 +176,9 @@ AnyEvent = (
     | InputInterpreted
     | MessageRejected
     | MessageDeadLettered
+    | PruneRequested
+    | StreamPruned
+    | PruneRefused
     | ServiceDegraded
 )
 
@@ -241,6 +251,8 @@ __all__ = [
     "ProjectResumed",
     "PromptEnhanced",
     "PromptPrepared",
+    "PruneRefused",
+    "PruneRequested",
     "QuestionAnswered",
     "QuestionAsked",
     "Rule",
@@ -255,6 +267,7 @@ __all__ = [
     "SessionSummarised",
     "SessionWarned",
     "Severity",
+    "StreamPruned",
     "Stuck",
     "StuckKind",
     "SummaryRequested",

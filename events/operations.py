@@ -25,6 +25,29 @@ class MessageDeadLettered(Event, tag="message.dead_lettered"):
     deliveries: Annotated[int, Meta(ge=1)] = 1
 
 
+class PruneRequested(Event, tag="prune.requested"):
+    """A person wants the stream to forget what an export holds: the past of tasks that are over."""
+
+    through: Annotated[Position, Meta(description="nothing behind it is forgotten")]
+    hash: Annotated[str, Meta(description="the chain's hash there, hexadecimal, computed from the export")]
+    archive: Annotated[str, Meta(description="directory of the export")]
+
+
+class StreamPruned(Event, tag="stream.pruned"):
+    """The stream let go of the past of tasks that are over: the store and an export hold it."""
+
+    through: Position
+    tasks: int
+    messages: int
+    archive: str = ""
+
+
+class PruneRefused(Event, tag="prune.refused"):
+    """The stream keeps everything: what was asked for is not proven to be archived."""
+
+    reason: str
+
+
 class ServiceDegraded(Event, tag="service.degraded"):
     """A service works, but with less than was asked for."""
 

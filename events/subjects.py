@@ -57,3 +57,13 @@ def heard(kinds: Iterable[type[Event]]) -> list[str]:
 def output_subject(scope: Scope, attempt: int) -> str:
     """Return the subject of an attempt's live output."""
     return f"obra-out.{scope.project}.{scope.task}.{attempt}"
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Return whether *subject* is one that NATS would deliver on *pattern*: ``*`` is one token, ``>`` all the rest."""
+    wanted, given = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        wanted, given, rest = wanted[:-1], given[: len(wanted) - 1], len(given) - len(wanted) + 1
+        if rest < 1:
+            return False
+    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))

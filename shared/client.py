@@ -8,25 +8,27 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from obra.events.subjects import Scope
+from obra.events.subjects import Scope, matches
+from obra.shared.archive.pruned import is_cut, pruned_through
 from obra.shared.bus import Raw
 from obra.shared.config import Settings, home_of, load
-from obra.shared.edge import Client, Resolution
+from obra.shared.edge import Client, Resolution, settled
 from obra.shared.envelope import Recorded
 from obra.shared.errors import EnvironmentLacks
 from obra.shared.home import Home
-from obra.shared.story import Story, result
+from obra.shared.store.select import Wanted, remote_events
+from obra.shared.story import Story, fold, result
 from obra.shared.submission import prepare
 
 if TYPE_CHECKING:
     from obra.shared.difference import Difference
     from obra.shared.embedded.join import Joined
-    from obra.shared.store.query import Table
+    from obra.shared.store.query import RemoteQuery, Table
     from obra.shared.timeline import RolledBack, Timeline
 
 Item = TypeVar("Item")
@@ -98,7 +100,9 @@ class Orchestrator:
 
     async def wait(self, scope: Scope) -> dict[str, Any]:
         """Wait until the task is over or waits for a person; return what `obra run --json` prints."""
-        story: Story | None = None
+        story: Story | None = fold(await self.past(scope))
+        if story and settled(story):
+            return result(story)
         async for _, story in self.watch(scope):  # noqa: B007 - the last one counts
             pass
         assert story is not None
@@ -113,8 +117,16 @@ class Orchestrator:
                 yield step
 
     async def events(self, after: int = 0, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
-        """Yield every message after position *after*, then each new one, without an end; `ObraGone` if Obra stops."""
-        raws = self.joined.bus.follow(after, filters)
+        """Yield every message after position *after*, then each new one, without an end; `ObraGone` if Obra stops.
+
+        What the stream has let go of comes from the store.
+        """
+        through = await pruned_through(self.joined.bus)
+        if after < through:
+            async for raw in self._stored(Wanted(after=after, until=through)):
+                if not filters or any(matches(pattern, raw.subject) for pattern in filters):
+                    yield raw
+        raws = self.joined.bus.follow(max(after, through), filters)
         async with contextlib.aclosing(self._while_there(raws, "`obra up` starts it again")) as there:
             async for raw in there:
                 yield raw
@@ -140,9 +152,23 @@ class Orchestrator:
             lost.cancel()
             await items.aclose()
 
+    async def past(self, scope: Scope) -> tuple[Recorded, ...]:
+        """Return everything that happened to the task, also where the stream holds its end only; or `TaskUnknown`."""
+        past = await self.client.past(scope)
+        if not is_cut(past):
+            return past
+        wanted = Wanted(project=scope.project, task=scope.task)
+        raws = [raw async for raw in self._stored(wanted, past[-1].position)]
+        return tuple(Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope)
+
+    def _stored(self, wanted: Wanted, wait_position: int = 0) -> AsyncIterator[Raw]:
+        from obra.shared.store.query import RemoteQuery  # noqa: PLC0415 - only whoever asks needs it
+
+        return remote_events(RemoteQuery(self.joined.bus.nc).run, wanted, wait_position or wanted.until or 0)
+
     async def story(self, task: str, project: str | None = None) -> Story:
         """Return what the task's past adds up to; `TaskUnknown` if there is none."""
-        return await self.client.story(self.scope(task, project))
+        return fold(await self.past(self.scope(task, project)))
 
     async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
         """Approve, reject or retry a task that waits for a person; `NotWaiting` if it doesn't."""
@@ -193,6 +219,13 @@ class Orchestrator:
 
         *params* stand where the query has ``$1``, ``$2``, …
         """
+        return await self._of_the_store(lambda store, position: store.run(query, params, wait_position=position))
+
+    async def snapshot(self) -> Path:
+        """Return a copy of the store, with everything in it that had happened when this was called; remove it."""
+        return await self._of_the_store(lambda store, position: store.snapshot(position))
+
+    async def _of_the_store(self, ask: Callable[["RemoteQuery", int], Awaitable[Item]]) -> Item:
         from obra.shared.store.errors import StoreSilent  # noqa: PLC0415 - only whoever asks needs them
         from obra.shared.store.query import RemoteQuery  # noqa: PLC0415
 
@@ -200,7 +233,7 @@ class Orchestrator:
         deadline = time.monotonic() + LOG_SINK_S
         while True:
             try:
-                return await RemoteQuery(self.joined.bus.nc).run(query, params, wait_position=position)
+                return await ask(RemoteQuery(self.joined.bus.nc), position)
             except StoreSilent:  # an Obra that was just started may not have got as far
                 if time.monotonic() > deadline:
                     raise

@@ -30,6 +30,10 @@ class AppendRefused(ObraError):
     """JetStream refused an append with code {code}: {reason}"""
 
 
+class StreamFull(ObraError):
+    """NATS has no room for more events: `obra export DIR` and `obra prune DIR` make some, or free the disk."""
+
+
 class BusUnavailable(ObraError):
     """NATS does not answer at {url}: {reason}"""
 

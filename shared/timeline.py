@@ -50,7 +50,7 @@ class Timeline:
 
     async def position(self, scope: Scope, at: int | str, what: str) -> tuple[tuple[Recorded, ...], int]:
         """Return a task's past, and the position in it that *at* names; `BadUsage` says what is wrong with it."""
-        past = await self.obra.client.past(scope)
+        past = await self.obra.past(scope)
         last = await self.obra.joined.bus.last_position()
         return past, position_at(str(at), past, last, datetime.now(UTC), what)
 

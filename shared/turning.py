@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from obra.events import AttemptCancelled, ServiceDegraded
 from obra.events import WorkspaceRestored as Restored
 from obra.events.subjects import Scope
+from obra.shared.archive.pruned import is_cut
 from obra.shared.edge import EDGE, Client, TaskUnknown, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import EnvironmentLacks, StaleAppend
@@ -51,6 +52,10 @@ async def _planned(client: Client, scope: Scope, to: int, *, alone: bool) -> Pla
     past = await client.bus.past(scope)
     if not past.events:
         raise TaskUnknown(task=scope.task, project=scope.project)
+    if is_cut(past.events):
+        if not alone and to >= past.position:
+            return None
+        raise RollbackRefused(task=scope.task, reason="its past is archived, and the stream was pruned of it")
     made = plan(scope, past, to)
     if alone:
         return made

@@ -14,7 +14,7 @@ from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.bus.provision import provision, provision_consumer
 from obra.shared.config import NatsSettings
-from obra.shared.embedded.access import User, users_conf
+from obra.shared.embedded.access import PURGE, User, users_conf
 from obra.shared.embedded.server import binary, die_with_parent
 
 SERVICE = "tester"
@@ -123,7 +123,7 @@ class NatsRig:
 
 async def nats_rig(root: Path, sync: str = "always") -> NatsRig:
     """Start a server with an administrator and one service that hears and says everything, but not more."""
-    said = publish_subjects(SERVICE, EVERY_KIND, EVERY_KIND, follows=True, output=True, blobs=True)
+    said = [*publish_subjects(SERVICE, EVERY_KIND, EVERY_KIND, follows=True, output=True, blobs=True), PURGE]
     heard = (*subscribe_subjects(SERVICE), "obra-out.>")
     nats = Nats(root, (User("admin", "secret-a", (">",), (">",)), User(SERVICE, "secret-t", tuple(said), heard)), sync)
     await nats.start()

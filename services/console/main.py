@@ -31,6 +31,12 @@ COMMANDS = {
     "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
     "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
     "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
+    "verify": ("verify:verify", "Prove that the store is unaltered, or name the first event that isn't."),
+    "anchor": ("anchor:anchor", "Sign the head of the chain, and keep it in a git note or a file."),
+    "export": ("export:export", "Write everything as Parquet, partitioned by day."),
+    "import": ("import_:import_", "Restore a store from an export."),
+    "replay": ("replay:replay", "Rebuild the store from the stream or an export, and prove that it is the same."),
+    "prune": ("prune:prune", "Let the stream forget what an export holds."),
     "doctor": ("doctor:doctor", "Say what is installed, what is missing and what to do about it."),
     "service": ("service:service", "Run one service alone, for a distributed installation."),
 }

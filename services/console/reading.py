@@ -186,7 +186,7 @@ def _raw(position: int, subject: str, data: bytes, stored_ns: int) -> Raw:
 async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:
     """Return what happened to the task; `BadUsage` with what comes close if there is none."""
     try:
-        return await obra.client.past(scope)
+        return await obra.past(scope)
     except TaskUnknown as error:
         raise unknown(scope, _column(await obra.sql(_tasks(scope)))) from error
 

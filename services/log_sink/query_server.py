@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.sink import Sink
 from obra.shared.errors import ObraError
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
-from obra.shared.store.query import SUBJECT, End, Piece, Query
+from obra.shared.store.query import SUBJECT, End, Head, Piece, Query, Rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,8 +36,9 @@ _queries = msgspec.json.Decoder(Query)
 class QueryServer:
     """Takes questions on `SUBJECT`: a few at once, a bounded number waiting, each bounded in time, rows and bytes."""
 
-    def __init__(self, nc: "Client", sink: Sink, settings: "StoreSettings") -> None:
-        """Remember whom to ask."""
+    def __init__(self, nc: "Client", sink: Sink, settings: "StoreSettings", snapshots: Path) -> None:
+        """Remember whom to ask, and the folder for copies of the store."""
+        self._snapshots = snapshots
         self._nc, self._sink, self._settings = nc, sink, settings
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,6 +88,12 @@ class QueryServer:
         """Yield the answer; each step of it runs in a thread, and the last one even if nobody waits for it."""
         from obra.shared.store.answer import answered  # noqa: PLC0415 - DuckDB
 
+        if query.snapshot:
+            path = await self._sink.snapshot(self._snapshots)
+            yield Head(0, ["path"], ["VARCHAR"])
+            yield Rows(1, [[str(path)]])
+            yield End(2, rows=1, position=self._sink.position)
+            return
         async with self._sink.reader() as reader:
             answer = answered(reader, query, self._settings)
             try:

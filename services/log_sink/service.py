@@ -2,8 +2,10 @@
 
 import asyncio
 
-from obra.events import Event, MessageRejected, ServiceDegraded
+from obra.events import Event, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned
+from obra.services.log_sink import snapshot
 from obra.services.log_sink.lost import NAME
+from obra.services.log_sink.prune import Pruner
 from obra.services.log_sink.query_server import QueryServer
 from obra.services.log_sink.sink import Sink
 from obra.shared.bus import Bus
@@ -19,7 +21,7 @@ class LogSink:
 
     name = NAME
     hears: tuple[type[Event], ...] = ()
-    says: tuple[type[Event], ...] = (MessageRejected, ServiceDegraded)
+    says: tuple[type[Event], ...] = (MessageRejected, ServiceDegraded, StreamPruned, PruneRefused)
 
     def __init__(self, settings: Settings, home: Home) -> None:
         """Remember where the store lies."""
@@ -32,8 +34,14 @@ class LogSink:
         if nc is None:  # the bus in memory: whoever has it reads the store by other means
             await sink.run(bus, stop)
             return
-        async with QueryServer(nc, sink, self._settings).answering():
-            await sink.run(bus, stop)
+        snapshot.forget(self._home.run)
+        async with QueryServer(nc, sink, self._settings, self._home.run).answering():
+            pruning = asyncio.create_task(Pruner(sink).run(bus))
+            try:
+                await sink.run(bus, stop)
+            finally:
+                pruning.cancel()
+                await asyncio.gather(pruning, return_exceptions=True)
 
 
 def service(settings: Settings, home: Home) -> Service:

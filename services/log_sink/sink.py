@@ -13,6 +13,7 @@ from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
 from obra.services.log_sink.reports import UNREPORTED_MAX, Reports
+from obra.services.log_sink.snapshot import taken
 from obra.shared.bus import Bus, Raw
 from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.store import Lost, Row, Store
@@ -51,6 +52,7 @@ class Sink:
         self._readers: set[DuckDBPyConnection] = set()
         self._position = self._live_from = 0
         self._busy: asyncio.Future[list[Row]] | None = None
+        self._still = asyncio.Lock()
 
     @property
     def position(self) -> int:
@@ -101,6 +103,13 @@ class Sink:
             self._readers.discard(reader)
             await asyncio.to_thread(reader.close)
             await self._moves()
+
+    async def snapshot(self, folder: Path) -> Path:
+        """Return a copy of the store in *folder*, taken between two batches."""
+        async with self._still:
+            if self.store is None:
+                raise StoreSilent(reason="it is being opened")
+            return await taken(self.store, folder)
 
     async def _open(self, bus: Bus, journal: Journal) -> None:
         """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
@@ -204,9 +213,10 @@ class Sink:
 
     async def _store(self, batch: list[Raw], journal: Journal) -> None:
         """Write *batch* to the log and the store. What a thread has begun it ends, also when this is cancelled."""
-        assert self.store
-        self._busy = asyncio.ensure_future(asyncio.to_thread(_written, self.store, journal, batch))
-        rows = await asyncio.shield(self._busy)
+        async with self._still:
+            assert self.store
+            self._busy = asyncio.ensure_future(asyncio.to_thread(_written, self.store, journal, batch))
+            rows = await asyncio.shield(self._busy)
         for raw, row in zip(batch, rows, strict=True):
             self.reports.note(raw, row)
         self._position = rows[-1].position

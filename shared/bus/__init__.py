@@ -123,6 +123,13 @@ class Bus(Protocol):
         """
         ...
 
+    async def purge(self, scope: Scope, before: int) -> int:
+        """Forget the messages of *scope* that stand before position *before*; return how many there were.
+
+        All others keep their positions. For what is archived; see `obra.shared.archive`.
+        """
+        ...
+
     async def put(self, content: Content) -> Content:
         """Store a large text and return it by reference; a small one comes back as it is."""
         ...

@@ -25,7 +25,7 @@ from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
 from obra.shared.bus.each import AppendEach
 from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
-from obra.shared.bus.past import last, past
+from obra.shared.bus.past import last, past, purge
 from obra.shared.bus.publish import EXPECTED, EXPECTED_OF, Append, patiently
 from obra.shared.bus.pull import Pull, PullLost
 from obra.shared.bus.tail import Tail
@@ -191,6 +191,10 @@ class JetStreamBus:
         pull = Pull(self.wire, STREAM, name, FOLLOW_BATCH)
         await pull.open()
         return pull
+
+    async def purge(self, scope: Scope, before: int) -> int:
+        """See `Bus.purge`. Raises `AppendRefused` where this user may not."""
+        return await patiently(self.wire, lambda: purge(self.wire, scope, before))
 
     async def put(self, content: Content) -> Content:
         """See `Bus.put`."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from obra.events import Content, TimerSet
 from obra.events.base import INLINE_BYTES_MAX
-from obra.events.subjects import EVERYTHING, Scope, name, subject
+from obra.events.subjects import EVERYTHING, Scope, matches, name, subject
 from obra.shared.bus import Consumer, Delivery, Past, Raw
 from obra.shared.bus.batch import together
 from obra.shared.bus.content import size_of, slim
@@ -41,6 +41,7 @@ class MemoryBus:
         self.log: list[Raw] = []
         self._positions: dict[UUID, int] = {}
         self._scopes: dict[Scope, list[int]] = {}
+        self._purged: set[int] = set()
         self._blobs: dict[str, str] = {}
         self._groups: dict[str, Group] = {}
         self._followers: set[asyncio.Event] = set()
@@ -150,12 +151,22 @@ class MemoryBus:
                 while position < len(self.log):
                     raw = self.log[position]
                     position += 1
+                    if raw.position in self._purged:
+                        continue
                     if not filters or any(matches(pattern, raw.subject) for pattern in filters):
                         yield raw
                 stir.clear()
                 await stir.wait()
         finally:
             self._followers.discard(stir)
+
+    async def purge(self, scope: Scope, before: int) -> int:
+        """See `Bus.purge`."""
+        positions = self._scopes.get(scope, [])
+        gone = [position for position in positions if position < before]
+        self._scopes[scope] = [position for position in positions if position >= before]
+        self._purged.update(gone)
+        return len(gone)
 
     async def put(self, content: Content) -> Content:
         """See `Bus.put`."""
@@ -196,13 +207,3 @@ class MemoryBus:
                 await ear.stir.wait()
         finally:
             self._ears.discard(ear)
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Return whether *subject* is one that NATS would deliver on *pattern*: ``*`` is one token, ``>`` all the rest."""
-    wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        wanted, given, rest = wanted[:-1], given[: len(wanted) - 1], len(given) - len(wanted) + 1
-        if rest < 1:
-            return False
-    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))

@@ -1,5 +1,6 @@
 """Reads the past of a scope with batches of direct gets: no consumer, and one round trip while it is short."""
 
+import msgspec
 from nats.aio.msg import Msg
 
 from obra.events.subjects import STREAM, Scope
@@ -8,9 +9,11 @@ from obra.shared.bus.message import encode_json, read
 from obra.shared.bus.tail import EVENTS_MAX, Tail
 from obra.shared.bus.wire import NoAnswer, Wire, status
 from obra.shared.envelope import Recorded, Unknown
-from obra.shared.errors import Undecodable
+from obra.shared.errors import AppendRefused, Undecodable
 
 GET = f"$JS.API.DIRECT.GET.{STREAM}"
+PURGE = f"$JS.API.STREAM.PURGE.{STREAM}"
+PURGE_S = 30.0
 BATCH = 1_000
 BYTES_MAX = 16 * 1024**2
 
@@ -39,6 +42,15 @@ async def last(wire: Wire, filter: str) -> int:
     """Return the position of the last message on *filter*, 0 if there is none. Raises `NoAnswer`."""
     found = await wire.request(GET, encode_json({"last_by_subj": filter}))
     return 0 if status(found) == "404" else position_of(found)
+
+
+async def purge(wire: Wire, scope: Scope, before: int) -> int:
+    """Have the stream forget what stands in *scope* before position *before*; return how many messages it was."""
+    question = {"filter": scope.everything, "seq": before}
+    found = msgspec.json.decode((await wire.request(PURGE, encode_json(question), timeout_s=PURGE_S)).data)
+    if error := found.get("error"):
+        raise AppendRefused(code=error.get("err_code", 0), reason=error.get("description", ""))
+    return int(found["purged"])
 
 
 def position_of(message: Msg) -> int:

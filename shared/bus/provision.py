@@ -34,15 +34,15 @@ log = get_logger("provision")
 def streams(settings: NatsSettings) -> list[StreamConfig]:
     """Return the streams behind everything.
 
-    The server refuses schedules in a stream that discards new messages, so OBRA discards its oldest once it is
-    full: by then they are rows in DuckDB.
+    The server refuses schedules in a stream that discards new messages, and one that discards old ones would lose
+    the past of open tasks. So OBRA has no limit of its own: the embedded server's limit on all storage makes it refuse.
     """
     common = StreamConfig(retention=RetentionPolicy.LIMITS, allow_direct=True, num_replicas=settings.replicas)
     file = replace(common, storage=StorageType.FILE)
     return [
         replace(
             file, name=STREAM, subjects=[EVERYTHING, "obra-timer.>"], discard=DiscardPolicy.OLD,
-            max_bytes=settings.stream_bytes_max, max_msg_size=MESSAGE_BYTES_MAX,
+            max_bytes=-1, max_msg_size=MESSAGE_BYTES_MAX,
             duplicate_window=DUPLICATE_WINDOW_S, deny_delete=True, allow_atomic=True, allow_msg_schedules=True,
             allow_msg_ttl=True,
         ),

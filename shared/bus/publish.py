@@ -17,7 +17,7 @@ from obra.shared.bus.message import fired, traceparent
 from obra.shared.bus.tail import Tail
 from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Envelope, Recorded, encode, now
-from obra.shared.errors import AppendRefused, StaleAppend
+from obra.shared.errors import AppendRefused, StaleAppend, StreamFull
 
 STALE = frozenset({10071, 10164})
 DUPLICATE = 10201
@@ -25,11 +25,19 @@ TRANSIENT = frozenset({10008, 10023, 10158, 10176, 10210})
 """JetStream is not ready, short of resources, still busy with the same id, gave up a batch, or has too many of them."""
 
 EXPECTED, EXPECTED_OF = "Nats-Expected-Last-Subject-Sequence", "Nats-Expected-Last-Subject-Sequence-Subject"
+
+FULL = 10023
+"""What JetStream says where storing more would pass its limit. Now and then it says so for other reasons, too."""
+
 TRIES_MAX = 5
 PAUSE_S = 0.1
 
 Result = TypeVar("Result")
 PastOf = Callable[[Scope, int], Awaitable[Past]]
+
+
+class NoRoom(NoAnswer):
+    """NATS has no room for a message on {subject}: {reason}"""
 
 
 @dataclass(slots=True)
@@ -122,8 +130,10 @@ async def send(wire: Wire, messages: Sequence[Outgoing]) -> Ack:
     last = messages[-1]
     reply = await wire.request(last.subject, last.data, last.headers)
     ack = msgspec.json.decode(reply.data, type=Ack)
-    if ack.error and ack.error.get("err_code") in TRANSIENT:
-        raise NoAnswer(subject=last.subject, reason=ack.error.get("description", ""))
+    code = ack.error.get("err_code") if ack.error else 0
+    if code in TRANSIENT:
+        kind = NoRoom if code == FULL else NoAnswer
+        raise kind(subject=last.subject, reason=(ack.error or {}).get("description", ""))
     return ack
 
 
@@ -161,6 +171,8 @@ async def patiently(wire: Wire, call: Callable[[], Awaitable[Result]]) -> Result
         try:
             return await call()
         except NoAnswer as error:
+            if tries == TRIES_MAX and isinstance(error, NoRoom):
+                raise StreamFull from error
             if tries == TRIES_MAX or wire.nc.is_closed:
                 raise wire.unavailable(error) from error
             await asyncio.sleep(PAUSE_S * 2**tries * random.uniform(0.5, 1.0))

@@ -15,13 +15,14 @@ from obra.events import (
     PlanDrafted,
     ProjectPaused,
     ProjectResumed,
+    PruneRequested,
     QuestionAnswered,
     TaskCancelled,
     TaskLabelled,
     TaskRolledBack,
     TaskSubmitted,
 )
-from obra.events.subjects import PRESENCE
+from obra.events.subjects import PRESENCE, STREAM
 from obra.shared.bus.access import publish_subjects, subscribe_subjects
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ ADMIN = "admin"
 EDGE_SAYS: tuple[type[Event], ...] = (
     TaskSubmitted, TaskCancelled, TaskLabelled, TaskRolledBack, AttemptCancelled, GoalSubmitted, PlanDrafted,
     ProjectPaused, ProjectResumed, QuestionAnswered, BreakpointResolved, DecisionOverridden, InputReceived,
+    PruneRequested,
 )  # fmt: skip
 """What people may say; everything else is said by a service, from what it heard."""
 
 QUERIES = "obra-query"
 """Where log-sink answers SQL, and the edge asks."""
+
+PURGE = f"$JS.API.STREAM.PURGE.{STREAM}"
+"""Only log-sink, which has the store, may have the stream forget."""
 
 FOLLOWERS = frozenset({"log-sink", "agent-runner", "planner"})
 SPEAKERS = frozenset({"agent-runner"})
@@ -81,7 +86,7 @@ def _service_user(service: "Service") -> User:
     presence = f"$KV.{PRESENCE}.{name}.>"
     subscribe = subscribe_subjects(name)
     if name == "log-sink":
-        publish, subscribe = [*publish, "_INBOX_edge.>", "_INBOX.>"], [*subscribe, QUERIES]
+        publish, subscribe = [*publish, "_INBOX_edge.>", "_INBOX.>", PURGE], [*subscribe, QUERIES]
     return User(name, secrets.token_urlsafe(32), (*publish, presence), tuple(subscribe))
 
 

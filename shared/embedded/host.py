@@ -49,7 +49,7 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
     *ready* is a file descriptor that gets ``ready`` once commands may join. Raises `HostRuns` where another host
     has the lock, `EnvironmentLacks` where the server can't be started or ends by itself.
     """
-    with _alone(home):
+    with alone(home):
         home.unsettled.touch()
         services = make_all(settings, home)
         users = users_for(services)
@@ -62,7 +62,7 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
 
 
 @contextlib.contextmanager
-def _alone(home: Home) -> Iterator[None]:
+def alone(home: Home) -> Iterator[None]:
     """Hold the home's lock; the kernel lets go of it when this process ends, however it ends."""
     descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

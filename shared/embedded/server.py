@@ -20,6 +20,7 @@ from obra.shared.home import Home, write_private
 
 READY_S = 20.0
 STOP_S = 5.0
+DISK_SHARE = 0.75
 PR_SET_PDEATHSIG = 1
 LISTENING = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)")
 
@@ -77,9 +78,17 @@ jetstream {{
   store_dir: {_quoted(str(home.jetstream))}
   sync_interval: {sync}
   max_memory_store: 64MB
+  max_file_store: {room_bytes(home.jetstream, settings)}
 }}
 {users_conf(users)}
 """
+
+
+def room_bytes(folder: Path, settings: NatsSettings) -> int:
+    """Return how much the server may store in *folder* in all: what the settings say, or what the disk has room for."""
+    used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    free = int(shutil.disk_usage(folder).free * DISK_SHARE)
+    return min(settings.stream_bytes_max + settings.output_bytes_max, used + free)
 
 
 def _quoted(text: str) -> str:

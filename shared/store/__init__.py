@@ -191,6 +191,10 @@ class Store:
         """Return a connection of its own to the same database, for a thread that reads."""
         return self.db.cursor()
 
+    def checkpoint(self) -> None:
+        """Write everything into the file itself, so that a copy of it is whole."""
+        self.db.execute("CHECKPOINT")
+
     def verify(self) -> Broken | None:
         """Return where the chain of hashes breaks first, or None: every message is as it came."""
         reader = self.cursor()

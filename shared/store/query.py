@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreMissing, StoreSilent
+from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreFailed, StoreMissing, StoreSilent
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -26,6 +26,9 @@ MESSAGE_BYTES_MAX = 512 * 1024
 ANSWER_BYTES_MAX = 256 * 1024**2
 SILENCE_S = 15.0
 """The longest pause that a client bears beyond the query's own time: catching up, sending, a busy machine."""
+SNAPSHOT_S = 600.0
+"""How long copying the store may take."""
+
 LISTENER_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0)
 
 
@@ -47,10 +50,12 @@ class Table:
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One question. ``as_of``: as things stood at that position. ``wait_position``: not before the store is there.
 
-    ``rows_max`` and ``timeout_s`` can only lower what the settings allow; 0 is what they allow.
+    ``rows_max`` and ``timeout_s`` can only lower what the settings allow; 0 is what they allow. ``snapshot``: the
+    answer is one row with the path of a copy of the store, on log-sink's machine, to be removed by whoever asked.
     """
 
     sql: str
+    snapshot: bool = False
     params: list[str | int | float | bool | None] = []
     as_of: int | None = None
     rows_max: int = 0
@@ -86,7 +91,7 @@ class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
 
 Piece = Head | Rows | End
 _pieces = msgspec.json.Decoder(Piece)
-ERRORS = {kind.__name__: kind for kind in (QueryFailed, QueryRefused, StoreBehind, StoreSilent)}
+ERRORS = {kind.__name__: kind for kind in (QueryFailed, QueryRefused, StoreBehind, StoreFailed, StoreSilent)}
 
 
 class RemoteQuery:
@@ -110,10 +115,19 @@ class RemoteQuery:
 
         Raises `QueryRefused`, `QueryFailed`, `StoreBehind`, and `StoreSilent` where nobody answers.
         """
-        query = Query(
-            sql=sql, params=list(params), as_of=as_of, rows_max=rows_max, timeout_s=timeout_s,
-            wait_position=wait_position,
+        return await self._ask(
+            Query(
+                sql=sql, params=list(params), as_of=as_of, rows_max=rows_max, timeout_s=timeout_s,
+                wait_position=wait_position,
+            )
         )  # fmt: skip
+
+    async def snapshot(self, wait_position: int = 0) -> Path:
+        """Return a copy of the store that holds at least *wait_position*; remove it after use. Raises as `run`."""
+        query = Query(sql="", snapshot=True, wait_position=wait_position, timeout_s=SNAPSHOT_S)
+        return Path(str((await self._ask(query)).rows[0][0]))
+
+    async def _ask(self, query: Query) -> Table:
         head, rows = Head(0, [], []), list[tuple[Any, ...]]()
         async with contextlib.aclosing(self._pieces(query)) as pieces:
             async for piece in pieces:

@@ -175,17 +175,17 @@ async def test_providing_again_changes_what_differs_and_keeps_what_is_stored(nat
     await nats.bus.append(cancelled(1))
     consumer = await nats.provide(group(TaskReadied))
     await provision(nats.admin.js, SETTINGS)
-    await provision(nats.admin.js, SETTINGS.model_copy(update={"stream_bytes_max": 512 * 1024**2}))
+    await provision(nats.admin.js, SETTINGS.model_copy(update={"output_bytes_max": 32 * 1024**2}))
     await nats.provide(replace(consumer, kinds=(TaskCancelled,)))
-    info = await nats.admin.js.stream_info("OBRA")
-    assert (info.config.max_bytes, info.state.messages) == (512 * 1024**2, 1)
+    assert (await nats.admin.js.stream_info("OBRA")).state.messages == 1
+    assert (await nats.admin.js.stream_info("OBRA_OUTPUT")).config.max_bytes == 32 * 1024**2
     found = await nats.admin.js.consumer_info("OBRA", SERVICE)
     assert found.config.filter_subjects == ["obra.*.*.task.cancelled"]
 
 
 async def test_a_stream_larger_than_the_disk_has_room_for_is_limited_by_the_disk(nats: NatsRig) -> None:
-    await provision(nats.admin.js, SETTINGS.model_copy(update={"stream_bytes_max": 2**60}))
-    info = await nats.admin.js.stream_info("OBRA")
+    await provision(nats.admin.js, SETTINGS.model_copy(update={"output_bytes_max": 2**60}))
+    info = await nats.admin.js.stream_info("OBRA_OUTPUT")
     assert info.config.max_bytes == -1
 
 

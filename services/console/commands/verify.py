@@ -1,0 +1,113 @@
+"""`obra verify`: prove that the store is as it was written."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from obra.services.console.options import Place, as_json, placed
+from obra.services.console.render.screen import Screen, screen
+from obra.services.console.storefile import StoreFile, store_file
+from obra.shared.archive import notes
+from obra.shared.archive.anchors import Anchor, BadAnchor, held_against, parsed, public_key
+from obra.shared.archive.fault import Fault
+from obra.shared.errors import BadUsage
+
+NOTE = "note"
+
+
+@click.command(short_help="Prove that the store is unaltered, or name the first event that isn't.")
+@click.option("--anchor", "anchor", metavar="note|FILE", help="Hold the chain against the anchors there, too.")
+@click.option(
+    "--repo", type=click.Path(path_type=Path), default=".", help="Repository of the notes.", show_default=True
+)
+@click.option("--key", metavar="BASE64", help="Public key of the anchors. [default: this home's]")
+@as_json()
+@placed
+def verify(place: Place, anchor: str | None, repo: Path, key: str | None, json_: bool) -> int:
+    """Prove that the store is unaltered, or name the first event that isn't.
+
+    Every event's hash covers the one before it, so nothing can be altered, removed, put in or moved without a trace;
+    an anchor shows that the end was not rewritten either. While Obra runs, the store is held against the stream, too.
+    Exits with 1 if anything is wrong.
+    """
+    anchors = list(_anchors(place, anchor, repo, key)) if anchor else []
+    with screen(sys.stderr) as lines:
+        found = asyncio.run(_verify(place, anchors, lines))
+    if json_:
+        click.echo(json.dumps(found))
+    else:
+        for line in _told(found):
+            click.echo(line)
+    return 0 if found["ok"] else 1
+
+
+def _anchors(place: Place, source: str, repo: Path, key: str | None) -> list[Anchor]:
+    try:
+        lines = notes.lines(repo) if source == NOTE else Path(source).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadUsage(problem=f"the anchors can't be read: {error}") from error
+    found = list(parsed(lines, source, key or public_key(place.home)))
+    if not found:
+        raise BadAnchor(source=source, reason="there is none in it; `obra anchor` makes one")
+    return found
+
+
+async def _verify(place: Place, anchors: list[Anchor], lines: Screen) -> dict[str, Any]:
+    from obra.shared.archive.audit import audited  # noqa: PLC0415 - DuckDB
+    from obra.shared.store import opened  # noqa: PLC0415
+
+    def progress(done: int, total: int) -> None:
+        lines.doing(f"{done:,} of {total:,} events")
+
+    async with store_file(place) as file:
+        db = await asyncio.to_thread(opened, file.path, read_only=True)
+        try:
+            audit = await asyncio.to_thread(audited, db, progress)
+            fault = audit.fault or held_against(db, anchors)
+            stream: int | None = None
+            if fault is None and file.live:
+                lines.doing("the stream")
+                stream, fault = await _stream(db, file, audit.through)
+        finally:
+            db.close()
+    return {
+        "ok": fault is None, "events": audit.events, "through": audit.through, "head": audit.head.hex(),
+        "stream": stream, "anchors": len(anchors), "fault": _fields(fault),
+    }  # fmt: skip
+
+
+async def _stream(db: Any, file: StoreFile, through: int) -> tuple[int, Fault | None]:
+    from obra.shared.archive.against import compared  # noqa: PLC0415 - as above
+    from obra.shared.archive.pruned import pruned_through  # noqa: PLC0415
+
+    assert file.live
+    bus = file.live.joined.bus
+    result = await compared(db, bus.follow(0), through, await pruned_through(bus))
+    return result.messages, result.fault
+
+
+def _fields(fault: Fault | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return {
+        "kind": fault.kind, "position": fault.position, "id": fault.id, "type": fault.type, "detail": fault.detail,
+        "text": fault.told(),
+    }  # fmt: skip
+
+
+def _told(found: dict[str, Any]) -> list[str]:
+    whole = f"{found['events']:,} events up to position {found['through']:,}"
+    if found["fault"]:
+        return [f"NOT as it was written. {found['fault']['text']}", f"In order before it: {whole}."]
+    said = [f"Unaltered: {whole}, head {found['head'][:16]}…"]
+    if found["anchors"]:
+        said.append(f"The chain passes through all {found['anchors']:,} anchors.")
+    if found["stream"] is None:
+        said.append("Not held against the stream, since Obra does not run.")
+    else:
+        said.append(f"The same as the stream in all {found['stream']:,} messages that it holds.")
+    return said

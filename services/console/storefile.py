@@ -1,0 +1,39 @@
+"""The store as a file that nobody writes to, for commands that read all of it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from obra.services.console.options import Place
+from obra.services.console.reading import reading
+from obra.shared.client import Orchestrator
+from obra.shared.errors import EnvironmentLacks
+from obra.shared.store.errors import StoreMissing
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    """A DuckDB file, and the Obra that runs beside it, if one does. While it runs, ``path`` is a copy."""
+
+    path: Path
+    live: Orchestrator | None
+
+
+@contextlib.asynccontextmanager
+async def store_file(place: Place) -> AsyncIterator[StoreFile]:
+    """Yield the store of *place*, with everything in it that has happened; `StoreMissing` if there is none yet."""
+    async with reading(place) as reader:
+        if reader.live is None:
+            if not place.home.store.exists():
+                raise StoreMissing(path=place.home.store)
+            yield StoreFile(place.home.store, None)
+            return
+        copy = await reader.live.snapshot()
+        try:
+            if not copy.exists():
+                raise EnvironmentLacks(problem="the store lies on another machine: run this where log-sink runs")
+            yield StoreFile(copy, reader.live)
+        finally:
+            for file in (copy, copy.with_name(f"{copy.name}.wal")):
+                file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What outlives the stream: proofs that the store is unaltered, exports, restoring, rebuilding, letting go."""

@@ -1,0 +1,85 @@
+"""Holds the columns that SQL reads against the message's own bytes beside them."""
+
+from typing import TYPE_CHECKING, Any
+
+from obra.shared.archive.fault import Fault
+from obra.shared.bus import Raw
+from obra.shared.bus.message import read
+from obra.shared.envelope import decode, type_of
+from obra.shared.errors import Undecodable
+from obra.shared.store.row import Row, row_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SUSPECTS = """
+SELECT position FROM (
+    SELECT *, TRY_CAST(TRY(decode(raw)) AS JSON) AS said FROM event WHERE position > ? AND position <= ?
+) WHERE problem IS NOT NULL OR said IS NULL OR id IS DISTINCT FROM TRY_CAST(said->>'id' AS UUID)
+    OR project IS DISTINCT FROM (said->>'project') OR task IS DISTINCT FROM (said->>'task')
+    OR type IS DISTINCT FROM (said->'event'->>'type')
+    OR happened_at IS DISTINCT FROM TRY_CAST(said->>'at' AS TIMESTAMPTZ)
+    OR cause IS DISTINCT FROM TRY_CAST(said->>'cause' AS UUID)
+    OR correlation IS DISTINCT FROM TRY_CAST(said->>'correlation' AS UUID)
+    OR service IS DISTINCT FROM coalesce(said->>'service', '')
+    OR to_json(body)::VARCHAR IS DISTINCT FROM to_json((said->'event')::VARIANT)::VARCHAR
+ORDER BY position
+"""
+"""Rows that a plain reading of their bytes does not explain: foreign messages, redacted ones, altered ones."""
+
+STORED = """
+SELECT project, task, type, raw, epoch_us(stored_at), id::VARCHAR, epoch_us(happened_at), cause::VARCHAR,
+    correlation::VARCHAR, service, problem IS NULL,
+    to_json(body)::VARCHAR IS NOT DISTINCT FROM to_json(TRY_CAST(? AS JSON)::VARIANT)::VARCHAR
+FROM event WHERE position = ?
+"""
+
+
+def first_that_differs(db: "DuckDBPyConnection", low: int, high: int) -> Fault | None:
+    """Return the first row above *low* up to *high* with a column that its message does not say."""
+    for (position,) in db.execute(SUSPECTS, [low, high]).fetchall():
+        if wrong := differing(db, position):
+            named = db.execute(
+                "SELECT coalesce(id::VARCHAR, ''), coalesce(type, '') FROM event WHERE position = ?", [position]
+            ).fetchone()
+            return Fault("altered", position, f"{wrong} is not that of its message", *(named or ("", "")))
+    return None
+
+
+def differing(db: "DuckDBPyConnection", position: int) -> str:
+    """Return the column of the row at *position* that its message does not say, or nothing."""
+    place = db.execute("SELECT project, task, type, raw, problem FROM event WHERE position = ?", [position]).fetchone()
+    if place is None:
+        return ""
+    project, task, kind, raw, problem = place
+    if problem is None:  # the columns are what is in doubt: an event says by itself where it belongs
+        try:
+            envelope = decode(raw)
+        except Undecodable:
+            return "problem"
+        project, task, kind = envelope.project, envelope.task, type_of(envelope)
+    row = row_of(message(position, project, task, kind, raw))
+    stored = db.execute(STORED, [row.body, position]).fetchone()
+    assert stored
+    return next((name for name, same in _compared(row, stored) if not same), "")
+
+
+def _compared(row: Row, stored: tuple[Any, ...]) -> list[tuple[str, bool]]:
+    project, task, kind, _, _, id_, happened_us, cause, correlation, service, readable, body = stored
+    return [
+        ("problem", readable == (row.problem is None)),
+        ("id", id_ == row.id), ("project", project == row.project), ("task", task == row.task),
+        ("type", kind == row.type), ("happened_at", happened_us == row.happened_us), ("cause", cause == row.cause),
+        ("correlation", correlation == row.correlation), ("service", service == row.service),
+        ("body", body),
+    ]  # fmt: skip
+
+
+def message(position: int, project: str | None, task: str | None, kind: str, raw: bytes, stored_us: int = 0) -> Raw:
+    """Return a stored row as the message that it was."""
+    subject = f"obra.{kind}" if project is None else f"obra.{project}.{task}.{kind}"
+    try:
+        envelope, problem = read(subject, raw), None
+    except Undecodable as error:
+        envelope, problem = None, error
+    return Raw(position, subject, raw, stored_us * 1_000, envelope, problem)

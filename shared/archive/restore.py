@@ -1,0 +1,101 @@
+"""Makes a store anew: from an export, from a stream, or from the one and then the other."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from obra.shared.archive import manifest as manifests
+from obra.shared.archive.audit import Progress, audited
+from obra.shared.archive.database import literal, workbench
+from obra.shared.archive.manifest import BadArchive, Manifest
+from obra.shared.bus import Raw
+from obra.shared.store import Store, opened
+from obra.shared.store.row import row_of
+
+BATCH_ROWS = 4_000
+INSERT = """
+INSERT INTO target.event SELECT position, id::UUID, project, task, type, happened_at, cause::UUID, correlation::UUID,
+    service, TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, stored_at
+FROM read_parquet([{files}], hive_partitioning = false) WHERE position <= {until}
+"""
+NO_LIMIT = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A store that was made anew: how many events, up to which position."""
+
+    events: int
+    through: int
+
+
+def from_archive(
+    folder: Path, target: Path, until: int | None = None, progress: Progress = lambda done, total: None
+) -> Manifest:
+    """Make the store *target*, which must not exist yet, from the export *folder*, and verify every event of it.
+
+    Raises `BadArchive` where the export is a part only, lacks a file, or is not as it was written.
+    """
+    manifest = manifests.required(folder)
+    if manifest.since:
+        raise BadArchive(folder=folder, reason=f"it begins behind position {manifest.since:,} and not at the beginning")
+    files = manifests.check_parts(folder, manifest)
+    Store(target).close()
+    limit = NO_LIMIT if until is None else until
+    if files:
+        with workbench(target=target) as db:
+            db.execute(INSERT.format(files=", ".join(map(literal, files)), until=limit))
+            db.execute("UPDATE target.sink SET watermark = (SELECT coalesce(max(position), 0) FROM target.event)")
+    _check(folder, target, manifest if limit >= manifest.through else None, progress)
+    return manifest
+
+
+def _check(folder: Path, target: Path, manifest: Manifest | None, progress: Progress) -> None:
+    db = opened(target, read_only=True)
+    try:
+        audit = audited(db, progress)
+    finally:
+        db.close()
+    if audit.fault:
+        raise BadArchive(folder=folder, reason=f"it was altered: {audit.fault.told()}")
+    if manifest and (audit.through, audit.head.hex()) != (manifest.through, manifest.head):
+        raise BadArchive(
+            folder=folder, reason=f"its events end at {audit.through:,}, its manifest at {manifest.through:,}"
+        )
+
+
+async def from_stream(
+    messages: AsyncGenerator[Raw, None],
+    target: Path,
+    until: int,
+    progress: Progress = lambda done, total: None,
+) -> Made:
+    """Add *messages* up to position *until* to the store *target*, made if it isn't there, as log-sink does.
+
+    *messages* begin behind what the store holds already.
+    """
+    store, batch = Store(target), list[Raw]()
+    try:
+        if store.watermark >= until:
+            return Made(0, store.watermark)
+        events = 0
+        async with contextlib.aclosing(messages) as raws:
+            async for raw in raws:
+                if raw.position <= until:
+                    batch.append(raw)
+                if len(batch) == BATCH_ROWS or (batch and raw.position >= until):
+                    store.append([row_of(one) for one in batch])
+                    events, batch = events + len(batch), []
+                    progress(store.watermark, until)
+                if raw.position >= until:
+                    break
+        return Made(events, store.watermark)
+    finally:
+        store.close()
+
+
+def remove(path: Path) -> None:
+    """Remove a store with its write-ahead log."""
+    for file in (path, path.with_name(f"{path.name}.wal")):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""The home's nats-server with nobody on it but us: for work that must not be disturbed."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+
+from obra.shared.bus.jetstream import JetStreamBus
+from obra.shared.bus.provision import provision
+from obra.shared.config import Settings
+from obra.shared.embedded.access import ADMIN, User
+from obra.shared.embedded.host import alone
+from obra.shared.embedded.server import start
+from obra.shared.errors import EnvironmentLacks
+from obra.shared.home import Home
+
+
+@contextlib.asynccontextmanager
+async def private(home: Home, settings: Settings) -> AsyncIterator[JetStreamBus]:
+    """Yield an administrator's bus on the stream of *home*; no service runs, and none can start.
+
+    Raises `HostRuns` where an Obra runs on *home*, `EnvironmentLacks` where its stream is on an external server.
+    What is written is on disk once the block has ended.
+    """
+    if settings.nats.url:
+        raise EnvironmentLacks(problem=f"the stream is on {settings.nats.url}; this works on Obra's own server only")
+    with alone(home):
+        password = secrets.token_urlsafe(32)
+        lazily = settings.nats.model_copy(update={"sync": "default"})
+        server = await start(home, lazily, [User(ADMIN, password, (">",), (">",))])
+        try:
+            bus = await JetStreamBus.connect(server.url, user=ADMIN, password=password, service=ADMIN)
+            try:
+                await provision(bus.js, settings.nats)
+                yield bus
+            finally:
+                await bus.close()
+        finally:
+            await server.stop()
