@@ -11,6 +11,7 @@ from obra.events import (
     AttemptStarted,
     BranchDelivered,
     TaskRolledBack,
+    TaskSubmitted,
     WorkspaceCheckpointed,
 )
 from obra.events.subjects import Scope
@@ -40,6 +41,7 @@ class Plan:
     scope: Scope
     to: int
     expected: int
+    task: TaskSubmitted | None
     now: Story
     then: Story
     undone: tuple[int, ...]
@@ -71,6 +73,7 @@ def plan(scope: Scope, whole: Past, to: int) -> Plan:
     delivered = tuple(r.event for r in now if isinstance(r.event, BranchDelivered) and r.position not in left)
     return Plan(
         scope=scope, to=to, expected=whole.position, now=fold(past), then=fold(until(past, to)),
+        task=next((r.event for r in past if isinstance(r.event, TaskSubmitted)), None),
         undone=tuple(sorted(back - left)), restored=tuple(sorted(left - back)), attempts=tuple(sorted(attempts - kept)),
         commit=checkpoint.commit if checkpoint else "", branches=delivered,
         worked=any(isinstance(r.event, AttemptStarted) and r.event.workspace for r in past),

@@ -15,6 +15,7 @@ from obra.events import TaskSubmitted
 from obra.events.subjects import TOKEN, Scope
 from obra.shared.config import Settings
 from obra.shared.errors import BadUsage, EnvironmentLacks
+from obra.shared.home import Home, write_private
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SLUG_CHARS_MAX = 24
@@ -83,6 +84,25 @@ def prepare(
             "--sandbox none leans on the agent's own permission system"
         )
     return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
+
+
+def renew_environment(home: Home, scope: Scope, task: TaskSubmitted, environ: Mapping[str, str] = os.environ) -> str:
+    """Leave the runner PATH and the task's variables once more, if they are gone since the task ended.
+
+    Returns a sentence on what is missing in *environ*; empty: nothing is.
+    """
+    file = home.environment(scope)
+    missing = [name for name in task.agent_env if name not in environ]
+    if file.exists():
+        return ""
+    named = {name: environ[name] for name in task.agent_env if name in environ}
+    write_private(file, msgspec.json.encode({"PATH": environ.get("PATH", os.defpath), **named}))
+    if not missing:
+        return ""
+    return (
+        f"{scope.task}: its agent needs {', '.join(missing)}, which your environment has not: set it under [agent.env] "
+        "in the configuration, or the next attempt can't start"
+    )
 
 
 def _token(text: str, what: str) -> str:

@@ -16,6 +16,7 @@ from obra.shared.history import until
 from obra.shared.moment import ATTEMPT, moment_of, position_at
 from obra.shared.rollback import Plan
 from obra.shared.story import Story, fold
+from obra.shared.submission import renew_environment
 from obra.shared.turning import halt, planned, restored, roll_back
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Timeline:
         if dry_run:
             return RolledBack(tuple(await planned(client, scopes, position, stopped=cancel)))
         plans, last = await roll_back(client, scopes, position, reason)
-        problems = await restored(client, plans)
+        renewed = [renew_environment(self.obra.home, made.scope, made.task) for made in plans if made.task]
+        problems = [*filter(None, renewed), *await restored(client, plans)]
         reverts = [branch for made in plans if revert for branch in await self._reverted(made)]
         return RolledBack(tuple(plans), last, tuple(problems), tuple(reverts))
 

@@ -87,6 +87,9 @@ def files(state: State, make: Pieces) -> Iterator[Piece]:
 def feedback(state: State, last: Feedback, book: Book, make: Pieces) -> Iterator[Piece]:
     """Yield why the last attempt was not accepted, and what was seen of it."""
     evidence = last.evidence
+    if not evidence.attempt:  # taken back to before the first attempt: there is a person's word, and nothing seen
+        yield make.piece("reasons", "said", "\n".join(f"- {line}" for line in last.reasons), 1.0, cuts=True)
+        return
     detail = (f"the agent's end: {evidence.detail}",) if evidence.detail else ()
     if told := "\n".join(f"- {line}" for line in (*last.reasons, *detail)):
         yield make.piece("reasons", "reasons", told, 1.0, cuts=True)

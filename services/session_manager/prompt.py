@@ -42,7 +42,7 @@ class Prompt:
         attempt, run = state.next
         return PromptPrepared(
             attempt=attempt, run=run, prompt=Content.of(self.text), template=self.words.name,
-            template_sha256=self.words.sha256, feedback_from=(state.last.evidence.attempt,) if state.last else (),
+            template_sha256=self.words.sha256, feedback_from=_seen(state.last),
             kind=self.kind, rules=tuple(rule.id for rule in self.rules), rules_sha256=self.rules_sha256,
             tokens_estimated=self.tokens, tokens_by=tokens.NAME, tokens_max=self.budget, pieces=self.told,
             left_out=self.left_out, resume=self.resume,
@@ -172,7 +172,13 @@ def _repository(state: State, words: Template, resume: str) -> list[str]:
     return lines
 
 
+def _seen(last: Feedback | None) -> tuple[int, ...]:
+    return (last.evidence.attempt,) if last and last.evidence.attempt else ()
+
+
 def _feedback(state: State, last: Feedback, words: Template, pieces: Sequence[str]) -> str:
+    if not last.evidence.attempt:
+        return words.fill("begun_again", attempt=state.next[0], pieces="\n\n".join(pieces)) + "\n"
     return (
         words.fill(
             "feedback",

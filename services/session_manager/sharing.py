@@ -20,6 +20,7 @@ from obra.services.session_manager.state import SOLO
 from obra.shared.bus import Bus
 from obra.shared.envelope import VERSION, Envelope, Recorded, answer, now
 from obra.shared.errors import StaleAppend
+from obra.shared.history import standing, turn
 
 NAME = "session-manager"
 RACES_MAX = 20
@@ -40,6 +41,8 @@ async def join(bus: Bus, opened: Recorded) -> None:
         return
     for race in range(RACES_MAX):
         past = await bus.past(scope)
+        if turn(past.events) > opened.position:
+            return
         events = [recorded.event for recorded in past.events]
         task = next((each for each in events if isinstance(each, TaskSubmitted)), None)
         if task is None or any(isinstance(each, SessionBriefed) for each in events):
@@ -68,7 +71,8 @@ async def _told(bus: Bus, opened: Recorded, event: SessionOpened, task: TaskSubm
 
 
 async def _events(bus: Bus, scope: Scope) -> Sequence[Event]:
-    return [recorded.event for recorded in (await bus.past(scope)).events]
+    """Return what counts in *scope*."""
+    return [recorded.event for recorded in standing((await bus.past(scope)).events)]
 
 
 def _elsewhere(question: Envelope, scope: Scope, event: SessionJoined) -> Envelope:

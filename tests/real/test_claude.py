@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 from obra.events import Content, Denial, Output
+from obra.events.subjects import Scope
+from obra.services.agent_runner import memory
 from obra.services.agent_runner.leftovers import alive
+from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.sandbox import Sandbox, choose
 from obra.shared.config import AgentSettings, ClaudeSettings, SandboxSettings
 from tests.loopback.anthropic import Anthropic
@@ -200,6 +203,29 @@ async def test_nobody_is_there_to_be_asked(run_claude: Claude) -> None:
     assert (how(ran), ran.exited.result.text) == (("completed", 0), "I took A.")
     assert ran.exited.denials == (Denial(tool="AskUserQuestion"),)
     assert ran.said("error") == ["No person is present; decide yourself and say so in your answer."]
+
+
+async def test_a_session_that_was_put_back_knows_nothing_of_what_was_undone(run_claude: Claude, tmp_path: Path) -> None:
+    """What `memory` keeps is what Claude Code resumes from: after a rollback the undone prompt is never sent again."""
+    place = Place(tmp_path, Scope("shop", "t1"), "m.")
+    first = await run_claude("success", prompt="The first prompt.")
+    assert memory.keep(place, (1, 1)) == ""
+    session = first.exited.session
+    await run_claude("success", prompt="An undone prompt.", resume=session)
+    assert memory.keep(place, (2, 1)) == ""
+
+    memory.put_back(place, (1, 1))
+    run_claude.anthropic.asked.clear()
+    again = await run_claude("success", prompt="The third prompt.", resume=session)
+    asked = str(run_claude.anthropic.asked)
+    assert (again.exited.ending, again.exited.session) == (first.exited.ending, session)
+    assert ("The first prompt." in asked, "An undone prompt." in asked, "The third prompt." in asked) == (
+        True, False, True
+    )  # fmt: skip
+
+    memory.put_back(place, None)
+    forgotten = await run_claude("success", resume=session)
+    assert forgotten.exited.ending == "failed"
 
 
 async def test_a_session_can_be_resumed(run_claude: Claude) -> None:
