@@ -25,6 +25,7 @@ COMMANDS = {
     "rollback": ("rollback:rollback", "Return a task, or a whole project, to an earlier point."),
     "events": ("events:events", "List events, or follow them as they happen."),
     "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
+    "ab": ("ab:ab", "Compare two prompt templates on the same inputs."),
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),
     "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
     "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),

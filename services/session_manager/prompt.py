@@ -143,7 +143,6 @@ def _metadata(state: State) -> str:
         "checks": task.checks,
         "acceptance": task.acceptance,
         "base": (state.base or "")[:12],
-        "files_changed": state.tree.files_total if state.tree else 0,
     }
     known = {name: value for name, value in facts.items() if value not in ("", (), 0) or name == "checks"}
     return msgspec.json.encode(known).decode().replace("<", "\\u003c")
@@ -162,7 +161,7 @@ def _bullets(lines: Sequence[str]) -> str:
 
 def _repository(state: State, words: Template, resume: str) -> list[str]:
     base = "unknown_base" if state.base is None else "base" if state.base else "no_base"
-    lines = [words.fill(base, commit=state.base)]
+    lines = [said] if (said := words.fill(base, commit=state.base)) else []
     if state.base is not None and not (state.tree and state.tree.files_total):
         lines.append(words.fill("untouched"))
     if resume:

@@ -1,6 +1,7 @@
 """The real Claude Code against a scripted API on loopback: every way a run ends, in the sandbox and without."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -233,6 +234,19 @@ async def test_a_session_can_be_resumed(run_claude: Claude) -> None:
     again = await run_claude("success", resume=first.exited.session)
     assert (how(again), again.exited.session) == (("completed", 0) if run_claude.sandbox.kind == "bwrap" else
                                                   ("denied", 0), first.exited.session)  # fmt: skip
+
+
+async def test_after_the_turn_limit_the_same_conversation_goes_on(run_claude: Claude, anthropic: Anthropic) -> None:
+    first = await run_claude("loop", turns_max=2, prompt="Write the parser.")
+    assert first.exited.ending == "max_turns"
+    assert first.exited.context_tokens > 0
+    assert first.exited.context_window > 0
+    before = len(anthropic.asked)
+    again = await run_claude("success", resume=first.exited.session, prompt="Finish what is left.")
+    assert again.exited.session == first.exited.session
+    told = json.dumps([body.get("messages", []) for body in anthropic.asked[before:]])
+    assert "Write the parser." in told
+    assert "Finish what is left." in told
 
 
 async def test_an_unknown_session_fails_with_its_reason(run_claude: Claude) -> None:

@@ -131,7 +131,7 @@ def test_a_second_attempt_gets_the_whole_feedback() -> None:
     assert "These checks passed:\n\n    ruff check" in text
     assert "- check `pytest -q` exited 1" in text
     assert "All tests pass." in text
-    assert "- Work began at commit b0." in text
+    assert '"base":"b0"' in text
     assert "added a.py" in text
 
 

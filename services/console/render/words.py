@@ -108,7 +108,22 @@ def _llm(e: s.LlmSelected) -> Iterable[Line]:
 @_of(s.PromptPrepared)
 def _prepared(e: s.PromptPrepared) -> Iterable[Line]:
     feedback = ", with feedback from attempt " + ", ".join(map(str, e.feedback_from)) if e.feedback_from else ""
-    yield Line(f"prompt for attempt {e.attempt}: {size(e.prompt.size)}{feedback}", detail=not e.feedback_from)
+    resumed = ", in the agent's own session" if e.resume else ""
+    lacks = f", {count(len(e.left_out), 'piece')} of context cut or left out" if e.left_out else ""
+    line = f"prompt for attempt {e.attempt}: {size(e.prompt.size)}{feedback}{resumed}{lacks}"
+    yield Line(line, detail=not (e.feedback_from or lacks))
+
+
+@_of(s.SessionWarned)
+def _filling(e: s.SessionWarned) -> Iterable[Line]:
+    by = "as it reports" if e.basis == "reported" else "by estimate, before the prompt is sent"
+    yield Line(f"the agent's context is {e.used:.0%} full: {e.tokens:,} of {e.window:,} tokens, {by}", "warning")
+
+
+@_of(s.SessionRefreshed)
+def _refreshed(e: s.SessionRefreshed) -> Iterable[Line]:
+    source = f"an extract ({one_line(e.reason)})" if e.by == "extract" else f"a summary by {one_line(e.by)}"
+    yield Line(f"the next attempt begins afresh, from {source}", "warning")
 
 
 @_of(s.PromptEnhanced)
