@@ -19,6 +19,7 @@ from obra.events.attempt import (
     Issue,
     Part,
     SelfTest,
+    Shadow,
     Stuck,
     StuckKind,
     WorkspaceCheckpointed,
@@ -45,6 +46,7 @@ from obra.events.decision import (
     BreakpointResolved,
     DecisionMade,
     DecisionOverridden,
+    DecisionShadowed,
     InputInterpreted,
     InputReceived,
     QuestionAnswered,
@@ -78,7 +80,7 @@ from obra.events.planning import (
     ProjectResumed,
     TaskHeld,
 )
-from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, Rule
+from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, PolicyProposed, Rule
 from obra.events.session import (
     Briefing,
     BudgetExhausted,
@@ -124,6 +126,7 @@ AnyEvent = (
     | ProjectPaused
     | ProjectResumed
     | PolicyAdopted
+    | PolicyProposed
     | CalibrationFitted
     | TaskSubmitted
     | TaskHeld
@@ -165,6 +168,7 @@ AnyEvent = (
     | AttemptScored
     | ClaimContradicted
     | DecisionMade
+    | DecisionShadowed
     | DecisionOverridden
     | QuestionAsked
     | QuestionAnswered
@@ -222,6 +226,7 @@ __all__ = [
     "Criterion",
     "DecisionMade",
     "DecisionOverridden",
+    "DecisionShadowed",
     "Denial",
     "Ending",
     "Event",
@@ -247,6 +252,7 @@ __all__ = [
     "PlannedTask",
     "Policy",
     "PolicyAdopted",
+    "PolicyProposed",
     "ProjectPaused",
     "ProjectResumed",
     "PromptEnhanced",
@@ -267,6 +273,7 @@ __all__ = [
     "SessionSummarised",
     "SessionWarned",
     "Severity",
+    "Shadow",
     "StreamPruned",
     "Stuck",
     "StuckKind",

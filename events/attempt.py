@@ -246,6 +246,13 @@ class Claim(Value):
     evidence: str = ""
 
 
+class Shadow(Value):
+    """The two numbers that a candidate policy would have given the same evidence."""
+
+    quality: Unit
+    confidence: Unit
+
+
 class AttemptScored(Event, tag="attempt.scored"):
     """Quality and confidence, with the parts they were computed from."""
 
@@ -259,6 +266,7 @@ class AttemptScored(Event, tag="attempt.scored"):
         Unit | None, Meta(description="before the calibration; none: scored before there was one")
     ] = None
     claims: Annotated[tuple[Claim, ...], Meta(description="what the agent said, held against the evidence")] = ()
+    shadow: Annotated[Shadow | None, Meta(description="under the candidate policy that shadows the task")] = None
 
 
 class ClaimContradicted(Event, tag="claim.contradicted"):

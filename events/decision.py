@@ -26,6 +26,21 @@ class DecisionMade(Event, tag="decision.made"):
     question: Annotated[Content, Meta(description="of clarify: what must be known")] = Content()
 
 
+class DecisionShadowed(Event, tag="decision.shadowed"):
+    """What a candidate policy would have decided in place of the decision just made. Nobody acts on it."""
+
+    action: Action
+    attempt: int
+    run: int
+    was: Annotated[Action, Meta(description="what was decided")]
+    differs: Annotated[bool, Meta(description="another action, or counted otherwise")] = False
+    counted: bool = True
+    reasons: tuple[str, ...] = ()
+    numbers: dict[str, float] = msgspec.field(default_factory=dict)
+    rule: str = ""
+    policy_sha256: Annotated[str, Meta(description="of the candidate, as `policy.proposed` has it")] = ""
+
+
 class DecisionOverridden(Event, tag="decision.overridden"):
     """A person decided otherwise."""
 

@@ -1,5 +1,6 @@
 """The policy: every number a decision is made on, as data with a name and a default."""
 
+import hashlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -134,11 +135,24 @@ class Policy(Value):
     rules: Annotated[tuple[Rule, ...], Meta(max_length=64, description="asked before all built-in judgement")] = ()
 
 
+def digest(policy: Policy) -> str:
+    """Return the hash that names *policy*: SHA-256 over its canonical JSON, defaults left out."""
+    return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()
+
+
 class PolicyAdopted(Event, tag="policy.adopted"):
     """A policy came into force for tasks readied from here on."""
 
     sha256: str
     policy: Policy
+
+
+class PolicyProposed(Event, tag="policy.proposed"):
+    """A candidate policy is to shadow the decisions of tasks readied from here on; without a policy, none is."""
+
+    sha256: str = ""
+    policy: Policy | None = None
+    by: str = ""
 
 
 class Calibration(Value):

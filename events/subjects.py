@@ -31,6 +31,10 @@ class Scope(NamedTuple):
         return f"obra.{self.project}.{self.task}.>"
 
 
+PLATFORM = Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+"""Holds what concerns all projects: policies, calibrations."""
+
+
 def name(event: Event | type[Event]) -> str:
     """Return the one name of an event or of an event type."""
     return str(event.__struct_config__.tag)

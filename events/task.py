@@ -67,6 +67,9 @@ class TaskReadied(Event, tag="task.readied"):
         tuple[str, ...],
         Meta(description="accepted commits to start from, several of them merged; none: what the task says"),
     ] = ()
+    candidate: Annotated[
+        Policy | None, Meta(description="a policy whose decisions are recorded beside the real ones, never acted on")
+    ] = None
 
 
 class TaskRejected(Event, tag="task.rejected"):

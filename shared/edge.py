@@ -8,8 +8,18 @@ from typing import Literal
 
 import msgspec
 
-from obra.events import BreakpointResolved, Content, Event, MessageRejected, TaskCancelled, TaskRolledBack
-from obra.events.subjects import Scope
+from obra.events import (
+    BreakpointResolved,
+    Content,
+    Event,
+    MessageRejected,
+    Policy,
+    PolicyProposed,
+    TaskCancelled,
+    TaskRolledBack,
+)
+from obra.events.policy import digest
+from obra.events.subjects import PLATFORM, Scope
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks, StaleAppend
@@ -123,6 +133,11 @@ class Client:
                 raise AlreadyOver(task=scope.task, status=story.status)
 
         return await self._answer(scope, TaskCancelled(reason=reason or f"cancelled by {person()}"), allowed)
+
+    async def propose(self, policy: Policy | None) -> int:
+        """Have *policy* shadow the decisions of tasks readied from here on; without one, none does."""
+        event = PolicyProposed(sha256=digest(policy) if policy else "", policy=policy, by=_person())
+        return await self.bus.append([fresh(PLATFORM, event, EDGE)])
 
     async def _answer(self, scope: Scope, event: Event, allowed: Callable[[Story], None]) -> int:
         """Append *event* to a state of the task that allows it, which is checked again whenever it has moved."""

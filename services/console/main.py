@@ -27,6 +27,7 @@ COMMANDS = {
     "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
     "ab": ("ab:ab", "Compare two prompt templates on the same inputs."),
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),
+    "canary": ("canary:canary", "Let a candidate policy shadow live decisions, without any effect."),
     "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
     "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
     "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),

@@ -2,6 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
+
+from msgspec.structs import replace as changed
 
 from obra.events import (
     AttemptFinished,
@@ -15,8 +18,10 @@ from obra.events import (
     Content,
     DecisionMade,
     DecisionOverridden,
+    DecisionShadowed,
     Event,
     MilestoneReached,
+    Policy,
     QuestionAnswered,
     QuestionAsked,
     Severity,
@@ -25,6 +30,7 @@ from obra.events import (
     TimerFired,
     TimerSet,
 )
+from obra.events.policy import digest
 from obra.services.decider import words
 from obra.services.decider.fold import evolve, milestone
 from obra.services.decider.rules import verdict
@@ -53,9 +59,27 @@ def decide(state: State, event: Event) -> Sequence[Event]:
         case BranchDelivered() if state.due == "completion":
             return [_completed(state)]
         case _ if isinstance(event, QUESTIONS) and state.due not in ("", "sequel", "completion", "no_answer"):
-            return [_decision(state)]
+            return _decided(state)
         case _:
             return []
+
+
+def _decided(state: State) -> Sequence[Event]:
+    """Return the decision and, where a candidate policy shadows the task, what that one would have decided."""
+    made = _decision(state)
+    return [made] if state.candidate is None else [made, _shadow(state, state.candidate, made)]
+
+
+def _shadow(state: State, candidate: Policy, made: DecisionMade) -> DecisionShadowed:
+    score = state.evidence.score
+    if score is not None and score.shadow is not None:
+        score = changed(score, quality=score.shadow.quality, confidence=score.shadow.confidence)
+    other = _decision(replace(state, policy=candidate, evidence=replace(state.evidence, score=score)))
+    return DecisionShadowed(
+        action=other.action, attempt=other.attempt, run=other.run, was=made.action, counted=other.counted,
+        differs=(other.action, other.counted) != (made.action, made.counted), reasons=other.reasons,
+        numbers=other.numbers, rule=other.rule, policy_sha256=digest(candidate),
+    )  # fmt: skip
 
 
 def _decision(state: State) -> DecisionMade:
@@ -147,7 +171,7 @@ DECIDER = Decider(
     name="decider",
     initial=State(),
     hears=(*QUESTIONS, DecisionMade, BranchDelivered, MilestoneReached),
-    says=(DecisionMade, TimerSet, BreakpointRaised, QuestionAsked, TaskCompleted, TaskFailed),
+    says=(DecisionMade, DecisionShadowed, TimerSet, BreakpointRaised, QuestionAsked, TaskCompleted, TaskFailed),
     evolve=evolve,
     decide=decide,
 )

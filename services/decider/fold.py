@@ -64,8 +64,8 @@ def evolve(state: State, event: Event) -> State:
 
 def _begun(state: State, event: TaskSubmitted | TaskReadied | LlmSelected) -> State:
     match event:
-        case TaskReadied(policy=policy):
-            return replace(state, policy=policy)
+        case TaskReadied():
+            return replace(state, policy=event.policy, candidate=event.candidate)
         case LlmSelected(provider=provider):
             return replace(state, llm=provider != "none")
         case _:

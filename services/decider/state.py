@@ -41,6 +41,7 @@ class State:
 
     task: TaskSubmitted | None = None
     policy: Policy = field(default_factory=Policy)
+    candidate: Policy | None = None
     llm: bool = False
     evidence: Evidence = field(default_factory=Evidence)
     made: int = 0

@@ -19,6 +19,7 @@ from obra.events import (
     PlanRequested,
     Policy,
     PolicyAdopted,
+    PolicyProposed,
     ProjectPaused,
     ProjectResumed,
     QuestionAnswered,
@@ -109,7 +110,11 @@ def _may_start(state: State, scope: Scope) -> bool:
 
 def _readied(state: State, scope: Scope, item: Item) -> TaskReadied:
     return TaskReadied(
-        policy=state.policy, calibration=state.calibration, complexity=item.size, base=_bases(state, scope, item)
+        policy=state.policy,
+        calibration=state.calibration,
+        candidate=state.candidate,
+        complexity=item.size,
+        base=_bases(state, scope, item),
     )
 
 
@@ -197,7 +202,7 @@ def planner(policy: Policy) -> Manager[State]:
             TaskReadied, TaskHeld, TaskRejected, TaskSubmitted, TaskCancelled, TimerSet, PlanRequested, PlanAccepted,
             PlanRejected, BreakpointRaised, MilestoneReached, GoalCompleted, GoalFailed,
         ),
-        follows=(ProjectPaused, QuestionAnswered, DecisionOverridden, CalibrationFitted),
+        follows=(ProjectPaused, QuestionAnswered, DecisionOverridden, CalibrationFitted, PolicyProposed),
         evolve=evolve,
         decide=decide,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from obra.events import (
     Event,
     GoalSubmitted,
     MessageDeadLettered,
+    PolicyProposed,
     ProjectPaused,
     ProjectResumed,
     QuestionAnswered,
@@ -45,6 +46,8 @@ def evolve(state: State, told: Told) -> State:
     match event:
         case CalibrationFitted():
             return replace(state, calibration=event.calibration)
+        case PolicyProposed():
+            return replace(state, candidate=event.policy)
         case ProjectPaused() | ProjectResumed():
             return _paused(state, scope.project, event)
         case GoalSubmitted() if scope not in state.goals and scope.task != PROJECT_LEVEL:

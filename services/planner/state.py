@@ -76,6 +76,7 @@ class State:
 
     policy: Policy = field(default_factory=Policy)
     calibration: Calibration = field(default_factory=Calibration)
+    candidate: Policy | None = None
     tasks: "HashTrieMap[Scope, Item]" = field(default_factory=HashTrieMap)
     dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = field(default_factory=HashTrieMap)
     lanes: "HashTrieMap[str, Lane]" = field(default_factory=HashTrieMap)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec.structs import replace as changed
+
 from obra.events import (
     JUDGED,
     AttemptFinished,
@@ -13,6 +15,7 @@ from obra.events import (
     Event,
     LlmSelected,
     Policy,
+    Shadow,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -34,6 +37,7 @@ class State:
     checks: bool = False
     policy: Policy = field(default_factory=Policy)
     calibration: Calibration = field(default_factory=Calibration)
+    candidate: Policy | None = None
     reviewed: bool = False
     evidence: Evidence = field(default_factory=Evidence)
     over: bool = False
@@ -50,7 +54,7 @@ def evolve(state: State, event: Event) -> State:
         case TaskSubmitted() if not state.submitted:
             return replace(state, submitted=True, checks=bool(event.checks))
         case TaskReadied():
-            return replace(state, policy=event.policy, calibration=event.calibration)
+            return replace(state, policy=event.policy, calibration=event.calibration, candidate=event.candidate)
         case LlmSelected():
             return replace(state, reviewed=event.provider != "none")
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
@@ -72,6 +76,9 @@ def decide(state: State, event: Event) -> Sequence[Event]:
         return []
     found = claims(state.evidence)
     scored = score(state.evidence, found, state.policy, state.calibration, checked=state.checks)
+    if state.candidate is not None:
+        other = score(state.evidence, found, state.candidate, state.calibration, checked=state.checks)
+        scored = changed(scored, shadow=Shadow(quality=other.quality, confidence=other.confidence))
     return [*contradictions(state.evidence, found), scored]
 
 

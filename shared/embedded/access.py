@@ -13,6 +13,7 @@ from obra.events import (
     GoalSubmitted,
     InputReceived,
     PlanDrafted,
+    PolicyProposed,
     ProjectPaused,
     ProjectResumed,
     PruneRequested,
@@ -34,6 +35,7 @@ EDGE_SAYS: tuple[type[Event], ...] = (
     TaskSubmitted, TaskCancelled, TaskLabelled, TaskRolledBack, AttemptCancelled, GoalSubmitted, PlanDrafted,
     ProjectPaused, ProjectResumed, QuestionAnswered, BreakpointResolved, DecisionOverridden, InputReceived,
     PruneRequested,
+    PolicyProposed,
 )  # fmt: skip
 """What people may say; everything else is said by a service, from what it heard."""
 
