@@ -69,9 +69,8 @@ def start(place: Place, sets: tuple[str, ...]) -> int:
     if candidate == place.settings.policy():
         raise BadUsage(problem="that is the policy in force; a candidate must differ from it")
     asyncio.run(_propose(place, candidate))
-    click.echo(
-        f"candidate {digest(candidate)[:10]} shadows tasks that are readied from here on; `obra canary` compares"
-    )
+    named = digest(candidate)[:10]
+    click.echo(f"candidate {named} shadows tasks that are readied from here on; `obra canary` compares")
     return 0
 
 
