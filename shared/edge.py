@@ -136,7 +136,7 @@ class Client:
 
     async def propose(self, policy: Policy | None) -> int:
         """Have *policy* shadow the decisions of tasks readied from here on; without one, none does."""
-        event = PolicyProposed(sha256=digest(policy) if policy else "", policy=policy, by=_person())
+        event = PolicyProposed(sha256=digest(policy) if policy else "", policy=policy, by=person())
         return await self.bus.append([fresh(PLATFORM, event, EDGE)])
 
     async def _answer(self, scope: Scope, event: Event, allowed: Callable[[Story], None]) -> int:

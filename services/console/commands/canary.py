@@ -96,7 +96,7 @@ async def _report(place: Place) -> dict[str, Any]:
             named = named if HASH.fullmatch(named) else ""
             return {
                 "candidate": named, "active": bool(proposed and proposed[0]["sha256"]),
-                "policy": json.loads(proposed[0]["policy"]) if proposed and proposed[0]["sha256"] else None,
+                "policy": proposed[0]["policy"] if proposed and proposed[0]["sha256"] else None,
                 "decisions": await _rows(reader, CHANGES.format(sha256=named)),
                 "differing": await _rows(reader, DIFFERING.format(sha256=named)),
             }  # fmt: skip

@@ -32,3 +32,24 @@ def test_another_policy_decides_what_happened_again(tmp_path: Path) -> None:
     wrong = person.obra("whatif", "--set", "decision.nonsense=1", code=2)
     assert "a policy has no 'nonsense'" in wrong.stderr
     assert "say what to change" in person.obra("whatif", code=2).stderr
+
+
+def test_a_canary_decides_beside_and_changes_nothing(tmp_path: Path) -> None:
+    person = arrived(tmp_path)
+    agent = person.script([{"write": {"path": "b.txt", "text": "b\n"}}])
+    work = ("--agent", agent, "--check", "test -f b.txt", "--llm", "none")
+    assert "no candidate shadows anything" in person.obra("canary").stdout
+    person.obra("canary", "start", "--set", "decision.accept_confidence=0.99")
+    result = person.json("run", "add b", *work, "--task-id", "t1")
+    assert (result["status"], result["attempts"]) == ("completed", 1)
+    found = person.json("canary")
+    assert (found["active"], found["policy"]) == (True, {"accept_confidence": 0.99})
+    assert found["decisions"] == [
+        {"was": "proceed", "would_be": "retry", "decisions": 1, "tasks": 1, "good": 0, "bad": 0}
+    ]
+    assert "confidence 0.95 is below 0.99" in person.obra("canary").stdout
+    person.obra("canary", "stop")
+    person.obra("run", "add b", *work, "--task-id", "t2")
+    assert person.json("canary")["decisions"] == found["decisions"]
+    assert person.json("canary")["active"] is False
+    assert "must differ" in person.obra("canary", "start", "--set", "decision.accept_confidence=0.85", code=2).stderr

@@ -12,6 +12,7 @@ from obra.events import (
     MessageDeadLettered,
     Policy,
     PolicyAdopted,
+    PolicyProposed,
     ProjectPaused,
     ProjectResumed,
     TaskCancelled,
@@ -296,6 +297,16 @@ def test_the_newest_calibration_goes_along() -> None:
     readied = scene.only("a", TaskReadied)
     assert isinstance(readied, TaskReadied)
     assert readied.calibration == fitted
+
+
+def test_the_newest_candidate_goes_along_until_none_is_proposed() -> None:
+    scene = Scene()
+    candidate = Policy(accept_confidence=0.9)
+    scene.when("-/-", PolicyProposed(policy=candidate))
+    scene.when("a", wish())
+    scene.when("-/-", PolicyProposed())
+    scene.when("b", wish())
+    assert [scene.only(task, TaskReadied).candidate for task in ("a", "b")] == [candidate, None]  # type: ignore[attr-defined]
 
 
 def test_a_large_task_starts_all_the_same_with_an_advice() -> None:
