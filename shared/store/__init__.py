@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from obra.shared.store.chain import GENESIS, Broken, first_broken, link
 from obra.shared.store.confine import configure
+from obra.shared.store.derived import settle, type_batch, unsettled
 from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
 from obra.shared.store.row import Row
 from obra.shared.store.schema import SCHEMA, prepare
@@ -33,10 +34,19 @@ _COLUMNS = {
     "happened_us": "BIGINT", "cause": "VARCHAR", "correlation": "VARCHAR", "service": "VARCHAR", "body": "VARCHAR",
     "raw": "BLOB", "problem": "VARCHAR", "stored_us": "BIGINT", "hash": "BLOB",
 }  # fmt: skip
-_INSERT = """
-INSERT INTO event SELECT position, id::UUID, project, task, type, make_timestamptz(happened_us), cause::UUID,
-    correlation::UUID, service, TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, make_timestamptz(stored_us)
-FROM appender_data
+_BATCH = """
+CREATE OR REPLACE TEMP TABLE batch (
+    position UBIGINT, id UUID, project VARCHAR, task VARCHAR, type VARCHAR, happened_at TIMESTAMPTZ, cause UUID,
+    correlation UUID, service VARCHAR, body VARCHAR, raw BLOB, problem VARCHAR, stored_at TIMESTAMPTZ, hash BLOB
+)
+"""
+_TAKE = """
+INSERT INTO batch SELECT position, id::UUID, project, task, type, make_timestamptz(happened_us), cause::UUID,
+    correlation::UUID, service, body, raw, problem, make_timestamptz(stored_us), hash FROM appender_data
+"""
+_ADD = """
+INSERT INTO event SELECT position, id, project, task, type, happened_at, cause, correlation, service,
+    TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, stored_at FROM batch
 """
 _UNREPORTED = """
 SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
@@ -70,17 +80,7 @@ def opened(path: Path, *, read_only: bool = False) -> "DuckDBPyConnection":
 
 def _unreadable(path: Path, error: Exception) -> StoreDamaged | StoreFailed:
     text = str(error).splitlines()[0]
-    lacking = any(
-        sign in text
-        for sign in (
-            "Permission denied",
-            "No space left",
-            "Read-only file system",
-            "Too many",
-            "invalidated",
-            "Out of Memory",
-        )
-    )
+    lacking = any(sign in text for sign in LACKING)
     return StoreFailed(path=path, reason=text) if lacking else StoreDamaged(path=path, reason=text)
 
 
@@ -118,7 +118,8 @@ class Store:
         try:
             prepare(self.db)
             self.watermark, self._head = self._end()
-            self._appender = self.db.query_appender(_INSERT, _COLUMNS)
+            self.db.execute(_BATCH)
+            self._appender = self.db.query_appender(_TAKE, _COLUMNS)
         except (duckdb.Error, OverflowError) as error:
             self.db.close()
             raise _unreadable(path, error) from error
@@ -154,6 +155,11 @@ class Store:
             self.db.begin()
             self._appender.append_rows(values)
             self._appender.flush()
+            self.db.execute(_ADD)
+            type_batch(self.db, self.watermark)
+            self.db.execute("TRUNCATE batch")
+            if unsettled(self.db, rows[-1].position):
+                settle(self.db)
             self.db.execute("UPDATE sink SET watermark = ?", [rows[-1].position])
             self.db.commit()
         except duckdb.Error as error:

@@ -62,8 +62,9 @@ def _as_of(reader: "DuckDBPyConnection", as_of: int | None) -> int:
         at = min(max(as_of, 0), INT_MAX)
         reader.execute(f"SET VARIABLE as_of = {at}::UBIGINT")
         row = reader.execute("SELECT current_database()").fetchone()
-        log = '"' + str(row[0] if row else "").replace('"', '""') + '".main.event'
-        reader.execute(f"CREATE TEMP VIEW event AS SELECT * FROM {log} WHERE position <= {at}")
+        main = '"' + str(row[0] if row else "").replace('"', '""') + '".main'
+        for table in ("event", "typed"):
+            reader.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM {main}.{table} WHERE position <= {at}")
     row = reader.execute("SELECT max(watermark) FROM sink").fetchone()
     return int(row[0]) if row and row[0] is not None else 0
 

@@ -1,0 +1,91 @@
+"""What the store derives from the rows of `event`, in the same file: typed fields, and rows of views that are settled.
+
+Both can be thrown away and made anew. `typed` moves with each batch, in its transaction; the settled rows follow in
+long steps, since a view works out by itself what was not settled yet. See docs/decisions/ for why and what it brings.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SETTLE_EVERY = 25_000
+"""Events: until they are settled, each question folds the tasks that they belong to."""
+REBUILD_EVENTS = 100_000
+RECENT = 20_000
+"""Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
+SETTLED = ("task", "attempt")
+"""The views that keep their rows: each has a macro `NAME_anew` and a table `NAME_settled`."""
+
+_TYPE = """
+INSERT INTO typed WITH answered AS (
+    SELECT id, min(position) AS position, arg_min(type, position) AS type, arg_min(happened_at, position) AS at_first
+    FROM event WHERE position > ? AND id IN (SELECT cause FROM {source} WHERE cause IS NOT NULL) GROUP BY id
+)
+SELECT b.position, b.project, b.task, b.type, b.happened_at, b.service, a.type,
+    epoch_us(b.happened_at) - epoch_us(a.at_first), typed_body(b.{body})
+FROM {source} b LEFT JOIN answered a ON a.id = b.cause AND a.position < b.position
+WHERE b.problem IS NULL ORDER BY b.position
+"""
+_FAR = """
+SELECT 1 FROM batch ANTI JOIN (SELECT id FROM event WHERE position > ?) c ON c.id = batch.cause
+WHERE batch.cause IS NOT NULL LIMIT 1
+"""
+
+
+def type_batch(db: "DuckDBPyConnection", watermark: int) -> None:
+    """Add to `typed` what stands in `batch` and was added to `event`; *watermark* is the last position before it."""
+    recent = max(0, watermark - RECENT)
+    far = db.execute(_FAR, [recent]).fetchall()
+    db.execute(_TYPE.format(source="batch", body="body"), [0 if far else recent])
+
+
+def type_all(db: "DuckDBPyConnection") -> None:
+    """Fill an empty `typed` from `event`."""
+    for low, high in _steps(db, 0):
+        source = f"(SELECT *, body::JSON::VARCHAR AS text FROM event WHERE position > {low} AND position <= {high})"
+        db.execute(_TYPE.format(source=source, body="text"), [0])
+
+
+def unsettled(db: "DuckDBPyConnection", watermark: int) -> bool:
+    """Return whether there is enough to settle."""
+    row = db.execute("SELECT position FROM settling").fetchone()
+    return row is not None and watermark - int(row[0]) >= SETTLE_EVERY
+
+
+def settle(db: "DuckDBPyConnection") -> None:
+    """Keep the rows of the views in `SETTLED` as of the newest position; in a transaction of the caller's."""
+    row = db.execute("SELECT position FROM settling").fetchone()
+    for since, upto in _steps(db, int(row[0]) if row else 0):
+        _settle(db, since, upto)
+
+
+def _settle(db: "DuckDBPyConnection", since: int, upto: int) -> None:
+    """Put the rows of all tasks that moved between two positions in the place of those kept before."""
+    db.execute(f"""
+        CREATE OR REPLACE TEMP TABLE moves AS
+        SELECT project, task, min(position) AS first, max(position) AS newest FROM moved({upto}, {since}) GROUP BY ALL
+    """)
+    for view in SETTLED:
+        rows = f"SELECT r.*, m.newest FROM {view}_anew({upto}, {since}) r JOIN moves m USING (project, task)"
+        db.execute(f"CREATE OR REPLACE TEMP TABLE settles AS {rows}")
+        db.execute(f"DELETE FROM {view}_settled USING moves m WHERE {_same(f'{view}_settled')}")
+        db.execute(f"INSERT INTO {view}_settled FROM settles")
+    db.execute(f"DELETE FROM settled USING moves m WHERE {_same('settled')}")
+    db.execute("INSERT INTO settled FROM moves")
+    db.execute("DROP TABLE moves")
+    db.execute("DROP TABLE settles")
+    db.execute("UPDATE settling SET position = ?", [upto])
+
+
+def _same(table: str) -> str:
+    return f"{table}.project = m.project AND {table}.task = m.task"
+
+
+def _steps(db: "DuckDBPyConnection", since: int) -> list[tuple[int, int]]:
+    """Return the ranges of positions behind *since* that are worked through one after the other."""
+    ends = db.execute("SELECT min(position), max(position) FROM event WHERE position > ?", [since]).fetchone()
+    if ends is None or ends[0] is None:
+        return []
+    first, last = ends
+    return [(low, min(low + REBUILD_EVENTS, last)) for low in range(first - 1, last, REBUILD_EVENTS)]

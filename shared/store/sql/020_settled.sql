@@ -1,0 +1,16 @@
+-- What need not be worked out again. Views that fold each task's whole past keep their rows as of one position, for all
+-- tasks: such a row holds as of any position at which its task had come to its newest event, and had begun no new one.
+-- So only the tasks that were under way at the position asked for are folded, however long the log is.
+-- `settled` has the first and the newest event of each task, `settling` the position; sink moves both now and then.
+CREATE OR REPLACE TABLE settled (project VARCHAR, task VARCHAR, first UBIGINT, newest UBIGINT);
+CREATE OR REPLACE TABLE settling AS SELECT 0::UBIGINT AS position;
+-- The end of what a question sees: of the position asked for and the one set for the whole query, the earlier one.
+CREATE OR REPLACE MACRO upto(as_of) AS least(as_of, coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615));
+-- The tasks whose rows do not hold as of a position, if rows were kept as of `since`.
+CREATE OR REPLACE MACRO moving(as_of, since) AS TABLE
+SELECT project, task FROM typed WHERE position > since AND position <= as_of
+UNION
+SELECT project, task FROM settled WHERE first <= as_of AND newest > as_of;
+-- All events of these tasks, those that were undone included.
+CREATE OR REPLACE MACRO moved(as_of, since) AS TABLE
+FROM typed SEMI JOIN moving(as_of, since) USING (project, task) WHERE position <= as_of;

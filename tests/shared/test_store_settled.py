@@ -1,0 +1,104 @@
+"""Views that keep settled rows say at every position what they would say if nothing had been settled."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obra.events import Event, TaskRolledBack
+from obra.events.subjects import Scope
+from obra.shared.bus import Raw
+from obra.shared.store import Store, derived, schema
+from obra.shared.store.row import row_of
+from tests.recorded import envelopes, messages
+from tests.simulation.world import World
+
+TASKS, ROLLBACKS, POSITIONS = 6, 5, 25
+
+
+def interleaved(chance: random.Random) -> list[Raw]:
+    """Return what happened in several tasks at once, some of it rolled back again and again."""
+    pasts: list[list[Event]] = [World(chance.randrange(1_000)).play()[:60] for _ in range(TASKS)]
+    total = sum(map(len, pasts)) + ROLLBACKS
+    for _ in range(ROLLBACKS):
+        past = chance.choice(pasts)
+        past.insert(chance.randrange(len(past) + 1), TaskRolledBack(to=chance.randrange(total)))
+    queues = [envelopes(Scope("shop", f"t{number}"), past) for number, past in enumerate(pasts)]
+    told = []
+    while queues := [queue for queue in queues if queue]:
+        told.append(chance.choice(queues).pop(0))
+    return messages(*told)
+
+
+def asked(store: Store, view: str, position: int) -> list[tuple[Any, ...]]:
+    with store.cursor() as reader:
+        found = reader.execute(f"SELECT * REPLACE ({_plain(view)}) FROM {view}(as_of := {position}) ORDER BY ALL")
+        return found.fetchall()
+
+
+def _plain(view: str) -> str:
+    times = {"task": ("submitted_at", "ended_at"), "attempt": ("requested_at", "started_at", "ended_at")}[view]
+    return ", ".join(f"epoch_us({name}) AS {name}" for name in times)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_settled_changes_no_answer(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    rows = [row_of(raw) for raw in interleaved(chance)]
+    plain, settled = Store(tmp_path / "plain"), Store(tmp_path / "settled")
+    plain.append(rows)
+    cuts = sorted(chance.sample(range(1, len(rows)), 4))
+    for low, high in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+        settled.append(rows[low:high])
+        if high != len(rows):
+            derived.settle(settled.db)
+    positions = [*cuts, 10**12, *(chance.randrange(len(rows) + 2) for _ in range(POSITIONS))]
+    for view in derived.SETTLED:
+        for position in positions:
+            assert asked(settled, view, position) == asked(plain, view, position), (view, position)
+    for store in (plain, settled):
+        store.close()
+
+
+def test_what_is_derived_is_made_anew_from_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row_of(raw) for raw in interleaved(random.Random(7))]
+    store = Store(tmp_path / "s")
+    for begin in range(0, len(rows), 40):
+        store.append(rows[begin : begin + 40])
+    before = derived_rows(store)
+    store.db.execute("DROP TABLE typed; UPDATE sink SET views = 'of another version'")
+    store.close()
+    monkeypatch.setattr(derived, "REBUILD_EVENTS", 50)
+    store = Store(tmp_path / "s")
+    assert derived_rows(store) == before
+    assert store.db.execute("SELECT position FROM settling").fetchall() == [(len(rows),)]
+    store.close()
+
+
+def derived_rows(store: Store) -> list[Any]:
+    """Return all of it. A JSON object that came back out of a VARIANT has its fields in another order."""
+    columns = "* REPLACE (epoch_us(happened_at) AS happened_at)"
+    typed = store.db.execute(f"SELECT {columns} FROM typed ORDER BY position").fetchall()
+    for *_, body in typed:
+        body |= {name: json.loads(body[name]) for name in ("numbers", "text") if (body[name] or "").startswith("{")}
+    return [typed, asked(store, "task", 10**12), asked(store, "attempt", 10**12)]
+
+
+def test_the_answered_event_is_found_however_long_ago_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derived, "RECENT", 3)
+    rows = [row_of(raw) for raw in interleaved(random.Random(8))]
+    store = Store(tmp_path / "s")
+    for row in rows:
+        store.append([row])
+    types = {row.id: row.type for row in rows}
+    found = store.db.execute("SELECT position, cause_type FROM typed ORDER BY position").fetchall()
+    assert found == [(row.position, types.get(row.cause)) for row in rows]
+    store.close()
+
+
+def test_views_come_after_what_they_read() -> None:
+    names = list(schema.scripts())
+    assert names == sorted(names)
+    assert names[:4] == ["000_event.sql", "005_typed.sql", "010_history.sql", "020_settled.sql"]
