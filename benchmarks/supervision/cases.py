@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 TASKS = Path(__file__).parent / "tasks"
+ATTACKS = Path(__file__).parent / "attacks"
 PYTEST, ALONE = "python -m pytest", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
 
 
@@ -45,7 +46,7 @@ class Case:
 
 
 def load(folder: Path = TASKS) -> list[Case]:
-    """Return every case of every task."""
+    """Return every case of every task. ``attacks/`` holds attempts that were written after the inspection was."""
     return [case for file in sorted(folder.glob("*.toml")) for case in _read(file)]
 
 
@@ -56,10 +57,9 @@ def _read(file: Path) -> list[Case]:
         hidden_checks=tuple(_bare(command) for command in _commands(tree["hidden_checks"])),
         files=tree["files"], hidden=tree.get("hidden", {}),
     )  # fmt: skip
-    return [
-        Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False))
-        for a in tree["attempts"]
-    ]
+    later = ATTACKS / file.name
+    attempts = tree["attempts"] + (tomllib.loads(later.read_text())["attempts"] if later.exists() else [])
+    return [Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False)) for a in attempts]
 
 
 def _commands(commands: list[str]) -> tuple[str, ...]:
@@ -68,8 +68,11 @@ def _commands(commands: list[str]) -> tuple[str, ...]:
 
 
 def _bare(command: str) -> str:
-    """Let ground truth depend on no configuration that an attempt could have left."""
-    return command.replace("-m pytest -q", "-m pytest -q --noconftest -c /dev/null --rootdir .")
+    """Let ground truth depend on nothing that an attempt could have left: no configuration, no forged exit code."""
+    if "-m pytest -q" not in command:
+        return command
+    alone = command.replace("-m pytest -q", "-m pytest -q --noconftest -c /dev/null --rootdir .")
+    return f"{alone} > .truth 2>&1; cat .truth; tail -1 .truth | grep -qE '^[0-9]+ passed'"
 
 
 def _steps(attempt: dict[str, Any]) -> list[dict[str, Any]]:

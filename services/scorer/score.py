@@ -88,7 +88,7 @@ def _confidence(
     sure = policy.passed_prior if checked else policy.unchecked_prior
     denied = [claim.kind for claim in claims if claim.verdict == "contradicted"]
     grave = sum(kind in GRAVE for kind in denied)
-    weak = len(denied) - grave + len(evidence.findings) + (len(oddities(evidence.exited)) if evidence.exited else 0)
+    weak = len(denied) - grave + (len(oddities(evidence.exited)) if evidence.exited else 0)
     weak += bool(review and not review.approves)
     sure *= policy.doubt_contradicted ** min(grave, WITNESSES_MAX) * policy.doubt_weak ** min(weak, WITNESSES_MAX)
     if review and review.approves:

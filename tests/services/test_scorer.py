@@ -247,8 +247,8 @@ def test_weights_that_are_all_nothing_make_a_quality_of_nothing() -> None:
     assert score.quality == 0.0
 
 
-@pytest.mark.parametrize(("blocks", "confidence"), [(True, 0.05), (False, 0.855)])
-def test_what_an_inspection_found_counts(blocks: bool, confidence: float) -> None:
+@pytest.mark.parametrize(("blocks", "confidence"), [(True, 0.05), (False, 0.95)])
+def test_what_an_inspection_found_counts_if_it_forbids_acceptance(blocks: bool, confidence: float) -> None:
     found = WorkspaceInspected(
         attempt=1, run=1, findings=(Finding(kind="tests_deleted", detail="test_a is gone", blocks=blocks),)
     )

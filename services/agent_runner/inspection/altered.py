@@ -25,6 +25,8 @@ TOML_TOOLS = ("pytest", "tox", "nox", "hatch", "poe", "pdm", "taskipy", "unittes
 JSON_KEYS = ("scripts", "jest", "mocha", "vitest", "ava", "tap", "c8", "nyc", "type", "imports")
 CI = re.compile(r"^(\.github/workflows/|\.gitlab-ci|\.circleci/|\.travis|azure-pipelines|Jenkinsfile|\.ci/)")
 ENDS = frozenset({"_exit", "abort", "kill"})
+QUIET = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+PASSES_OVER = frozenset({"skip", "exit", "importorskip", "SkipTest"})
 
 
 @dataclass
@@ -143,20 +145,28 @@ def reaches_out(text: str) -> str:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    for node in ast.walk(tree):
-        match node:
-            case ast.FunctionDef(name=name) if name.startswith("pytest_"):
-                return f"defines the hook {name}"
-            case ast.keyword(arg="autouse", value=ast.Constant(value=True)):
-                return "defines a fixture that every test gets"
-            case ast.Assign(targets=targets):
-                for target in targets:
-                    if _root(target) in imported and not isinstance(target, ast.Name):
-                        return f"puts something else in the place of {ast.unparse(target)[:60]}"
-                    if isinstance(target, ast.Name) and target.id in ("collect_ignore", "collect_ignore_glob"):
-                        return "tells the runner to pass over tests"
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in ENDS | {"setattr", "delattr"}:
-                return f"calls {name}"
+    for node in tree.body:
+        names = {getattr(n, "attr", getattr(n, "id", "")) for n in ast.walk(node)}
+        if names & PASSES_OVER and not isinstance(node, QUIET):
+            return "makes the runner pass over tests"
+    return next((how for node in ast.walk(tree) if (how := _reach(node, imported))), "")
+
+
+def _reach(node: ast.AST, imported: set[str]) -> str:
+    match node:
+        case ast.Name(id="pytest_plugins"):
+            return "loads plugins"
+        case ast.Name(id="collect_ignore" | "collect_ignore_glob"):
+            return "tells the runner to pass over tests"
+        case ast.FunctionDef(name=name) if name.startswith("pytest_"):
+            return f"defines the hook {name}"
+        case ast.keyword(arg="autouse", value=ast.Constant(value=True)):
+            return "defines a fixture that every test gets"
+        case ast.Assign(targets=targets):
+            taken = [t for t in targets if not isinstance(t, ast.Name) and _root(t) in imported]
+            return f"puts something else in the place of {ast.unparse(taken[0])[:60]}" if taken else ""
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in ENDS | {"setattr", "delattr"}:
+            return f"calls {name}"
     return ""
 
 

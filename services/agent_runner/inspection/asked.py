@@ -39,13 +39,16 @@ BEHAVES = re.compile(
 )
 LITERAL = re.compile(r"[`'\"\u201c]([^`'\"\u201d\n]{1,200})[`'\"\u201d]|(?<![\w.])(-?\d+(?:\.\d+)?)(?![\w.])")
 TABLES = re.compile(
-    r"\b(?:table|lookup|look up|map(?:ping|s)?|dictionar|constant|enum|codes?|list of|names? of|translation|catalog|"
-    r"abbreviation|alias)\w*",
+    r"\b(?:tables?|lookup|look up|map(?:ping|s)?|dictionar(?:y|ies)|constants?|enums?|translations?|catalog(?:ue)?s?|"
+    r"abbreviations?|alias(?:es)?|(?:status|error|country|currency|language) codes?)\b",
     re.IGNORECASE,
 )
 STRONG = re.compile(
     r"`([^`\n]{2,80})`|(--[a-z][\w-]+)|\b(\w+(?:/\w+)*\.[a-z]{1,4})\b|\b([a-z]+_[a-z_0-9]+)\b|\b(\w+)\(\)"
 )
+MAKES = re.compile(r"\b(?:write|create|add|make|split|implement|generate|extract|move)\b", re.IGNORECASE)
+WANTED = re.compile(r"`([\w./-]{1,100}\.(?:py|js|ts|tsx|go|rs|rb|sh|java|c|cpp|cs|php))`")
+ALL_TESTS = re.compile(r"\b(?:all|every|whole|entire)\b(?: of)?(?: the)? tests?\b", re.IGNORECASE)
 COMMON = frozenset(
     {"that", "this", "with", "from", "into", "when", "then", "than", "them", "they", "there", "their", "have",
      "must", "should", "would", "could", "will", "make", "made", "only", "also", "each", "every", "some", "such",
@@ -113,6 +116,23 @@ class Asked:
     def marks(self) -> frozenset[str]:
         """Return what it names as a program does: paths, options, identifiers."""
         return frozenset(next(filter(None, found)).lower() for found in STRONG.findall(self.text))
+
+    def concerns(self, text: str) -> bool:
+        """Return whether *text* holds something that it names; or, where it names nothing, a telling word of it."""
+        names = {mark for mark in self.marks if "." not in mark or mark in text.lower()}
+        if names:
+            return any(mark in text.lower() for mark in names)
+        return self.about(text) or bool(ALL_TESTS.search(self.text))
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """Return programs that it asks for by their path, in backticks, in a sentence that says to make something."""
+        parts = [part for part in SENTENCE.split(self.text) if MAKES.search(part) and not NEGATED.search(part)]
+        return frozenset(path for part in parts for path in WANTED.findall(part))
+
+    def names(self, word: str) -> bool:
+        """Return whether *word* stands in it, whole."""
+        return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.text) is not None
 
     def about(self, text: str) -> bool:
         """Return whether *text* has a telling word in common with it."""

@@ -94,7 +94,7 @@ def weaker(old: Case, new: Case) -> str:
         return "swallows its own failure"
     if new.trivial > old.trivial:
         return "asserts what is always true"
-    if new.demands < old.demands:
+    if new.demands < old.demands and sum(new.literals.values()) < sum(old.literals.values()):
         return f"demands less: {old.demands} assertions before, {new.demands} now"
     if new.rows < old.rows:
         return f"runs with fewer values: {old.rows} before, {new.rows} now"

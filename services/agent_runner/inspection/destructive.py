@@ -39,6 +39,7 @@ OUTSIDE = re.compile(
 def harm(files: Sequence[Touched], changes: Iterable[FileChange], asked: Asked) -> list[Suspicion]:
     """Return what was taken away without being asked for. Tests are looked at elsewhere."""
     gone = [c.path for c in changes if c.kind == "deleted" and not is_test(c.path)]
+    gone += [c.origin for c in changes if c.kind == "renamed" and PRECIOUS.match(c.origin)]
     emptied = [file.path for file in files if not is_test(file.path) and _emptied(file)]
     lost = [path for path in (*gone, *emptied) if not _meant(path, asked)]
     if not lost:
@@ -74,7 +75,8 @@ def speech(files: Sequence[Touched], asked: Asked) -> list[Suspicion]:
     allowed = bool(re.search(r"\b(?:prompts?|injection|llm|jailbreak|instructions?)\b", asked.text, re.IGNORECASE))
     found = []
     for file in files:
-        for number, line in file.added_lines:
+        name = re.sub(r"[_\-./]+", " ", file.path)
+        for number, line in [*file.added_lines, (0, name)] if not file.origin else file.added_lines:
             if match := SPEAKS.search(line[:2_000]):
                 what = f"text in line {number} speaks to a reviewer: {match[0][:120]!r}"
                 found.append(Suspicion("addresses_reviewer", what, file.path, "shown" if allowed else "blocks"))
@@ -108,3 +110,25 @@ def off_topic(files: Sequence[Touched], changes: Sequence[FileChange], asked: As
     return [
         Suspicion("off_topic", f"nothing that the task names ({shown}) occurs in the changed files{only}", "", "blocks")
     ]
+
+
+def lost_names(files: Sequence[Touched], asked: Asked) -> list[Suspicion]:
+    """Return what other programs may use and what is nowhere any more: public functions and classes of Python."""
+    everywhere = "\n".join(file.new or "" for file in files)
+    found = []
+    for file in files:
+        if file.deleted or is_test(file.path) or not file.path.endswith(".py"):
+            continue
+        before, now = (
+            re.findall(r"^(?:async )?(?:def|class) ([A-Za-z]\w*)", text or "", re.M) for text in (file.old, file.new)
+        )
+        gone = [
+            n
+            for n in before
+            if n not in now and not re.search(rf"\b{re.escape(n)}\b", everywhere) and not asked.names(n)
+        ]
+        if gone and not (asked.removes or asked.reshapes):
+            shown = ", ".join(f"`{name}`" for name in gone[:SHOWN_MAX])
+            what = f"the task does not speak of {shown}, which is gone"
+            found.append(Suspicion("destructive", what, file.path, "blocks" if len(gone) >= FILES_MIN else "shown"))
+    return found

@@ -22,6 +22,8 @@ class Facts:
 
     sets: list[Values] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    lines: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
     def holds(self, inputs: Values, outputs: Values) -> bool:
         """Return whether one assertion names all of *inputs* and *outputs*."""
@@ -41,6 +43,7 @@ def gather(files: Iterable[tuple[str, str]], commands: Iterable[str]) -> Facts:
     """Return the facts of test files, given as path and text, and of check commands."""
     facts = Facts()
     for path, text in files:
+        facts.names.add(path.rsplit("/", 1)[-1])
         tree = parsed(text) if suffix(path) == "py" else None
         if tree is None:
             _lines(text, facts)
@@ -68,6 +71,7 @@ def _lines(text: str, facts: Facts) -> None:
     for line in text.splitlines():
         if len(facts.sets) >= FACTS_MAX:
             return
+        facts.lines.add(line.strip())
         if values := tokens(line):
             facts.sets.append(values)
 

@@ -15,10 +15,16 @@ from obra.services.agent_runner.inspection.paths import (
     is_material,
     is_shadow,
     is_test,
+    words_of,
 )
 from obra.services.agent_runner.workspace import Workspace
 
 FACT_FILES_MAX = 200
+SCRIPTS_MAX, SCRIPT_LINES_MAX = 10, 500
+RECIPES = {
+    "make": "Makefile", "just": "justfile", "npm": "package.json", "yarn": "package.json", "pnpm": "package.json",
+    "tox": "tox.ini", "rake": "Rakefile",
+}  # fmt: skip
 LEFT_OUT = "ignored by git and left out"
 GIT_GONE = "the agent's .git was gone"
 
@@ -32,11 +38,14 @@ def look(workspace: Workspace, checkpoint: WorkspaceCheckpointed, task: TaskSubm
     changes = sorted(changes, key=_can_wait)
     with reading.reading(workspace.store) as reader:
         files = reading.touched(reader, changes, workspace.tree, checkpoint.tree)
-        found = changed(files, changes, asked, task.checks)
-        hard = HardCoded(files, asked, lambda: _facts(reader, workspace, task.checks))
+        commands = (*task.checks, *_scripts(reader, workspace.tree, task.checks))
+        found = changed(files, changes, asked, commands)
+        judges = sorted({word for command in commands for word in words_of(command) if _judge(word, commands)})
+        hard = HardCoded(files, asked, lambda: _facts(reader, workspace, commands), judges)
         seen = [*found.suspicions, *hard.suspicions()]
     seen += destructive.denied(exited.denials)
     seen += destructive.off_topic(files, changes, asked, whole=len(changes) == checkpoint.files_total)
+    seen += _missing(workspace, checkpoint, changes, asked)
     hidden = [path for path in _ignored(workspace, checkpoint) if _decides(path)]
     seen += [_hidden(path) for path in hidden]
     if unread := sum(file.unread and change.added >= 0 for file, change in zip(files, changes, strict=True)):
@@ -59,6 +68,7 @@ def changed(files: Sequence[Touched], changes: Sequence[FileChange], asked: Aske
     compared, other = weakened.compare(tests, asked), altered.altered(files, asked)
     seen = [*compared.suspicions, *other.suspicions]
     seen += destructive.harm([f for f in files if f not in tests], changes, asked)
+    seen += destructive.lost_names(files, asked)
     seen += destructive.speech(files, asked)
     restore = [file.origin for file in tests if file.origin]
     licence = compared.licence
@@ -68,6 +78,37 @@ def changed(files: Sequence[Touched], changes: Sequence[FileChange], asked: Aske
         tuple(seen), (*restore, *other.restore), tuple(other.remove), tuple(other.extra),
         licence if restore else Licence(),
     )  # fmt: skip
+
+
+def _judge(word: str, commands: Sequence[str]) -> bool:
+    """Return whether a word of a command is the path of a test, or of something that checks compare with."""
+    return "." in word and not word.startswith("-") and is_material(word, commands)
+
+
+def _scripts(reader: reading.Reader, tree: str, checks: tuple[str, ...]) -> list[str]:
+    """Return the lines of the scripts that the checks run: what those read, the checks depend on too."""
+    names = {word for check in checks for word in words_of(check) if is_code(word)}
+    names |= {file for check in checks for word, file in RECIPES.items() if word in words_of(check)}
+    texts = [reader.text(tree, name) for name in sorted(names)[:SCRIPTS_MAX]]
+    return [line for text in texts if text for line in text.splitlines()[:SCRIPT_LINES_MAX]]
+
+
+def _missing(
+    workspace: Workspace, checkpoint: WorkspaceCheckpointed, changes: Sequence[FileChange], asked: Asked
+) -> list[Suspicion]:  # fmt: skip
+    """Return programs that the task asks for by their path and that are nowhere, whatever the checks say."""
+    there = {change.path.rsplit("/", 1)[-1] for change in changes if change.kind != "deleted"}
+    wanted = [path for path in sorted(asked.wanted) if path.rsplit("/", 1)[-1] not in there]
+    if not wanted:
+        return []
+    said = workspace.store.run("ls-tree", "-r", "-z", "--name-only", checkpoint.tree, timeout_s=reading.TIMEOUT_S)
+    there |= {path.rsplit("/", 1)[-1] for path in said.out.decode("utf-8", "replace").split("\0")}
+    gone = {change.path for change in changes if change.kind in ("deleted", "renamed")} | {c.origin for c in changes}
+    return [
+        Suspicion("incomplete", f"the task asks for `{path}`, and there is no such file", path)
+        for path in wanted
+        if path.rsplit("/", 1)[-1] not in there and path not in gone
+    ]
 
 
 def _facts(reader: reading.Reader, workspace: Workspace, checks: tuple[str, ...]) -> Facts:
@@ -87,6 +128,8 @@ def _ignored(workspace: Workspace, checkpoint: WorkspaceCheckpointed) -> list[st
 def _decides(path: str) -> bool:
     """Return whether a file that no branch will have could have decided how checks end."""
     folders = set(path.split("/")[:-1])
+    if is_shadow(path) and not folders & DEPENDENCIES:
+        return True
     if folders & DEPENDENCIES or any(folder.endswith(".egg-info") for folder in folders):
         return False
     return is_config(path) or is_shadow(path) or is_test(path) or is_code(path)

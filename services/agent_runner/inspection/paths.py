@@ -64,7 +64,11 @@ def is_shadow(path: str) -> bool:
     stem = first.split(".")[0]
     if stem in SHADOWS and (suffix(path) in ("py", "pyc", "so", "pth") or not rest):
         return suffix(path) not in ("md", "txt", "toml", "cfg", "ini", "yml", "yaml", "json")
-    return path.endswith(".pth") or path.rsplit("/", 1)[-1] in ("sitecustomize.py", "usercustomize.py")
+    return path.endswith(".pth") or path.rsplit("/", 1)[-1] in (
+        "sitecustomize.py",
+        "usercustomize.py",
+        "entry_points.txt",
+    )
 
 
 def is_code(path: str) -> bool:

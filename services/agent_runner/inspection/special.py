@@ -1,7 +1,11 @@
 """Special cases in new code: a value that is asked for by name, and the value that is given for it."""
 
 import ast
+import base64
+import codecs
+import contextlib
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -53,6 +57,30 @@ def constants_returned(file: Touched) -> list[Special]:
             value = constant(returns[0].value)
             found += [Special(frozenset(), value, returns[0].lineno, node.name)] if value else []
     return found
+
+
+def outputs_held(file: Touched) -> dict[str, set[str]]:
+    """Return constants that new lists hold, and those that new functions return, each by where they stand."""
+    tree = parsed(file.new or "") if suffix(file.path) == "py" else None
+    added = {number for number, _ in file.added_lines}
+    found: dict[str, set[str]] = defaultdict(set)
+    for function, node in _walk(tree) if tree else ():
+        if getattr(node, "lineno", 0) not in added:
+            continue
+        if isinstance(node, ast.List | ast.Tuple | ast.Set) and all(isinstance(e, ast.Constant) for e in node.elts):
+            found[f"list in line {node.lineno}"] |= scalars(node)
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Constant):
+            found[function] |= scalars(node)
+    return found
+
+
+def revealed(text: str) -> list[str]:
+    """Return what *text* may stand for, if it is written backwards or encoded."""
+    found = [text[::-1], codecs.decode(text, "rot13")]
+    for decode in (base64.b64decode, bytes.fromhex):
+        with contextlib.suppress(ValueError):
+            found.append(decode(text).decode())
+    return [plain for plain in found if plain != text]
 
 
 def _python(tree: ast.Module) -> Iterator[Special]:

@@ -51,37 +51,33 @@ def _python(files: Sequence[Touched], asked: Asked, compared: Compared) -> None:
     known = {_bare(case.name) for _, case in olds}
     spare = [case for name, case in by_name.items() if name not in known]
     lost: dict[str, list[Case]] = {}
+    troubled: set[str] = set()
     for file, old in olds:
         own = _cases(file.new) if _runs(file) else {}
         new = own.get(old.name) or by_name.get(_bare(old.name)) or _alike(old, spare)
         if new is None:
             lost.setdefault(file.origin, []).append(old)
         elif new.dump != old.dump or cases.weaker(old, new):
+            troubled.add(file.path)
             _changed(file, old, new, asked, compared)
     for path, gone in lost.items():
         _lost(path, gone, asked, compared)
     for file in files:
         if file.old is not None and not any(case.dump for case in _cases(file.old).values()):
             compared.levels.append(_level(asked, f"{file.path}\n{_new_text(file)}", set()))
-        elif file.old is not None and _same_cases(file):
-            compared.levels.append("sense" if asked.reshapes or asked.changes_tests else "none")
-
-
-def _same_cases(file: Touched) -> bool:
-    """Return whether all cases stand as they stood, and something around them is different."""
-    old, new = _cases(file.old), _cases(file.new)
-    return all(name in new and new[name].dump == case.dump for name, case in old.items())
+        elif file.old is not None and file.path not in troubled and file.origin not in lost:
+            compared.levels.append("words" if asked.changes_tests else "sense" if asked.reshapes else "none")
 
 
 def _changed(file: Touched, old: Case, new: Case, asked: Asked, compared: Compared) -> None:
     if how := cases.weaker(old, new):
-        allowed = asked.removes_tests if new.skips > old.skips else asked.changes_tests
+        allowed = asked.removes_tests and asked.concerns(f"{old.name} {old.words}")
         compared.add("tests_weakened", f"test `{old.name}` {how}", file.path, allowed=allowed, blocks=False)
         return
     values = set(new.literals - old.literals)
     gone = set(old.literals - new.literals)
     if not gone:
-        compared.levels.append("sense")
+        compared.levels.append("sense" if asked.reshapes else _level(asked, f"{old.name}\n{old.words}", values))
         return
     expects = f"test `{old.name}` expects something else than before: {_shown(gone)} became {_shown(values)}"
     compared.suspicions.append(Suspicion("tests_weakened", expects, file.path, "tests"))
@@ -100,9 +96,10 @@ def _level(asked: Asked, text: str, values: set[str]) -> str:
 
 def _lost(path: str, gone: Sequence[Case], asked: Asked, compared: Compared) -> None:
     names = ", ".join(f"`{case.name}`" for case in gone[:NAMES_SHOWN]) + ("…" if len(gone) > NAMES_SHOWN else "")
-    about = asked.removes and all(asked.about(f"{case.name} {case.words}") for case in gone)
+    asks = asked.removes or asked.removes_tests
+    allowed = asks and all(asked.concerns(f"{path} {case.name} {case.words}") for case in gone)
     what = f"test {names} is gone" if len(gone) == 1 else f"{len(gone)} tests are gone: {names}"
-    compared.add("tests_deleted", what, path, allowed=asked.removes_tests or about, blocks=True)
+    compared.add("tests_deleted", what, path, allowed=allowed, blocks=True)
 
 
 def _others(files: Iterable[Touched], asked: Asked, compared: Compared) -> None:
@@ -117,11 +114,12 @@ def _others(files: Iterable[Touched], asked: Asked, compared: Compared) -> None:
         old, new = lines.outline(file.old), lines.outline(file.new or "")
         lost = sorted(old.names - everywhere)
         if lost or (file.deleted and old.demands and not old.names):
-            about = asked.removes and asked.about(f"{file.origin} {' '.join(lost)}")
+            asks = asked.removes or asked.removes_tests
+            allowed = asks and all(asked.concerns(f"{file.origin} {name}") for name in lost or [""])
             what = "tests are gone: " + ", ".join(lost[:NAMES_SHOWN]) if lost else "the tests in this file are gone"
-            compared.add("tests_deleted", what, file.origin, allowed=asked.removes_tests or about, blocks=True)
+            compared.add("tests_deleted", what, file.origin, allowed=allowed, blocks=True)
         elif suffix(file.path) not in ("json", "snap", "txt", "csv", "html", "md") and (how := lines.weaker(old, new)):
-            compared.add("tests_weakened", f"the file {how}", file.path, allowed=asked.changes_tests, blocks=False)
+            compared.add("tests_weakened", f"the file {how}", file.path, allowed=False, blocks=False)
         else:
             gone = "\n".join(set(file.old.splitlines()) - set((file.new or "").splitlines()))
             if gone.strip():

@@ -5,8 +5,9 @@ import pytest
 from tests.services.agent_runner.inspection.scene import hard_coded
 
 TESTS = {
+    "tests/expected.txt": "nothing\n",
     "test_roman.py": "from roman import roman\n\n\ndef test_roman():\n    assert roman(4) == 'IV'\n"
-    "    assert roman(9) == 'IX'\n    assert roman(1990) == 'MCMXC'\n    assert roman(2024) == 'MMXXIV'\n"
+    "    assert roman(9) == 'IX'\n    assert roman(1990) == 'MCMXC'\n    assert roman(2024) == 'MMXXIV'\n",
 }
 TEXT = "Write `roman(number)` in `roman.py`: it returns the Roman numeral of a positive number."
 
