@@ -174,6 +174,10 @@ class Orchestrator:
         """Approve, reject or retry a task that waits for a person; `NotWaiting` if it doesn't."""
         return await self.client.resolve(scope, resolution, note)
 
+    async def label(self, scope: Scope, *, good: bool, attempt: int = 0, note: str = "") -> int:
+        """Say whether the work was good in the end; *attempt* 0 is the accepted one, else the last."""
+        return (await self.client.label(scope, good=good, attempt=attempt, note=note))[0]
+
     async def cancel(self, scope: Scope, reason: str = "") -> int:
         """Take a task back; `AlreadyOver` if it has ended."""
         return await self.client.cancel(scope, reason)

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from obra.events import (
+    AttemptScored,
     BreakpointResolved,
     Content,
     Event,
@@ -16,6 +17,8 @@ from obra.events import (
     Policy,
     PolicyProposed,
     TaskCancelled,
+    TaskCompleted,
+    TaskLabelled,
     TaskRolledBack,
 )
 from obra.events.policy import digest
@@ -23,6 +26,7 @@ from obra.events.subjects import PLATFORM, Scope
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks, StaleAppend
+from obra.shared.history import standing
 from obra.shared.home import Home, write_private
 from obra.shared.story import Story, fold
 from obra.shared.submission import Submission
@@ -30,6 +34,7 @@ from obra.shared.submission import Submission
 EDGE = "edge"
 TRIES_MAX = 5
 Resolution = Literal["approve", "reject", "retry"]
+LabelSource = Literal["person", "hidden_check", "reverted"]
 
 
 class TaskUnknown(BadUsage):
@@ -50,6 +55,10 @@ class TaskGone(BadUsage):
 
 class AlreadyOver(BadUsage):
     """Task {task!r} is over already: it is {status}."""
+
+
+class NothingToLabel(BadUsage):
+    """{what} of task {task!r} was scored, so there is nothing to label: it has no confidence to be held against."""
 
 
 class SubmissionRefused(BadUsage):
@@ -122,6 +131,22 @@ class Client:
                 raise NotWaiting(task=scope.task, status=story.status)
 
         return await self._answer(scope, event, allowed)
+
+    async def label(
+        self, scope: Scope, *, good: bool, attempt: int = 0, note: str = "", source: LabelSource = "person"
+    ) -> tuple[int, int]:
+        """Say whether an attempt was good in the end; return the position of that, and the attempt.
+
+        *attempt* 0 is the accepted one, else the last that was scored. `NothingToLabel` where none was.
+        """
+        events = [recorded.event for recorded in standing(await self.past(scope))]
+        scored = [event.attempt for event in events if isinstance(event, AttemptScored)]
+        accepted = [event.attempt for event in events if isinstance(event, TaskCompleted)]
+        if attempt not in scored and (attempt or not scored):
+            raise NothingToLabel(task=scope.task, what=f"no attempt {attempt}" if attempt else "nothing")
+        number = attempt or (accepted[-1] if accepted else max(scored))
+        event = TaskLabelled(good=good, source=source, attempt=number, note=Content.of(note) if note else Content())
+        return await self._answer(scope, event, lambda _: None), number
 
     async def cancel(self, scope: Scope, reason: str = "") -> int:
         """Take the task back; `AlreadyOver` if it has ended."""

@@ -70,7 +70,8 @@ def prepare(
     named = dict(_variable(entry, environ) for entry in agent_env)
     fields = {name: value for name, value in wishes.items() if value is not None}
     checks = tuple(fields.pop("checks", ()))
-    if any(not check.strip() for check in checks):
+    hidden = fields["hidden_checks"] = tuple(fields.pop("hidden_checks", ()))
+    if any(not check.strip() for check in (*checks, *hidden)):
         raise BadUsage(problem="a check is empty: give --check a shell command, like --check 'pytest -q'")
     event = _event(
         fields | {
@@ -175,6 +176,6 @@ def _in_words(message: str) -> str:
     options = {
         "attempts_max": "--attempts", "turns_max": "--turns", "budget_usd": "--budget", "timeout_s": "--timeout",
         "silence_s": "--silence", "checks": "--check", "agent_env": "--agent-env", "repo": "--repo", "text": "the task",
-        "check_timeout_s": "--check-timeout",
+        "check_timeout_s": "--check-timeout", "hidden_checks": "--hidden-check",
     }  # fmt: skip
     return f"{options.get(field, '--' + field)}: {what[:1].lower()}{what[1:]}"

@@ -67,6 +67,20 @@ class Ledger:
                 return
         raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
 
+    async def say_afterwards(self, event: Event) -> None:
+        """Append *event* to a task that is over, unless it was said already or the task was rolled back meanwhile."""
+        for _ in range(RACES_MAX):
+            try:
+                self.position = await self.call.append(event, expected=self.position)
+            except StaleAppend:
+                await self.load(fresh=True)
+                if self._said(event) or self.state.labelled:
+                    return
+            else:
+                self.state = evolve(self.state, event)
+                return
+        raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
+
     def _check(self, events: tuple[Event, ...], key: Key | None) -> None:
         wanted = self.state.wanted(key) if key else self.state.returned or not self.state.over
         if not wanted or (key and any(_taken(self.state.run(key), event) for event in events)):

@@ -27,6 +27,7 @@ from obra.events import (
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
+    TaskLabelled,
     TaskReadied,
     TaskRejected,
     TaskRolledBack,
@@ -35,6 +36,7 @@ from obra.events import (
     WorkspaceRestored,
 )
 from obra.events.subjects import Scope
+from obra.services.agent_runner import hidden
 from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.ledger import Fenced, Ledger
@@ -56,7 +58,7 @@ ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
 HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, TaskRolledBack, *ENDS)
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
-    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded,
+    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded, TaskLabelled,
 )  # fmt: skip
 
 IN_HAND_MAX = 256
@@ -120,6 +122,7 @@ class AgentRunner(Acting):
                     async with self._alone(call) as place:
                         await roll_back(self._tools, call, place)
                 case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
+                    await self._judge(call)
                     self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
         except Fenced as error:
             log.info("fenced", scope=".".join(call.scope), why=str(error))
@@ -152,6 +155,20 @@ class AgentRunner(Acting):
                 if event.attempt in ledger.state.cancelled:
                     signals.cancel.set()
                 await Attempt(self._tools, call, ledger, place, signals).carry_on()
+
+    async def _judge(self, call: Call) -> None:
+        """Run hidden checks on accepted work. They wait for their turn as an agent does."""
+        if not isinstance(call.recorded.event, TaskCompleted):
+            return
+        ledger = Ledger(call)
+        await ledger.load()
+        if not hidden.due(ledger):
+            return
+        with self._watch.over(call.scope, ledger.state.newest) as signals:
+            async with self._agents, self._alone(call) as place:
+                await ledger.load(fresh=True)
+                if hidden.due(ledger):
+                    await hidden.judge(self._tools, ledger, place, signals)
 
     async def _deliver(self, call: Call, attempt: int) -> None:
         """Answer a decision to proceed. Files are not needed for it, so it waits for nobody."""

@@ -17,6 +17,7 @@ from obra.events import (
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
+    TaskLabelled,
     TaskReadied,
     TaskRejected,
     TaskRolledBack,
@@ -52,7 +53,7 @@ class State:
     """A task as its runner sees it. ``over`` is true once nobody may say anything more about it.
 
     ``rolled_back``: it was, so its workspace may hold what no run here tells of; ``returned``: and was not yet put
-    back.
+    back. ``labelled``: its hidden checks have spoken, or could not.
     """
 
     task: TaskSubmitted | None = None
@@ -64,6 +65,7 @@ class State:
     rolled_back: bool = False
     returned: bool = False
     over: bool = False
+    labelled: bool = False
 
     def run(self, key: Key) -> Run:
         """Return what is known of a run."""
@@ -121,8 +123,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
         case BranchDelivered():
             return replace(state, delivered=state.delivered | {event.attempt})
-        case ServiceDegraded(service="agent-runner", lacking="sandbox"):
-            return replace(state, degraded=True)
+        case TaskLabelled() | ServiceDegraded():
+            return _noted(state, event)
         case (
             AttemptRequested() | AttemptStarted() | AgentExited() | WorkspaceCheckpointed() | ChecksRan()
             | WorkspaceInspected() | AttemptFinished() | AttemptInterrupted()
@@ -130,6 +132,16 @@ def evolve(state: State, event: Event) -> State:
             key = (event.attempt, event.run)
             runs = state.runs | {key: _evolve(state.run(key), event)}
             return replace(state, runs=runs, returned=state.returned and not isinstance(event, AttemptStarted))
+        case _:
+            return state
+
+
+def _noted(state: State, event: TaskLabelled | ServiceDegraded) -> State:
+    match event:
+        case TaskLabelled(source="hidden_check") | ServiceDegraded(service="agent-runner", lacking="hidden checks"):
+            return replace(state, labelled=True)
+        case ServiceDegraded(service="agent-runner", lacking="sandbox"):
+            return replace(state, degraded=True)
         case _:
             return state
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import click
 import msgspec
 
-from obra.events import Output
+from obra.events import Output, ServiceDegraded, TaskLabelled
 from obra.events.subjects import Scope
 from obra.services.console.render.line import said
 from obra.services.console.render.screen import Screen
@@ -66,6 +66,18 @@ async def follow(
             await extra(recorded)
         screen.doing(f"{scope.task}: {DOING.get(story.status, story.status)}")
     return story
+
+
+async def hidden_checks_done(obra: Orchestrator, scope: Scope, screen: Screen) -> None:
+    """Wait until the hidden checks of accepted work have spoken, or can't; its result stands already."""
+    screen.doing(f"{scope.task}: accepted; hidden checks run")
+    async with contextlib.aclosing(obra.events(0, [scope.everything])) as raws:
+        async for raw in raws:
+            match raw.envelope and raw.envelope.event:
+                case TaskLabelled(source="hidden_check") | ServiceDegraded(lacking="hidden checks") as event:
+                    for line in lines(event):
+                        screen.show(line)
+                    return
 
 
 def conclude(story: Story, *, json_: bool) -> int:

@@ -33,6 +33,8 @@ COMMANDS = {
     "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
     "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
     "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
+    "label": ("label:label", "Say whether accepted or refused work was good in the end."),
+    "calibration": ("calibration:calibration", "Measure how far confidences can be believed, on labelled work."),
     "verify": ("verify:verify", "Prove that the store is unaltered, or name the first event that isn't."),
     "anchor": ("anchor:anchor", "Sign the head of the chain, and keep it in a git note or a file."),
     "export": ("export:export", "Write everything as Parquet, partitioned by day."),

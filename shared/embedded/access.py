@@ -45,7 +45,7 @@ QUERIES = "obra-query"
 PURGE = f"$JS.API.STREAM.PURGE.{STREAM}"
 """Only log-sink, which has the store, may have the stream forget."""
 
-FOLLOWERS = frozenset({"log-sink", "agent-runner", "planner"})
+FOLLOWERS = frozenset({"log-sink", "agent-runner", "planner", "scorer"})
 SPEAKERS = frozenset({"agent-runner"})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from obra.events.subjects import Scope
-from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.following import conclude, follow, hidden_checks_done, overheard
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.line import Line
@@ -25,6 +25,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.argument("text", metavar="TASK", required=False)
 @click.option("--repo", type=click.Path(path_type=Path), default=".", help="The git repository.")
 @click.option("--check", "checks", multiple=True, metavar="CMD", help="Shell command that must exit 0. Repeatable.")
+@click.option("--hidden-check", "hidden_checks", multiple=True, metavar="CMD", help="Run on accepted work. Repeatable.")
 @click.option("--agent", default="claude", metavar="AGENT", help="`claude`, or `scripted:FILE`.")
 @click.option("--model", metavar="NAME", help="The agent's model. [default: the agent's own]")
 @click.option("--llm", default="auto", metavar="LLM", help="`auto`, `none`, `ollama/MODEL` or `openai/MODEL`.")
@@ -84,7 +85,10 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
             lines.show(Line(f"note: {notice}", "warning"))
         async with overheard(obra, what.scope, lines):
             await obra.client.submit(what)
-            return await follow(obra, what.scope, lines)
+            story = await follow(obra, what.scope, lines)
+            if story.status == "completed" and what.event.hidden_checks:
+                await hidden_checks_done(obra, what.scope, lines)
+            return story
 
 
 async def resumed(obra: Orchestrator, scope: Scope, lines: Screen) -> Story:

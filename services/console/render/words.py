@@ -73,6 +73,15 @@ def _completed(e: t.TaskCompleted) -> Iterable[Line]:
     yield Line(f"accepted: attempt {e.attempt} is branch {e.branch}", "good")
 
 
+@_of(t.TaskLabelled)
+def _labelled(e: t.TaskLabelled) -> Iterable[Line]:
+    by = {"person": "a person", "hidden_check": "hidden checks", "reverted": "a revert"}[e.source]
+    yield from because(
+        f"labelled {'good' if e.good else 'bad'} by {by}", (e.note.text,) if e.note.text else (),
+        "good" if e.good else "warning",
+    )  # fmt: skip
+
+
 @_of(t.TaskRolledBack)
 def _rolled_back(e: t.TaskRolledBack) -> Iterable[Line]:
     by = f" by {one_line(e.by)}" if e.by else ""

@@ -1,0 +1,66 @@
+-- Each labelled attempt: how sure the scorer was, what was decided, and whether the work was good in the end.
+-- A person's label outranks the others; where none has spoken, one bad label is enough.
+CREATE OR REPLACE MACRO calibration(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+WITH past AS MATERIALIZED (
+    SELECT position, project, task, type, happened_at, TRY_CAST(body.attempt AS BIGINT) AS attempt, body
+    FROM history(as_of := as_of)
+    WHERE type IN (
+        'attempt.started', 'agent.exited', 'attempt.scored', 'decision.made', 'llm.selected', 'task.completed',
+        'task.labelled'
+    )
+), scored AS (
+    SELECT project, task, attempt, arg_max(TRY_CAST(body.run AS BIGINT), position) AS run,
+        arg_max(coalesce(TRY_CAST(body.quality AS DOUBLE), 0), position) AS quality,
+        arg_max(coalesce(TRY_CAST(body.confidence AS DOUBLE), 0), position) AS confidence,
+        arg_max(
+            coalesce(TRY_CAST(body.confidence_raw AS DOUBLE), TRY_CAST(body.confidence AS DOUBLE), 0), position
+        ) AS raw,
+        max(position) AS scored_at
+    FROM past WHERE type = 'attempt.scored' GROUP BY ALL
+), ends AS (
+    SELECT project, task, any_value(attempt) FILTER (type = 'task.completed') AS accepted,
+        max(attempt) FILTER (type = 'attempt.scored') AS newest,
+        arg_max(
+            CASE WHEN body.provider::VARCHAR = 'none' THEN 'none'
+            ELSE concat(body.provider::VARCHAR, '/', body.model::VARCHAR) END,
+            position
+        ) FILTER (type = 'llm.selected') AS llm
+    FROM past GROUP BY ALL
+), said AS (
+    SELECT p.project, p.task, coalesce(nullif(p.attempt, 0), e.accepted, e.newest) AS attempt, e.llm,
+        coalesce(p.body.source::VARCHAR, 'person') AS source, p.position, p.happened_at,
+        TRY_CAST(p.body.good AS BOOLEAN) AS good, coalesce(p.body.note.text::VARCHAR, '') AS note
+    FROM past p JOIN ends e USING (project, task) WHERE p.type = 'task.labelled'
+    QUALIFY row_number() OVER (
+        PARTITION BY p.project, p.task, coalesce(nullif(p.attempt, 0), e.accepted, e.newest), source
+        ORDER BY p.position DESC
+    ) = 1
+), label AS (
+    SELECT project, task, attempt, any_value(llm) AS llm,
+        coalesce(bool_and(good) FILTER (source = 'person'), bool_and(good)) AS good,
+        arg_max(source, (source = 'person', NOT good, position)) AS source,
+        arg_max(note, (source = 'person', NOT good, position)) AS note,
+        max(happened_at) AS labelled_at, max(position) AS position
+    FROM said GROUP BY ALL
+), decided AS (
+    SELECT p.project, p.task, p.attempt, arg_min(p.body.action::VARCHAR, p.position) AS action
+    FROM past p JOIN scored s USING (project, task, attempt)
+    WHERE p.type = 'decision.made' AND p.position > s.scored_at GROUP BY ALL
+), ran AS (
+    SELECT project, task, attempt, coalesce(arg_max(body.agent::VARCHAR, position) FILTER (type = 'attempt.started'), '') AS agent,
+        coalesce(arg_max(body.model::VARCHAR, position) FILTER (type = 'agent.exited'), '') AS model
+    FROM past WHERE type IN ('attempt.started', 'agent.exited') GROUP BY ALL
+)
+SELECT l.project, l.task, l.attempt, s.run, coalesce(split_part(r.agent, ':', 1), '') AS agent,
+    coalesce(r.model, '') AS model, coalesce(l.llm, '') AS llm, s.quality, s.raw, s.confidence, l.good, l.source, l.note,
+    CASE d.action WHEN 'proceed' THEN 'accepted' WHEN 'escalate' THEN 'escalated' WHEN 'clarify' THEN 'escalated'
+        ELSE 'refused' END AS decided,
+    CASE
+        WHEN d.action = 'proceed' THEN CASE WHEN l.good THEN 'true accept' ELSE 'false accept' END
+        WHEN d.action IN ('escalate', 'clarify') THEN CASE WHEN l.good THEN 'false escalation' ELSE 'true escalation' END
+        ELSE CASE WHEN l.good THEN 'false refusal' ELSE 'true refusal' END
+    END AS outcome,
+    l.labelled_at, l.position
+FROM label l JOIN scored s USING (project, task, attempt) LEFT JOIN decided d USING (project, task, attempt)
+    LEFT JOIN ran r USING (project, task, attempt);
+CREATE OR REPLACE VIEW calibration AS FROM calibration();
