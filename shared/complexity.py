@@ -29,6 +29,8 @@ LENGTH_MAX, STEPS_MAX, BREADTH_MAX, DEPTH_MAX, DOUBT_MAX, EASE_MAX = 20.0, 25.0,
 WORDS_FROM, WORDS_TO = 8, 800
 PER_STEP, PER_FILE, PER_SWEEP, PER_DEPTH, PER_DOUBT, PER_EASE = 3.0, 2.5, 5.0, 5.0, 3.0, 7.5
 UNCHECKED = 4.0
+SCANNED_CHARS = 20_000
+"""What comes after them in a text is not looked at: it is long by then, and the time must be bounded."""
 
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
@@ -38,7 +40,7 @@ ASKS = re.compile(
     r"test|update|validate|write)\b",
     re.IGNORECASE,
 )
-FILE = re.compile(r"(?<![\w/.])(?:[\w.-]+/)*[\w-]+\.[A-Za-z][A-Za-z0-9]{0,4}\b|(?<![\w/.])(?:[\w.-]+/)+[\w.-]*")
+FILE = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)*[\w-]+\.[A-Za-z][A-Za-z0-9]{0,4}\b|(?<![\w/.-])(?:[\w.-]+/)+[\w.-]*")
 SWEEP = re.compile(
     r"\b(?:all|across|any|each|end-to-end|entire|every|everything|everywhere|throughout|whole)\b", re.IGNORECASE
 )
@@ -91,6 +93,7 @@ class Complexity:
 
 def estimate(text: str, checks: Sequence[str] = (), acceptance: Sequence[str] = ()) -> Complexity:
     """Return how complex the task is that *text* asks for; the same for the same words, whoever asks."""
+    text = text[:SCANNED_CHARS]
     parts = (
         _length(text),
         _steps(text, len(acceptance)),

@@ -9,6 +9,7 @@ MEMBERS_MAX = 16
 EARLIER_CHARS_MAX = 800
 PLANNED_MAX = 40
 PLANNED_CHARS_MAX = 160
+EXTRACT = "extract"
 
 
 def members(home: Sequence[Event], task: str) -> tuple[SessionJoined, ...]:
@@ -70,5 +71,6 @@ def _account(past: Sequence[Event]) -> tuple[str, str]:
     written = [e for e in past if isinstance(e, SessionSummarised) and e.usable and e.summary.text.strip()]
     if written:
         last = written[-1]
-        return f"{account.outcome(past)} {last.summary.text}", last.by
-    return account.of_task(past), "extract"
+        text = last.summary.text
+        return (text if last.by == EXTRACT else f"{account.outcome(past)} {text}"), last.by
+    return account.of_task(past), EXTRACT

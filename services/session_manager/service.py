@@ -13,7 +13,11 @@ from obra.shared.service import Service, Thinking
 
 
 def service(settings: Settings, home: Home) -> Service:
-    """Return the session-manager. The rules it tells are read here, so that a bad file of yours is refused at once."""
+    """Return the session-manager. The rules it tells are read here, so that a bad file of yours is refused at once.
+
+    Token ranks are loaded in a thread from here on, while the server starts and connections are made.
+    """
+    tokens.warm(rules.load)
     if settings.prompt.rules:
         rules.load(settings.prompt.rules)
     return SessionManager(decider(settings.prompt.rules))
@@ -21,11 +25,6 @@ def service(settings: Settings, home: Home) -> Service:
 
 class SessionManager(Thinking[State]):
     """Thinks, and before it decides on a shared session that was opened, briefs its task about the others."""
-
-    async def run(self, bus: Bus, stop: asyncio.Event) -> None:
-        """See `Service.run`. Token ranks and rules are loaded meanwhile."""
-        tokens.warm(rules.load)
-        await super().run(bus, stop)
 
     async def _answer(self, bus: Bus, delivery: Delivery, stop: asyncio.Event) -> None:
         await join(bus, delivery.recorded)

@@ -27,6 +27,7 @@ WORDS: tuple[tuple[str, str, int], ...] = (
     ("planning", r"plan|design document|roadmap|proposal|break down|outline", 2),
     ("code", r"add|implement|create|build|write|support|feature|endpoint|command|function|class|module|flag|option", 1),
 )
+SCANNED_CHARS = 20_000
 FIRST_WORDS = 12
 """What is asked for mostly stands at the beginning: a hit in so many first words counts twice."""
 
@@ -43,7 +44,8 @@ def kind_of(text: str, stated: str = "") -> str:
     said = ALIASES.get(said, said)
     if said in KINDS:
         return said
-    beginning = " ".join(text.split()[:FIRST_WORDS])
+    text = text[:SCANNED_CHARS]
+    beginning = " ".join(text.split(maxsplit=FIRST_WORDS)[:FIRST_WORDS])
     best, most = DEFAULT, 0
     for kind, pattern, each in PATTERNS:
         hits = {hit.lower() for hit in pattern.findall(text)}

@@ -1,10 +1,13 @@
 """Complexity: an estimate with its parts, the same for the same words."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obra.shared.complexity import SPLIT_FROM, Complexity, Part, estimate, of
+from obra.shared.rules.kind import kind_of
 
 SYSTEM = """Build a distributed job scheduler in sched/core.py, sched/api.py, sched/store.py and sched/worker.py.
 - Implement an async server with authentication and a streaming protocol
@@ -46,6 +49,14 @@ def test_criteria_make_it_larger_and_checks_smaller() -> None:
 def test_what_the_task_states_goes_before_the_estimate() -> None:
     assert of(42, SYSTEM) == Complexity(42, (Part("stated", 42.0, "the task says so"),))
     assert of(0, SYSTEM) == estimate(SYSTEM)
+
+
+@pytest.mark.parametrize("unit", ["-", "a-", "a.", "a/", "./", "x", "1. ", "- \n", " ", "é", "a.b/c-"])
+def test_hostile_texts_take_no_longer_than_others(unit: str) -> None:
+    began = time.process_time()
+    estimate(unit * (200_000 // len(unit)))
+    kind_of(unit * (200_000 // len(unit)))
+    assert time.process_time() - began < 1.0
 
 
 def test_a_task_that_is_too_large_says_so() -> None:
