@@ -15,6 +15,7 @@ from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen, screen
 from obra.shared.client import Orchestrator
 from obra.shared.edge import settled
+from obra.shared.rules.kind import KINDS
 from obra.shared.story import Story, fold
 from obra.shared.submission import Submission, prepare
 
@@ -31,6 +32,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--llm", default="auto", metavar="LLM", help="`auto`, `none`, `ollama/MODEL` or `openai/MODEL`.")
 @click.option("--attempts", "attempts_max", type=int, default=3, metavar="N", help="Attempts before the task fails.")
 @click.option("--turns", "turns_max", type=int, metavar="N", help="Agent turns in one attempt.")
+@click.option("--kind", type=click.Choice(KINDS), help="Of work: rules and turns go by it. [default: by its words]")
+@click.option("--milestone", metavar="NAME", help="Tasks of one milestone share a session: each is told of the others.")
+@click.option("--template", type=click.Choice(["hybrid", "plain"]), help="Of its prompts. [default: as configured]")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="For all attempts together.")
 @click.option("--timeout", "timeout_s", type=float, default=7200.0, metavar="SECONDS", help="For one attempt.")
 @click.option("--silence", "silence_s", type=float, default=900.0, metavar="SECONDS", help="Without any output.")
