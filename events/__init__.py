@@ -41,6 +41,7 @@ from obra.events.base import (
     Value,
 )
 from obra.events.decision import (
+    OVERRIDES,
     Action,
     BreakpointRaised,
     BreakpointResolved,
@@ -195,6 +196,7 @@ __all__ = [
     "JUDGED",
     "KINDS",
     "OUTAGES",
+    "OVERRIDES",
     "Action",
     "AgentExited",
     "AnyEvent",

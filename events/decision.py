@@ -8,6 +8,9 @@ from msgspec import Meta
 from obra.events.base import Content, Event, Tokens
 
 Action = Literal["proceed", "retry", "clarify", "escalate", "checkpoint", "stop", "wait"]
+OVERRIDES: frozenset[Action] = frozenset({"proceed", "retry", "checkpoint", "stop", "escalate"})
+"""What a person can decide instead; the other actions would need more than a word."""
+
 Severity = Literal["notice", "warning", "critical"]
 
 

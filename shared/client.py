@@ -17,7 +17,7 @@ from obra.events.subjects import Scope, matches
 from obra.shared.archive.pruned import is_cut, pruned_through
 from obra.shared.bus import Raw
 from obra.shared.config import Settings, home_of, load
-from obra.shared.edge import Client, Resolution, settled
+from obra.shared.edge import Client, Override, Resolution, settled
 from obra.shared.envelope import Recorded
 from obra.shared.errors import EnvironmentLacks
 from obra.shared.home import Home
@@ -170,17 +170,30 @@ class Orchestrator:
         """Return what the task's past adds up to; `TaskUnknown` if there is none."""
         return fold(await self.past(self.scope(task, project)))
 
-    async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
-        """Approve, reject or retry a task that waits for a person; `NotWaiting` if it doesn't."""
-        return await self.client.resolve(scope, resolution, note)
+    async def resolve(self, scope: Scope, resolution: Resolution, note: str = "", item: str = "") -> int:
+        """Approve, reject or retry what waits for a person; `AlreadyResolved` or `NotWaiting` if nothing does."""
+        return await self.client.resolve(scope, resolution, note, item)
 
     async def label(self, scope: Scope, *, good: bool, attempt: int = 0, note: str = "") -> int:
         """Say whether the work was good in the end; *attempt* 0 is the accepted one, else the last."""
         return (await self.client.label(scope, good=good, attempt=attempt, note=note))[0]
 
-    async def cancel(self, scope: Scope, reason: str = "") -> int:
-        """Take a task back; `AlreadyOver` if it has ended."""
-        return await self.client.cancel(scope, reason)
+    async def answer(self, scope: Scope, text: str, item: str = "") -> int:
+        """Answer the question that a task waits with; errors as of `resolve`."""
+        return await self.client.answer(scope, text, item)
+
+    async def override(self, scope: Scope, action: Override, reason: str = "") -> int:
+        """Decide otherwise, at once where the task rests, else when its run ends; `AlreadyOver` if it has ended."""
+        return await self.client.override(scope, action, reason)
+
+    async def cancel(self, scope: Scope, reason: str = "", *, taken_over: bool = False) -> int:
+        """Take a task back, or over into one's own hands; `AlreadyOver` if it has ended."""
+        return await self.client.cancel(scope, reason, taken_over=taken_over)
+
+    async def inbox(self) -> list[dict[str, Any]]:
+        """Return what waits for a person, the most severe first and of those the oldest; fields as of the view."""
+        table = await self.sql("SELECT * FROM inbox")
+        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     async def as_of(self, task: str, at: int | str, project: str | None = None) -> Story:
         """Return the task as it was at a point: a position, ``attempt:N``, or a time (ISO 8601, or ``10m`` for ago)."""

@@ -226,5 +226,9 @@ def _check(tree: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        wrong = f"unknown key {key!r}" if first["type"] == "extra_forbidden" else f"{key!r}: {first['msg']}"
+        wrong = (
+            f"unknown key {key!r}"
+            if first["type"] == "extra_forbidden"
+            else f"{key!r}: {first['msg'].removeprefix('Value error, ')}"
+        )
         raise BadSetting(where=where, problem=wrong) from error

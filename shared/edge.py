@@ -1,9 +1,12 @@
-"""What an edge does on a bus: submit, watch, resolve, cancel. It publishes what a person wants and decides nothing."""
+"""What an edge does on a bus: submit, watch, resolve, answer, override, cancel.
+
+It publishes what a person wants and decides nothing.
+"""
 
 import contextlib
 import getpass
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,10 +15,12 @@ from obra.events import (
     AttemptScored,
     BreakpointResolved,
     Content,
+    DecisionOverridden,
     Event,
     MessageRejected,
     Policy,
     PolicyProposed,
+    QuestionAnswered,
     TaskCancelled,
     TaskCompleted,
     TaskLabelled,
@@ -28,13 +33,20 @@ from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks, StaleAppend
 from obra.shared.history import standing
 from obra.shared.home import Home, write_private
+from obra.shared.spoken import AlreadyOver, NoQuestion, NotWaiting, TaskGone, going_on, meant, recorded
 from obra.shared.story import Story, fold
 from obra.shared.submission import Submission
+
+__all__ = [
+    "EDGE", "AlreadyOver", "Client", "NotWaiting", "Override", "Resolution", "TaskGone", "TaskTaken", "TaskUnknown",
+    "person", "settled",
+]  # fmt: skip
 
 EDGE = "edge"
 TRIES_MAX = 5
 Resolution = Literal["approve", "reject", "retry"]
 LabelSource = Literal["person", "hidden_check", "reverted"]
+Override = Literal["proceed", "retry", "checkpoint", "stop", "escalate"]
 
 
 class TaskUnknown(BadUsage):
@@ -43,18 +55,6 @@ class TaskUnknown(BadUsage):
 
 class TaskTaken(BadUsage):
     """Task {task!r} exists already in project {project!r}: choose another --task-id, or follow it with --resume."""
-
-
-class NotWaiting(BadUsage):
-    """Task {task!r} does not wait for a person: it is {status}."""
-
-
-class TaskGone(BadUsage):
-    """Task {task!r} was rolled back to before it was submitted; `obra rollback {task} --to POSITION` brings it back."""
-
-
-class AlreadyOver(BadUsage):
-    """Task {task!r} is over already: it is {status}."""
 
 
 class NothingToLabel(BadUsage):
@@ -120,17 +120,18 @@ class Client:
             return fold([recorded], story)
         return fold(r for r in (await self.bus.past(scope)).events if r.position <= recorded.position)
 
-    async def resolve(self, scope: Scope, resolution: Resolution, note: str = "") -> int:
-        """Say how a waiting task goes on; the first answer wins. `NotWaiting` if it doesn't wait (any more)."""
-        event = BreakpointResolved(resolution=resolution, by=person(), note=Content.of(note) if note else Content())
+    async def resolve(self, scope: Scope, resolution: Resolution, note: str = "", item: str = "") -> int:
+        """Say how it goes on with what waits in *scope*, or with *item*, by its id; the first word wins.
 
-        def allowed(story: Story) -> None:
-            if not story.submitted_at:
-                raise TaskGone(task=scope.task)
-            if not story.resting:
-                raise NotWaiting(task=scope.task, status=story.status)
+        `AlreadyResolved` if somebody has spoken, `NotWaiting` if nothing waits, `ToBeNamed` if several things do.
+        """
 
-        return await self._answer(scope, event, allowed)
+        def event(past: Sequence[Recorded]) -> Event:
+            waits = meant(scope, past, item)
+            text = Content.of(note) if note else Content()
+            return BreakpointResolved(resolution=resolution, by=person(), note=text, breakpoint=waits.id)
+
+        return await self._say(scope, event)
 
     async def label(
         self, scope: Scope, *, good: bool, attempt: int = 0, note: str = "", source: LabelSource = "person"
@@ -146,32 +147,55 @@ class Client:
             raise NothingToLabel(task=scope.task, what=f"no attempt {attempt}" if attempt else "nothing")
         number = attempt or (accepted[-1] if accepted else max(scored))
         event = TaskLabelled(good=good, source=source, attempt=number, note=Content.of(note) if note else Content())
-        return await self._answer(scope, event, lambda _: None), number
+        return await self._say(scope, lambda _: event), number
 
-    async def cancel(self, scope: Scope, reason: str = "") -> int:
-        """Take the task back; `AlreadyOver` if it has ended."""
+    async def answer(self, scope: Scope, text: str, item: str = "") -> int:
+        """Answer the question that is open in *scope*; errors as of `resolve`, and `NoQuestion`."""
 
-        def allowed(story: Story) -> None:
-            if not story.submitted_at:
-                raise TaskGone(task=scope.task)
-            if story.over:
-                raise AlreadyOver(task=scope.task, status=story.status)
+        def event(past: Sequence[Recorded]) -> Event:
+            waits = meant(scope, past, item)
+            if waits.kind != "question":
+                raise NoQuestion(what=item or scope.task)
+            return QuestionAnswered(question=waits.name, text=Content.of(text), by=person())
 
-        return await self._answer(scope, TaskCancelled(reason=reason or f"cancelled by {person()}"), allowed)
+        return await self._say(scope, event)
+
+    async def override(self, scope: Scope, action: Override, reason: str = "") -> int:
+        """Decide otherwise: at once where the task rests, else when the run in hand ends. `AlreadyOver` if it has.
+
+        `NothingToDeliver` if work is to be accepted and none was recorded.
+        """
+
+        def event(past: Sequence[Recorded]) -> Event:
+            going_on(scope, past)
+            if action == "proceed":
+                recorded(scope, past)
+            return DecisionOverridden(action=action, by=person(), reason=reason)
+
+        return await self._say(scope, event)
+
+    async def cancel(self, scope: Scope, reason: str = "", *, taken_over: bool = False) -> int:
+        """Take the task back, to go on with it by hand where *taken_over*; `AlreadyOver` if it has ended."""
+
+        def event(past: Sequence[Recorded]) -> Event:
+            going_on(scope, past)
+            said = reason or f"{'taken over' if taken_over else 'cancelled'} by {person()}"
+            return TaskCancelled(reason=said, by=person(), taken_over=taken_over)
+
+        return await self._say(scope, event)
 
     async def propose(self, policy: Policy | None) -> int:
         """Have *policy* shadow the decisions of tasks readied from here on; without one, none does."""
         event = PolicyProposed(sha256=digest(policy) if policy else "", policy=policy, by=person())
         return await self.bus.append([fresh(PLATFORM, event, EDGE)])
 
-    async def _answer(self, scope: Scope, event: Event, allowed: Callable[[Story], None]) -> int:
-        """Append *event* to a state of the task that allows it, which is checked again whenever it has moved."""
-        envelope = fresh(scope, event, EDGE)
+    async def _say(self, scope: Scope, event: Callable[[Sequence[Recorded]], Event]) -> int:
+        """Append what *event* makes of the past, which is looked at again whenever it has moved."""
         for _ in range(TRIES_MAX):
             past = await self.bus.past(scope)
             if not past.events:
                 raise TaskUnknown(task=scope.task, project=scope.project)
-            allowed(fold(past.events))
+            envelope = fresh(scope, event(past.events), EDGE)
             with contextlib.suppress(StaleAppend):
                 return await self.bus.append([envelope], expected=past.position)
         raise EnvironmentLacks(problem=f"task {scope.task!r} keeps changing; try again")

@@ -27,6 +27,9 @@ from obra.events import (
 FILE_WRITERS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
 """Tools that only write the one file they name; what else a tool can do, nobody knows."""
 
+NOT_WORK = frozenset({"AskUserQuestion", "ExitPlanMode", "EnterPlanMode"})
+"""Tools that ask a person who is not there: denying them leaves no work undone."""
+
 Key = tuple[int, int]
 """Attempt and run, in the order in which runs happen."""
 
@@ -87,7 +90,8 @@ class Evidence:
         return tuple(
             denial
             for denial in (self.exited.denials if self.exited else ())
-            if not (self._written(denial.target) if denial.tool in FILE_WRITERS else sound)
+            if denial.tool not in NOT_WORK
+            and not (self._written(denial.target) if denial.tool in FILE_WRITERS else sound)
         )
 
     def _written(self, target: str) -> bool:

@@ -25,6 +25,7 @@ from functools import reduce
 from typing import Any, Literal
 
 from obra.events import (
+    OVERRIDES,
     AgentExited,
     AttemptFinished,
     AttemptInterrupted,
@@ -38,6 +39,7 @@ from obra.events import (
     ChecksRan,
     ClaimContradicted,
     DecisionMade,
+    DecisionOverridden,
     Event,
     GoalCompleted,
     GoalFailed,
@@ -76,7 +78,8 @@ RESTING: frozenset[str] = frozenset({"waiting", "rolled_back"})
 class Story:
     """One task so far. ``attempts`` is the highest attempt that was started; money and tokens are of all runs.
 
-    ``position`` is that of the newest event told. ``degraded`` says in whole sentences what was lacking.
+    ``question`` is what it waits with, where that is
+    one. ``position`` is that of the newest event told. ``degraded`` says in whole sentences what was lacking.
     """
 
     project: str = ""
@@ -97,6 +100,7 @@ class Story:
     agent: str = ""
     llm: str = ""
     sandbox: str = ""
+    question: str = ""
     degraded: tuple[str, ...] = ()
     submitted_at: str = ""
     ended_at: str = ""
@@ -222,10 +226,13 @@ def _around(story: Story, event: Event) -> Story:
             return replace(story, branch=event.branch, commit=event.commit)
         case BreakpointRaised(reasons=reasons):
             return story if story.over else replace(story, status="waiting", reasons=reasons)
-        case QuestionAsked(to="person", reasons=reasons):
-            return story if story.over else replace(story, status="waiting", reasons=reasons or story.reasons)
-        case BreakpointResolved() | QuestionAnswered():
-            return _as(story, "running") if story.resting else story
+        case QuestionAsked(to="person") if not story.over:
+            reasons = event.reasons or story.reasons
+            return replace(story, status="waiting", reasons=reasons, question=event.text.text)
+        case BreakpointResolved() | QuestionAnswered() | DecisionOverridden():
+            if isinstance(event, DecisionOverridden) and event.action not in OVERRIDES:
+                return story
+            return replace(_as(story, "running"), question="") if story.resting else story
         case _:
             return story
 

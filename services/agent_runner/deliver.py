@@ -24,8 +24,10 @@ class Refused(ObraError):
     """{problem}"""
 
 
-def deliver(workspace: Workspace, commit: str, files: int) -> str:
+def deliver(workspace: Workspace, commit: str, files: int, name: str = "") -> str:
     """Make *commit*, which changes *files* files, a branch of the user's repository; return the branch's name.
+
+    It is called *name*, or as the task's accepted work is.
 
     A branch that stands at *commit* already is that branch; one of the same name that stands elsewhere is left
     alone and the next name is taken. Blocking. Raises `Refused` with a sentence for a person.
@@ -35,7 +37,7 @@ def deliver(workspace: Workspace, commit: str, files: int) -> str:
         if not (target.common_dir / "objects").is_dir():
             target = locate(target.path)  # says what is wrong, or where it is now
         _transfer(workspace, target.git, commit, files)
-        return _branch(target, workspace.place.scope.task, commit)
+        return _branch(target, name or branch_of(workspace.place.scope.task), commit)
     except BadUsage as error:
         raise Refused(problem=str(error)) from error
     except (GitFailed, OSError) as error:
@@ -115,13 +117,13 @@ def _running(git: Git, *args: str, stdin: "int | object" = subprocess.PIPE) -> I
                 pipe.close()
 
 
-def _branch(target: Target, task: str, commit: str) -> str:
+def _branch(target: Target, wanted: str, commit: str) -> str:
     """Create the first branch whose name is free, or find the one that stands at *commit* already.
 
     A branch that is checked out is never made: it would change what the user sees as changed.
     """
     head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
-    wanted, nowhere, reason = branch_of(task), "0" * len(commit), ""
+    nowhere, reason = "0" * len(commit), ""
     for number in range(1, NAMES_MAX + 1):
         name = wanted if number == 1 else f"{wanted}-{number}"
         if head == f"ref: refs/heads/{name}":
@@ -139,7 +141,7 @@ def _branch(target: Target, task: str, commit: str) -> str:
 
 def _create(git: Git, name: str, commit: str, nowhere: str) -> str:
     """Return why the branch could not be made; empty if it stands at *commit* now."""
-    said = git.try_("update-ref", "-m", "obra: the task's accepted work", f"refs/heads/{name}", commit, nowhere)
+    said = git.try_("update-ref", "-m", "obra: work on the task", f"refs/heads/{name}", commit, nowhere)
     if not said.code or _stands(git, name, commit):
         return ""
     return said.err or "git said nothing"

@@ -32,6 +32,7 @@ from obra.events import (
     TaskRejected,
     TaskRolledBack,
     WorkspaceCheckpointed,
+    WorkspaceHandedOver,
     WorkspaceInspected,
     WorkspaceRestored,
 )
@@ -39,6 +40,7 @@ from obra.events.subjects import Scope
 from obra.services.agent_runner import hidden
 from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
+from obra.services.agent_runner.handover import hand_over
 from obra.services.agent_runner.ledger import Fenced, Ledger
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.runner import Attempt
@@ -58,7 +60,8 @@ ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
 HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, TaskRolledBack, *ENDS)
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
-    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, ServiceDegraded, TaskLabelled,
+    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver, ServiceDegraded,
+    TaskLabelled,
 )  # fmt: skip
 
 IN_HAND_MAX = 256
@@ -121,7 +124,9 @@ class AgentRunner(Acting):
                 case TaskRolledBack():
                     async with self._alone(call) as place:
                         await roll_back(self._tools, call, place)
-                case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
+                case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected() as end:
+                    if isinstance(end, TaskCancelled) and end.taken_over:
+                        await self._hand_over(call)
                     await self._judge(call)
                     self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
         except Fenced as error:
@@ -175,7 +180,7 @@ class AgentRunner(Acting):
         ledger = Ledger(call)
         await ledger.load()
         state = ledger.state
-        if state.task is None or state.over or attempt in state.delivered or ledger.answered:
+        if state.task is None or state.over or ledger.answered:
             return
         accepted = state.accepted(attempt)
         workspace = find(Place.of(self._home, call.scope))
@@ -193,6 +198,15 @@ class AgentRunner(Acting):
             else:
                 answer = BranchDelivered(attempt=attempt, branch=branch, commit=accepted.commit, base=accepted.base)
         await ledger.say(answer)
+
+    async def _hand_over(self, call: Call) -> None:
+        """Give the work of a task to the person who took it, once its agent is gone. It is said after the end."""
+        ledger = Ledger(call)
+        async with self._alone(call) as place:
+            await ledger.load()
+            if not ledger.answered:
+                bytes_max = self._settings.agent.workspace_bytes_max
+                await call.append(await self._tools.blocking(hand_over, ledger.state, place, bytes_max))
 
     @asynccontextmanager
     async def _alone(self, call: Call) -> AsyncIterator[Place]:

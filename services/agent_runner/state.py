@@ -9,7 +9,6 @@ from obra.events import (
     AttemptInterrupted,
     AttemptRequested,
     AttemptStarted,
-    BranchDelivered,
     ChecksRan,
     Event,
     Policy,
@@ -60,7 +59,6 @@ class State:
     policy: Policy = field(default_factory=Policy)
     runs: dict[Key, Run] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
-    delivered: frozenset[int] = frozenset()
     degraded: bool = False
     rolled_back: bool = False
     returned: bool = False
@@ -121,8 +119,6 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, returned=False)
         case AttemptCancelled():
             return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
-        case BranchDelivered():
-            return replace(state, delivered=state.delivered | {event.attempt})
         case TaskLabelled() | ServiceDegraded():
             return _noted(state, event)
         case (

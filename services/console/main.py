@@ -29,9 +29,13 @@ COMMANDS = {
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),
     "canary": ("canary:canary", "Let a candidate policy shadow live decisions, without any effect."),
     "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
+    "inbox": ("inbox:inbox", "List what waits for a person."),
+    "answer": ("answer:answer", "Answer the question that a task waits with."),
     "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
     "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
     "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
+    "override": ("override:override", "Decide otherwise about a task, whatever the rules say."),
+    "take-over": ("takeover:takeover", "Go on with a task by hand: its work so far becomes a branch."),
     "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
     "label": ("label:label", "Say whether accepted or refused work was good in the end."),
     "calibration": ("calibration:calibration", "Measure how far confidences can be believed, on labelled work."),
@@ -46,7 +50,7 @@ COMMANDS = {
 }
 """Every command: where it is, and its one line in `obra --help`, so that help imports none of them."""
 
-FOLLOWING = frozenset({"demo", "run", "approve", "reject", "retry"})
+FOLLOWING = frozenset({"demo", "run", "answer", "approve", "reject", "retry", "override"})
 
 
 class LazyGroup(click.Group):

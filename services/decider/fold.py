@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from obra.events import (
     JUDGED,
+    OVERRIDES,
     AgentExited,
     AttemptFinished,
     AttemptInterrupted,
@@ -32,9 +33,6 @@ from obra.events import (
 )
 from obra.services.decider.state import State
 from obra.shared.evidence import gather
-
-OVERRIDES = frozenset({"proceed", "retry", "checkpoint", "stop", "escalate"})
-"""What a person can decide instead; the other actions would need more than a word."""
 
 AT_REST = ("waiting", "person", "asking")
 

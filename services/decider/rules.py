@@ -49,6 +49,9 @@ def resolved(state: State) -> Verdict | None:
     said = state.resolution
     action: Action = {"approve": "proceed", "reject": "stop", "retry": "retry"}[said.resolution]  # type: ignore[assignment]
     verb = {"approve": "approved", "reject": "rejected the work", "retry": "wants another attempt"}[said.resolution]
+    if action == "proceed" and state.evidence.checkpoint is None:
+        why = "no work was recorded that could be accepted: reject it, or have it tried again"
+        return Verdict("escalate", (words.person(verb, said.by, said.note.text), why), "nothing_to_accept")
     return _with_money(state, Verdict(action, (words.person(verb, said.by, said.note.text),)))
 
 

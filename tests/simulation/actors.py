@@ -17,6 +17,7 @@ from obra.events import (
     BranchRefused,
     BreakpointRaised,
     BreakpointResolved,
+    Breakpoints,
     Briefing,
     CheckResult,
     ChecksRan,
@@ -32,6 +33,9 @@ from obra.events import (
     Policy,
     PromptEnhanced,
     PromptPrepared,
+    QuestionAnswered,
+    QuestionAsked,
+    Rule,
     SessionBriefed,
     SessionOpened,
     SessionSummarised,
@@ -53,6 +57,16 @@ ROLLBACKS_MAX = 3
 TASK = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",), llm="none")
 
 
+OWN_RULES = (
+    Rule(when="attempts >= 2 and cost_usd > 0.02", action="escalate", reason="it gets expensive", severity="critical"),
+    Rule(when="ending == 'max_turns'", action="checkpoint", name="longer"),
+    Rule(when="checks_failed > 0 and denials > 0", action="clarify", reason="what is it allowed to do?"),
+    Rule(when="passed and quality > 1 / lines_deleted", action="stop", name="never right"),
+    Rule(when="matches(paths, '*.sql')", action="stop"),
+    Rule(when="not passed and changed", action="retry"),
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is asked for, and how unfriendly the world is: each number is a probability."""
@@ -68,6 +82,8 @@ class Plan:
     meddles: float = 0.0
     regrets: float = 0.0
     context: float = 0.0
+    asks: float = 0.0
+    destroys: float = 0.0
     doubled: float = 0.2
     lost: float = 0.1
 
@@ -84,10 +100,7 @@ class Plan:
                 budget_usd=dice.choice([None, None, 0.05, 1.0]),
                 milestone=dice.choice(["", "", "m1"]),
             ),
-            policy=Policy(
-                interruptions_max=dice.choice([0, 3, 20]), accept_without_checks=dice.random() < 0.2,
-                outages_max=dice.choice([0, 1, 3]),
-            ),
+            policy=_policy(dice),
             model=dice.random() < 0.5,
             endings=dice.choice([("completed",), mostly, every]),
             fails=dice.choice([0.0, 0.5, 1.0]),
@@ -97,7 +110,19 @@ class Plan:
             context=dice.choice([0.0, 0.0, 0.75, 0.85, 1.0]),
             meddles=dice.choice([0.0, 0.0, 0.05]),
             regrets=dice.choice([0.0, 0.0, 0.4]),
+            asks=dice.choice([0.0, 0.3]),
+            destroys=dice.choice([0.0, 0.0, 0.2]),
         )  # fmt: skip
+
+
+def _policy(dice: random.Random) -> Policy:
+    switches = {name: dice.random() < 0.3 for name in Breakpoints.__struct_fields__}
+    return Policy(
+        interruptions_max=dice.choice([0, 3, 20]), accept_without_checks=dice.random() < 0.2,
+        outages_max=dice.choice([0, 1, 3]), questions_max=dice.choice([0, 2]), checkpoints_max=dice.choice([0, 1, 3]),
+        breakpoints=Breakpoints(**switches), time_threshold_s=dice.choice([60.0, 14_400.0]),
+        rules=tuple(rule for rule in OWN_RULES if dice.random() < 0.1),
+    )  # fmt: skip
 
 
 def runner(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
@@ -105,9 +130,8 @@ def runner(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
     if any(isinstance(event, TERMINAL) for event in log):
         return []
     if isinstance(question, DecisionMade):
-        done = any(
-            isinstance(event, BranchDelivered | BranchRefused) and event.attempt == question.attempt for event in log
-        )
+        decided = max((at for at, event in enumerate(log) if event is question), default=0)
+        done = any(isinstance(event, BranchDelivered | BranchRefused) for event in log[decided:])
         if question.action != "proceed" or done:
             return []
         if dice.random() < plan.refuses:
@@ -134,11 +158,14 @@ def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event
         AgentExited(
             attempt=attempt, run=run, ending=ending, exit_code=0, cost_usd=0.02, session="s",
             context_tokens=int(plan.context * dice.choice([1_000, 1_000_000])), context_window=1_000_000,
-            result=Content.of("Created a.py. All tests pass."),
+            result=Content.of("Created a.py. All tests pass."), duration_ms=30_000.0,
+            questions=("Which one?",) if dice.random() < plan.asks else (),
+            commands=("rm -rf ~/x",) if dice.random() < plan.destroys else ("ls",),
             denials=(Denial(tool="Bash", target="make"),) if ending == "denied" else (),
         ),
         WorkspaceCheckpointed(
-            attempt=attempt, run=run, commit="c", tree="t", base="b", files=files, files_total=len(files)
+            attempt=attempt, run=run, commit="c", tree="t", base="b", files=files, files_total=len(files),
+            changed=bool(files),
         ),
     ]  # fmt: skip
     if plan.task.checks and ending in JUDGED:
@@ -171,6 +198,10 @@ def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) 
                     quality=round(dice.random(), 2) if usable else 0.0, issues=issues,
                 ),
             )  # fmt: skip
+        case QuestionAsked(question=asked, to="llm") if plan.model:
+            known = dice.random() < 0.5
+            answer = Content.of("the first" if known else "")
+            return _once(log, QuestionAnswered(question=asked, text=answer, by="m", model="m", usable=known))
         case _:
             return []
 
@@ -191,13 +222,15 @@ def summarise(log: Sequence[Event], question: Event, plan: Plan, dice: random.Ra
     return [SessionSummarised(session=question.session, summary=summary, of=of, usable=usable)]
 
 
-def _once(log: Sequence[Event], answer: PromptEnhanced | AttemptReviewed) -> list[Event]:
-    said = any(
-        type(event) is type(answer) and (event.attempt, event.run) == (answer.attempt, answer.run)
-        for event in log
-        if isinstance(event, PromptEnhanced | AttemptReviewed)
-    )
-    return [] if said else [answer]
+def _once(log: Sequence[Event], answer: PromptEnhanced | AttemptReviewed | QuestionAnswered) -> list[Event]:
+    return [] if any(type(event) is type(answer) and _key(event) == _key(answer) for event in log) else [answer]
+
+
+def _key(event: Event) -> object:
+    if isinstance(event, QuestionAnswered):
+        return event.question
+    assert isinstance(event, PromptEnhanced | AttemptReviewed)
+    return (event.attempt, event.run)
 
 
 def timers(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
@@ -215,10 +248,21 @@ def person(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
         return []
     if isinstance(question, BreakpointRaised):
         return [BreakpointResolved(resolution=dice.choice(["approve", "approve", "reject", "retry"]), by="ann")]
+    if isinstance(question, QuestionAsked):
+        return _answer(question, dice)
     if dice.random() >= plan.meddles:
         return []
     overridden = DecisionOverridden(action=dice.choice(["proceed", "retry", "stop", "escalate", "wait"]), by="bob")
     return [dice.choice([TaskCancelled(reason="no longer needed"), overridden, plan.task])]
+
+
+def _answer(question: QuestionAsked, dice: random.Random) -> list[Event]:
+    """Answer a question to a person, or say how it goes on without one."""
+    if question.to == "llm":
+        return []
+    if dice.random() < 0.7:
+        return [QuestionAnswered(question=question.question, text=Content.of("the second"), by="ann")]
+    return [BreakpointResolved(resolution=dice.choice(["approve", "reject", "retry"]), by="ann")]
 
 
 def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
@@ -237,9 +281,9 @@ def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
 
 ACTORS = {
     "runner": ((AttemptRequested, DecisionMade), runner),
-    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished), llm),
+    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished, QuestionAsked), llm),
     "sessions": ((SessionOpened, SummaryRequested), summarise),
     "timers": ((TimerSet,), timers),
-    "person": ((BreakpointRaised, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
+    "person": ((BreakpointRaised, QuestionAsked, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
     "regret": ((*TERMINAL, BreakpointRaised, TaskRolledBack), regret),
 }

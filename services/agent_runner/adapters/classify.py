@@ -5,6 +5,7 @@ from typing import Literal
 
 from obra.events import Ending
 from obra.services.agent_runner.adapters.messages import Observed, Result
+from obra.shared.evidence import NOT_WORK
 
 Stopped = Literal["", "cancelled", "timed_out", "hung", "stuck", "lingering"]
 """Why Obra ended it. ``lingering``: it had said its result and did not exit."""
@@ -31,9 +32,6 @@ BY_SUBTYPE: dict[str, tuple[Ending, str]] = {
 }
 PROVIDER = ("api_error", "prompt_too_long")
 ABORTED = ("aborted_tools", "aborted_streaming")
-NOT_WORK = frozenset({"AskUserQuestion", "ExitPlanMode", "EnterPlanMode"})
-"""Denying these leaves no work undone: they ask a person who is not there."""
-
 LOGIN = "; pass the agent its key (--agent-env ANTHROPIC_API_KEY) or set agent.claude.credentials"
 STDERR_HINTS: tuple[tuple[str, Ending], ...] = (
     ("not logged in", "not_logged_in"),

@@ -2,23 +2,25 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import click
 
 from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.named import Named, named
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.reading import known
 from obra.services.console.render.screen import Screen, screen
 from obra.shared.client import Orchestrator
 from obra.shared.story import Story
 
 Verb = Literal["approve", "reject", "retry"]
+Say = Callable[[Orchestrator, Named], Awaitable[int]]
 
 
 def _command(verb: Verb, help: str) -> click.Command:
     @click.command(name=verb, help=help, short_help=help.partition("\n")[0])
-    @click.argument("task")
+    @click.argument("task", metavar="ID")
     @click.option("--note", default="", metavar="TEXT", help="Why; the agent reads it if it tries again.")
     @in_project
     @as_json("Print the result as one JSON object; progress goes to stderr.")
@@ -35,7 +37,7 @@ retry = _command("retry", "Let the agent try again, on a task that waits for a p
 
 
 @click.command(short_help="Take a task back; its running agent is stopped.")
-@click.argument("task")
+@click.argument("task", metavar="ID")
 @click.option("--reason", default="", metavar="TEXT", help="Why; it goes on record.")
 @in_project
 @as_json()
@@ -45,8 +47,7 @@ def cancel(place: Place, task: str, reason: str, project: str | None, json_: boo
 
     async def take_back() -> Story:
         async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
-            scope = obra.scope(task, project)
-            await known(obra, scope)
+            scope = (await named(obra, task, project)).scope
             await obra.cancel(scope, reason)
             return await obra.client.story(scope)
 
@@ -55,21 +56,23 @@ def cancel(place: Place, task: str, reason: str, project: str | None, json_: boo
 
 
 def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str, *, json_: bool) -> int:
+    return spoken(place, task, project, lambda obra, it: obra.resolve(it.scope, verb, note, it.item), json_=json_)
 
+
+def spoken(place: Place, id: str, project: str | None, say: Say, *, json_: bool) -> int:
+    """Say something about what *id* means, follow the task to its end or to where it waits again, and conclude."""
     try:
         with screen(sys.stderr if json_ else sys.stdout) as lines:
-            story = asyncio.run(_say(place, verb, task, project, note, lines))
+            story = asyncio.run(_spoken(place, id, project, say, lines))
     except KeyboardInterrupt:
-        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {task}` goes on with it", err=True)
+        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {id}` goes on with it", err=True)
         return 130
     return conclude(story, json_=json_)
 
 
-async def _say(place: Place, verb: Verb, task: str, project: str | None, note: str, lines: Screen) -> Story:
-
+async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story:
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
-        scope = obra.scope(task, project)
-        await known(obra, scope)
-        async with overheard(obra, scope, lines):
-            position = await obra.resolve(scope, verb, note)
-            return await follow(obra, scope, lines, after=position - 1)
+        it = await named(obra, id, project)
+        async with overheard(obra, it.scope, lines):
+            position = await say(obra, it)
+            return await follow(obra, it.scope, lines, after=position - 1)

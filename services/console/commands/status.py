@@ -113,11 +113,9 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
         rows = [[t["task"], t["status"], t["attempts"], one_line(t["text"], 60)] for t in going]
         yield from grid(["task", "status", "attempts", "text"], rows)
     if waiting:
-        yield f"\n{count(len(waiting), 'task')} waiting for a person:"
+        yield f"\n{count(len(waiting), 'task')} waiting for a person (`{obra_command()} inbox` says what for):"
         for task in waiting:
             yield f"  {task['task']}  {one_line(task['text'], 60)}"
-            if found["as_of"] is None:
-                yield f"    {obra_command()} approve|reject|retry {task['task']}"
     if found["lacking"]:
         yield "\nlacking in the last day:"
         for row in found["lacking"]:

@@ -81,8 +81,10 @@ def _advice(story: Story) -> list[str]:
         return [_row("merge it", f"git merge {story.branch}")]
     if story.resting and story.submitted_at:
         obra = obra_command()
-        verbs = ", ".join(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))
-        return [_row("answer it", verbs)]
+        asked = [_row("question", one_line(story.question))] if story.question else []
+        own = [f"`{obra} answer {story.task} 'TEXT'`"] if story.question else []
+        verbs = [*own, *(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))]
+        return [*asked, _row("answer it", ", ".join(verbs))]
     return []
 
 

@@ -1,18 +1,19 @@
 """Every event as a sentence: what a person reads while a task runs, and in its story afterwards."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
 from obra.events import Event
 from obra.events import attempt as a
-from obra.events import decision as d
 from obra.events import operations as o
 from obra.events import session as s
 from obra.events import task as t
+from obra.services.console.render import people as _people  # noqa: F401 - it registers its words
 from obra.services.console.render import planning
 from obra.services.console.render.line import Line, Tone, because
+from obra.services.console.render.registry import WORDS
+from obra.services.console.render.registry import of as _of
 from obra.services.console.render.text import (
     clean,
     count,
@@ -28,21 +29,12 @@ OUTPUT_LINES_SHOWN = 6
 FILES_SHOWN = 5
 
 
-Words = Callable[[Any], Iterable[Line]]
-_words: dict[type[Event], Words] = dict(planning.WORDS)
-
-
-def _of(kind: type[Event]) -> Callable[[Words], Words]:
-    def register(words: Words) -> Words:
-        _words[kind] = words
-        return words
-
-    return register
+WORDS.update(planning.WORDS)
 
 
 def lines(event: Event) -> list[Line]:
     """Return *event* in words; one that has none of its own as its fields, for those who want everything."""
-    return list(_words[type(event)](event)) if type(event) in _words else [Line(fields(event), "quiet", detail=True)]
+    return list(WORDS[type(event)](event)) if type(event) in WORDS else [Line(fields(event), "quiet", detail=True)]
 
 
 def fields(event: Event) -> str:
@@ -235,33 +227,6 @@ def _scored(e: a.AttemptScored) -> Iterable[Line]:
 @_of(a.ClaimContradicted)
 def _contradicted(e: a.ClaimContradicted) -> Iterable[Line]:
     yield Line(f"the agent said: {one_line(e.claim, 120)} - but {one_line(e.evidence)}", "warning")
-
-
-@_of(d.DecisionMade)
-def _decided(e: d.DecisionMade) -> Iterable[Line]:
-    tone: Tone = {"proceed": "good", "stop": "bad"}.get(e.action, "warning")  # type: ignore[assignment]
-    yield from because(f"decided: {e.action}", e.reasons, tone)
-
-
-@_of(d.BreakpointRaised)
-def _raised(e: d.BreakpointRaised) -> Iterable[Line]:
-    yield from because(f"a person is needed ({e.name})", e.reasons, "warning")
-
-
-@_of(d.BreakpointResolved)
-def _resolved(e: d.BreakpointResolved) -> Iterable[Line]:
-    note = f": {one_line(e.note.text)}" if e.note.text else ""
-    yield Line(f"{e.by or 'somebody'} said: {e.resolution}{note}")
-
-
-@_of(d.QuestionAsked)
-def _asked(e: d.QuestionAsked) -> Iterable[Line]:
-    yield Line(f"question: {one_line(e.text.text)}", "warning")
-
-
-@_of(d.TimerSet)
-def _timer(e: d.TimerSet) -> Iterable[Line]:
-    yield Line(f"waiting {duration(e.delay_s * 1000)}", "warning")
 
 
 @_of(o.ServiceDegraded)

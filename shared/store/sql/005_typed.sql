@@ -12,7 +12,8 @@ CREATE OR REPLACE MACRO typed_body(body) AS from_json(body, '{
         "output": {"text": "VARCHAR"}}],
     "findings": [{"kind": "VARCHAR", "detail": "VARCHAR", "path": "VARCHAR", "blocks": "BOOLEAN"}],
     "provider": "VARCHAR", "usable": "BOOLEAN", "approves": "BOOLEAN", "text": "VARCHAR", "repo": "VARCHAR",
-    "service": "VARCHAR", "lacking": "VARCHAR", "subject": "VARCHAR", "consumer": "VARCHAR"
+    "service": "VARCHAR", "lacking": "VARCHAR", "subject": "VARCHAR", "consumer": "VARCHAR", "rule": "VARCHAR", "name": "VARCHAR", "severity": "VARCHAR",
+    "question": "VARCHAR", "breakpoint": "VARCHAR"
 }');
 -- `cause_type` and `hop_us`: what kind of event this one answers, and how much later it was said, microseconds.
 CREATE OR REPLACE TABLE typed AS

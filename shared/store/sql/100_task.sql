@@ -29,7 +29,12 @@ WITH log AS MATERIALIZED (
     SELECT project, task,
         arg_max(leads_to, position) FILTER (leads_to IS NOT NULL) AS led_to,
         max(position) FILTER (leads_to IS NOT NULL) AS led_at,
-        max(position) FILTER (type IN ('breakpoint.resolved', 'question.answered')) AS resolved_at,
+        max(position) FILTER (
+            type IN ('breakpoint.resolved', 'question.answered') OR (
+                type = 'decision.overridden'
+                AND body.action IN ('proceed', 'retry', 'checkpoint', 'stop', 'escalate')
+            )
+        ) AS resolved_at,
         arg_min(body.text, position) FILTER (type = 'task.submitted') AS text,
         arg_min(body.repo, position) FILTER (type = 'task.submitted') AS repo,
         arg_min(coalesce(body.agent, 'claude'), position) FILTER (type = 'task.submitted') AS agent,

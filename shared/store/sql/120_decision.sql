@@ -4,7 +4,7 @@ SELECT position, project, task, happened_at, body.action, body.attempt, body.run
     type = 'decision.made' AND coalesce(body.counted, true) AS counted,
     CASE WHEN type = 'decision.made' THEN coalesce(body.reasons, [])
         ELSE list_filter([body.reason], lambda reason: reason <> '') END AS reasons,
-    body.numbers,
+    coalesce(body.rule, '') AS rule, body.numbers,
     CASE WHEN type = 'decision.made' THEN service ELSE coalesce(body."by", '') END AS decided_by
 FROM told(as_of := as_of)
 WHERE type IN ('decision.made', 'decision.overridden');

@@ -27,9 +27,11 @@ from obra.shared.edge import (
     SubmissionRefused,
     TaskTaken,
     TaskUnknown,
+    person,
 )
 from obra.shared.envelope import fresh
 from obra.shared.home import Home
+from obra.shared.spoken import AlreadyResolved
 from obra.shared.submission import Submission
 
 SCOPE = Scope("default", "t1")
@@ -102,7 +104,7 @@ async def test_the_first_answer_wins(client: Client, bus: MemoryBus) -> None:
         client.resolve(SCOPE, "approve", "fine"), client.resolve(SCOPE, "reject"), return_exceptions=True
     )
     events = [r.event for r in (await bus.past(SCOPE)).events if isinstance(r.event, BreakpointResolved)]
-    assert [type(answer) for answer in answers] == [int, NotWaiting]
+    assert [type(answer) for answer in answers] == [int, AlreadyResolved]
     assert [(e.resolution, e.note.text) for e in events] == [("approve", "fine")]
 
 
@@ -115,7 +117,7 @@ async def test_what_does_not_wait_cannot_be_resolved(client: Client, bus: Memory
 async def test_a_task_is_taken_back_once(client: Client, bus: MemoryBus) -> None:
     await happen(bus, SUBMITTED)
     await client.cancel(SCOPE, "changed my mind")
-    assert (await bus.past(SCOPE)).events[-1].event == TaskCancelled(reason="changed my mind")
+    assert (await bus.past(SCOPE)).events[-1].event == TaskCancelled(reason="changed my mind", by=person())
     with pytest.raises(AlreadyOver):
         await client.cancel(SCOPE)
 

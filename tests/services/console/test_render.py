@@ -17,11 +17,11 @@ from obra.events import (
     Denial,
     Event,
     FileChange,
-    MilestoneReached,
     Output,
     ServiceDegraded,
     TaskCompleted,
     TaskSubmitted,
+    TimerFired,
     Tokens,
     WorkspaceCheckpointed,
 )
@@ -116,9 +116,7 @@ def test_an_event_in_words(event: Event, told: list[Line]) -> None:
 
 
 def test_an_event_without_words_of_its_own_shows_its_fields() -> None:
-    assert lines(MilestoneReached(milestone="m1", tasks=("a",))) == [
-        Line('milestone m1, tasks ["a"]', "quiet", detail=True)
-    ]
+    assert lines(TimerFired(timer="t1")) == [Line("timer t1", "quiet", detail=True)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+-- What waits for a person, in any scope: one row a thing that waits, the most severe first, and of those the oldest.
+CREATE OR REPLACE MACRO inbox(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+WITH past AS MATERIALIZED (
+    SELECT position, project, task, type, happened_at, body FROM told(as_of := as_of)
+    WHERE type IN (
+        'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
+        'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected',
+        'goal.completed', 'goal.failed'
+    )
+), settled AS (  -- everything in the scope that was open before
+    SELECT project, task,
+        max(position) FILTER (
+            type IN ('decision.made', 'task.rolled_back')
+            OR (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') = '')
+        ) AS position,
+        bool_or(type IN (
+            'task.completed', 'task.failed', 'task.cancelled', 'task.rejected', 'goal.completed', 'goal.failed'
+        )) AS over
+    FROM past GROUP BY ALL
+), raised AS (
+    SELECT p.*, e.id,
+        CASE p.type WHEN 'breakpoint.raised' THEN coalesce(p.body.severity, 'warning')
+            WHEN 'question.asked' THEN 'warning' ELSE 'notice' END AS severity
+    FROM past p JOIN settled s USING (project, task) JOIN event e ON e.position = p.position
+    WHERE NOT s.over AND coalesce(p.position >= s.position, true) AND (
+        p.type IN ('breakpoint.raised', 'task.rolled_back')
+        OR (p.type = 'question.asked' AND coalesce(p.body."to", 'person') = 'person')
+    )
+), named AS (  -- one thing alone
+    SELECT project, task, position,
+        CASE WHEN type = 'breakpoint.resolved' THEN body."breakpoint" ELSE body.question END AS name
+    FROM past
+    WHERE (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') <> '') OR type = 'question.answered'
+), about AS (
+    SELECT project, task, arg_min(body.text, position) AS text, arg_min(body.repo, position) AS repo
+    FROM typed WHERE type IN ('task.submitted', 'goal.submitted') AND position <= as_of GROUP BY ALL
+)
+SELECT r.id, r.project, r.task,
+    CASE r.type WHEN 'breakpoint.raised' THEN 'breakpoint' WHEN 'question.asked' THEN 'question' ELSE 'rollback' END
+        AS kind,
+    CASE r.type WHEN 'breakpoint.raised' THEN coalesce(r.body.name, '')
+        WHEN 'question.asked' THEN r.body.question ELSE 'rolled_back' END AS name,
+    r.severity, r.happened_at AS since,
+    CASE WHEN r.type = 'task.rolled_back' THEN list_filter([r.body.reason], lambda reason: reason <> '')
+        ELSE coalesce(r.body.reasons, []) END AS reasons,
+    CASE WHEN r.type = 'question.asked' THEN coalesce(TRY_CAST(r.body.text AS JSON)->>'text', '') ELSE '' END AS question,
+    coalesce(r.body.attempt, 0) AS attempt, coalesce(a.text, '') AS text, coalesce(a.repo, '') AS repo, r.position
+FROM raised r LEFT JOIN about a USING (project, task)
+WHERE NOT EXISTS (
+    FROM named n
+    WHERE n.project = r.project AND n.task = r.task AND n.position > r.position
+        AND n.name IN (r.id::VARCHAR, CASE WHEN r.type = 'question.asked' THEN r.body.question END)
+)
+ORDER BY CASE r.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, r.position;
+CREATE OR REPLACE VIEW inbox AS FROM inbox();
