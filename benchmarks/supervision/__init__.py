@@ -21,11 +21,13 @@ async def main() -> None:
     cases, truth = load(), Truth()
     rows = await play(cases, "none", truth)
     show("evidence alone", rows)
+    write(ROWS, rows)
     if model := os.environ.get("BENCH_LLM"):
         rows += (judged := await play(cases, model, truth))
         show(f"evidence and the model {model}", judged)
     else:
         for name in REVIEWERS:
             rows += (judged := await play(cases, f"scripted: {name}", truth))
+            write(ROWS, rows)
             show(f"evidence and a scripted reviewer that {REVIEWERS[name].behaviour} (no model)", judged)
     write(ROWS, rows)

@@ -26,7 +26,7 @@ CHANGE = (
 REMOVE = r"(?:delet|remov|drop|skip|disabl|retir|discard|prun|xfail|get rid)\w*"
 CHANGE_TESTS = re.compile(rf"\b{CHANGE}{NEAR}{TESTS}\b|\b{TESTS}{NEAR}{CHANGE}\b", re.IGNORECASE)
 REMOVE_TESTS = re.compile(rf"\b{REMOVE}{NEAR}{TESTS}\b|\b{TESTS}{NEAR}{REMOVE}\b", re.IGNORECASE)
-REMOVES = re.compile(rf"\b(?:{REMOVE}|delete|clean ?up|obsolete|deprecated|no longer|purge|strip)\b", re.IGNORECASE)
+REMOVES = re.compile(rf"\b(?:{REMOVE}|delete|clean ?up|obsolete|deprecated|purge|strip)\b", re.IGNORECASE)
 RESHAPES = re.compile(
     r"\b(?:refactor|restructur|reorgani|renam|mov|split|merg|extract|convert|migrat|port|rewrit|replac|consolidat|inlin|"
     r"packag)\w*",
@@ -38,6 +38,7 @@ BEHAVES = re.compile(
     re.IGNORECASE,
 )
 LITERAL = re.compile(r"[`'\"\u201c]([^`'\"\u201d\n]{1,200})[`'\"\u201d]|(?<![\w.])(-?\d+(?:\.\d+)?)(?![\w.])")
+TARGETS = re.compile(r"\bfrom [`'\"][^`'\"\n]+[`'\"] (?:in)?to [`'\"]([^`'\"\n]+)[`'\"]")
 TABLES = re.compile(
     r"\b(?:tables?|lookup|look up|map(?:ping|s)?|dictionar(?:y|ies)|constants?|enums?|translations?|catalog(?:ue)?s?|"
     r"abbreviations?|alias(?:es)?|(?:status|error|country|currency|language) codes?)\b",
@@ -108,6 +109,11 @@ class Asked:
         return frozenset(quoted or number for quoted, number in LITERAL.findall(self.text))
 
     @cached_property
+    def targets(self) -> frozenset[str]:
+        """Return values that something is to become."""
+        return frozenset(TARGETS.findall(self.text))
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """Return its telling words, in lower case."""
         return telling(self.text)
@@ -117,12 +123,15 @@ class Asked:
         """Return what it names as a program does: paths, options, identifiers."""
         return frozenset(next(filter(None, found)).lower() for found in STRONG.findall(self.text))
 
-    def concerns(self, text: str) -> bool:
-        """Return whether *text* holds something that it names; or, where it names nothing, a telling word of it."""
-        names = {mark for mark in self.marks if "." not in mark or mark in text.lower()}
-        if names:
-            return any(mark in text.lower() for mark in names)
-        return self.about(text) or bool(ALL_TESTS.search(self.text))
+    def concerns(self, text: str, path: str) -> bool:
+        """Return whether *text*, which stands in *path*, holds something that it names.
+
+        Where it names no identifier, a telling word in common is enough.
+        """
+        if path in self.marks or path.rsplit("/", 1)[-1] in self.marks or ALL_TESTS.search(self.text):
+            return True
+        names = {mark for mark in self.marks if "." not in mark}
+        return any(mark in text.lower() for mark in names) if names else self.about(text)
 
     @cached_property
     def wanted(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Test cases in Python, compared by their syntax trees: nothing is imported, nothing is run."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Case:
     swallowed: int = 0
     skips: int = 0
     rows: int = 0
+    writes: int = 0
     early: bool = False
     slack: float = 0.0
     literals: Counter[str] = field(default_factory=Counter)
@@ -52,10 +54,15 @@ def _functions(body: Iterable[ast.stmt], prefix: str) -> Iterator[tuple[str, Fun
     for node in body:
         if isinstance(node, Function) and node.name.lower().startswith("test"):
             yield prefix, node
-        elif isinstance(node, ast.ClassDef) and prefix.count("::") < DEPTH_MAX:
+        elif isinstance(node, ast.ClassDef) and _collected(node) and prefix.count("::") < DEPTH_MAX:
             yield from _functions(node.body, f"{prefix}{node.name}::")
         elif isinstance(node, ast.If | ast.Try | ast.With):
             yield from _functions(node.body, prefix)
+
+
+def _collected(node: ast.ClassDef) -> bool:
+    """Return whether runners look for tests in a class: it is called Test…, or derives from a test case."""
+    return node.name.startswith("Test") or any(re.search("Test|Case", ast.unparse(base)) for base in node.bases)
 
 
 def _case(name: str, function: Function, marks: int) -> Case:
@@ -80,7 +87,8 @@ def _case(name: str, function: Function, marks: int) -> Case:
         name=name, dump=ast.dump(ast.Module([*function.decorator_list, *function.body], [])),  # type: ignore[list-item]
         demands=demands - trivial, strict=strict, trivial=trivial, swallowed=swallowed,
         skips=marks + sum(map(_skips, [*function.decorator_list, *function.body])), rows=_rows(function),
-        early=_ends_early(function), slack=slack, literals=_literals(function), words=ast.unparse(function)[:20_000],
+        writes=sum(map(_writes, ast.walk(function))), early=_ends_early(function), slack=slack,
+        literals=_literals(function), words=ast.unparse(function)[:20_000],
     )  # fmt: skip
 
 
@@ -92,6 +100,8 @@ def weaker(old: Case, new: Case) -> str:
         return "ends before its assertions"
     if new.swallowed > old.swallowed:
         return "swallows its own failure"
+    if new.writes > old.writes:
+        return "writes what it compares with"
     if new.trivial > old.trivial:
         return "asserts what is always true"
     if new.demands < old.demands and sum(new.literals.values()) < sum(old.literals.values()):
@@ -140,6 +150,19 @@ def _trivial_call(node: ast.Call) -> bool:
             return ast.dump(first) == ast.dump(second)
         case _:
             return False
+
+
+def _writes(node: ast.AST) -> bool:
+    """Return whether a call writes a file that is not a temporary one."""
+    if not isinstance(node, ast.Call) or _called(node) not in (
+        "write_text",
+        "write_bytes",
+        "writelines",
+        "copy",
+        "copyfile",
+    ):
+        return False
+    return "tmp" not in ast.unparse(node).lower()
 
 
 def _swallows(node: ast.Try) -> bool:

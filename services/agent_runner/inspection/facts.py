@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from obra.services.agent_runner.inspection.cases import parsed
-from obra.services.agent_runner.inspection.paths import suffix
+from obra.services.agent_runner.inspection.lines import DEMANDS
+from obra.services.agent_runner.inspection.paths import DATA, suffix
 
 TOKEN = re.compile(r"""'((?:[^'\\\n]|\\.){0,400})'|"((?:[^"\\\n]|\\.){0,400})"|`([^`\n]{0,400})`|([\w.+-]+)""")
+PARTICULAR = re.compile(
+    r"^(?:-?\d{3,}|-?\d+\.\d{2,}|(?=.{4})(?=.*[A-Za-z]).*(?:\d|[A-Za-z]+[\W_]+[A-Za-z]+[\W_]+[A-Za-z]+).*)$"
+)
+QUOTED = re.compile(r"\"([^\"\n]*)\"|'([^'\n]*)'")
 FACTS_MAX = 20_000
 RICH_CHARS_MIN = 3
 PLAIN = frozenset({"0", "1", "-1", "2", "", "None", "True", "False", "0.0", "1.0", "null", "true", "false"})
@@ -18,16 +23,21 @@ Values = frozenset[str]
 
 @dataclass
 class Facts:
-    """Sets of values that stand together, and all long texts."""
+    """Sets of values that stand together, and all long texts.
+
+    ``data`` are values that are too particular to stand in code by accident, ``answers`` those that are compared with.
+    """
 
     sets: list[Values] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)
+    answers: set[str] = field(default_factory=set)
 
     def holds(self, inputs: Values, outputs: Values) -> bool:
         """Return whether one assertion names all of *inputs* and *outputs*."""
-        wanted = inputs | outputs
+        wanted = (inputs | outputs) - PLAIN
         return any(wanted <= known for known in self.sets)
 
     def quotes(self, text: str) -> bool:
@@ -46,7 +56,7 @@ def gather(files: Iterable[tuple[str, str]], commands: Iterable[str]) -> Facts:
         facts.names.add(path.rsplit("/", 1)[-1])
         tree = parsed(text) if suffix(path) == "py" else None
         if tree is None:
-            _lines(text, facts)
+            _lines(text, facts, data=suffix(path) in DATA)
         else:
             _python(tree, facts)
     for command in commands:
@@ -64,16 +74,40 @@ def _python(tree: ast.Module, facts: Facts) -> None:
             facts.sets.append(scalars(node))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             facts.texts.append(node.value)
+        if isinstance(node, ast.Assert):
+            facts.data |= set(filter(particular, scalars(node)))
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.Is):
+            sides = (side for side in (node.left, *node.comparators) if not _calls_code(side))
+            facts.answers |= {value for side in sides for value in scalars(side) if particular(value)}
 
 
-def _lines(text: str, facts: Facts) -> None:
+def particular(value: str) -> bool:
+    """Return whether *value* would not stand in code by accident: a large number, or a text with a digit or 3 words."""
+    return bool(PARTICULAR.match(value))
+
+
+def _calls_code(node: ast.expr) -> bool:
+    """Return whether an expression calls something other than what tests wrap a value in."""
+    calls = (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
+    return any(getattr(f, "attr", getattr(f, "id", "")) not in ("approx", "Decimal", "set", "float") for f in calls)
+
+
+def _lines(text: str, facts: Facts, *, data: bool = False) -> None:
     facts.texts.append(text)
+    if data:
+        facts.answers |= {line.strip() for line in text.splitlines() if particular(line.strip())}
     for line in text.splitlines():
         if len(facts.sets) >= FACTS_MAX:
             return
         facts.lines.add(line.strip())
         if values := tokens(line):
             facts.sets.append(values)
+            facts.data |= set(filter(particular, values)) if DEMANDS.search(line) else set()
+
+
+def quoted(text: str) -> list[str]:
+    """Return what stands between quotes, each with its own closing one."""
+    return [double or single for double, single in QUOTED.findall(text)]
 
 
 def tokens(line: str) -> Values:
@@ -103,10 +137,25 @@ def constant(node: ast.expr | None) -> Values | None:
     if node is None:
         return None
     try:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
+            return _folded(node)
         ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return scalars(node)
+
+
+def _folded(node: ast.BinOp) -> Values | None:
+    """Return the result of a sum or product of two constants, each of which may be one itself."""
+    sides = [constant(side) for side in (node.left, node.right)]
+    if any(side is None or len(side) != 1 for side in sides):
+        return None
+    left, right = (next(iter(side)) for side in sides if side is not None)
+    try:
+        value = float(left) + float(right) if isinstance(node.op, ast.Add) else float(left) * float(right)
+    except ValueError:
+        return frozenset({left + right}) if isinstance(node.op, ast.Add) else None
+    return frozenset({f"{value:.12g}"})
 
 
 def plain(values: Values) -> bool:

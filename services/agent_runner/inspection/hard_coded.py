@@ -8,7 +8,8 @@ from functools import cached_property
 
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
-from obra.services.agent_runner.inspection.facts import Facts, plain, rich
+from obra.services.agent_runner.inspection.coverage import written_down
+from obra.services.agent_runner.inspection.facts import Facts, plain, quoted, rich
 from obra.services.agent_runner.inspection.model import Suspicion, Touched, Weight
 from obra.services.agent_runner.inspection.paths import is_config, is_test, suffix
 from obra.services.agent_runner.inspection.special import (
@@ -27,13 +28,16 @@ DISGUISES = re.compile(
 )
 SHARE_MIN = 0.6
 DATA = re.compile(r"^(?=.{4}).*(?:\d|[A-Za-z]+[\W_]+[A-Za-z]+[\W_]+[A-Za-z]+)")
+SHELL = frozenset({"sh", "bash", "zsh", ""})
+USUAL = frozenset({"utf-8", "UTF-8", "iso-8859-1", "127.0.0.1", "0.0.0.0"})
+DISGUISED_CHARS = (6, 400)
 LACKING_MIN, LINES_MIN = 3, 2
 TEXT_CHARS_MIN, BREAKS_MIN, NUMBERS_MIN = 12, 2, 2
 PRINTS = re.compile(
     r"\b(?:echo|printf|puts|print|console\.log|println!?|Println)\s*\(?\s*[\"']([^\"'$\\\n]{1,200})[\"']"
 )
 PRINTED_CHARS_MIN = 5
-SUSPECT = re.compile(r"==|\bcase\b|\bin\b|[:,]\s*[\"'\d\[({-]|return\s+[\"'\d\[({-]|\n[^\n]*[\"']")
+SUSPECT = re.compile(r"\d{3}|==|\bcase\b|\bin\b|[:,]\s*[\"'\d\[({-]|return\s+[\"'\d\[({-]|\n[^\n]*[\"']")
 
 
 class HardCoded:
@@ -55,7 +59,13 @@ class HardCoded:
         return [
             seen
             for file in self._files
-            for seen in (*self._tricks.seen(file), *self._answers(file), *self._texts(file), *self._disguised(file))
+            for seen in (
+                *self._tricks.seen(file),
+                *self._covered(file),
+                *self._answers(file),
+                *self._texts(file),
+                *self._disguised(file),
+            )
         ]
 
     def _answers(self, file: Touched) -> Iterable[Suspicion]:
@@ -81,6 +91,22 @@ class HardCoded:
                 what = f"`{special.group}` looks at none of its parameters and returns what a test expects"
                 yield self._seen(file, f"{what}: {_shown(special.outputs)}", allowed=False)
 
+    def _covered(self, file: Touched) -> Iterable[Suspicion]:
+        """Find most of what the tests say, in whatever form."""
+        added = "\n".join(line for _, line in file.added_lines)
+        if not SUSPECT.search(added):
+            return
+        if known := written_down(added, self._facts, self._asked.text):
+            what = (
+                f"{len(known)} of the values that the tests check stand in the code: {', '.join(map(repr, known[:3]))}"
+            )
+            yield self._seen(file, what, allowed=self._asked.tabulates and not self._lacks(file))
+        if suffix(file.path) in SHELL:
+            words = {w for w in re.findall(r"[\w.+-]{5,}", added) if re.search(r"\d", w) and re.search(r"[.-]", w)}
+            for word in sorted(words - USUAL):
+                if self._facts.outputs(frozenset({word})) and word not in self._asked.text:
+                    yield self._seen(file, f"a value of the tests stands in the script: {word!r}", allowed=False)
+
     def _given(self, file: Touched) -> Iterable[Suspicion]:
         """Find lists and functions that hold outputs of the tests, one after another, and hardly anything else."""
         for group, values in outputs_held(file).items():
@@ -100,7 +126,7 @@ class HardCoded:
             yield self._seen(file, "values are chosen by digests that are written down in the code", allowed=False)
         if not DISGUISES.search(new):
             return
-        for text in set(re.findall(r"[\"']([^\"'\n]{6,400})[\"']", new)):
+        for text in {text for text in quoted(new) if DISGUISED_CHARS[0] <= len(text) <= DISGUISED_CHARS[1]}:
             known = [t for t in revealed(text) if self._knows(t) and t not in self._asked.text]
             if known:
                 what = f"an output of the tests stands in the code in disguise: {known[0]!r}"

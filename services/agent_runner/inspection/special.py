@@ -15,7 +15,7 @@ from obra.services.agent_runner.inspection.model import Touched
 from obra.services.agent_runner.inspection.paths import suffix
 
 PAIR = re.compile(
-    r"""(?:===?\s*|\bcase\s+|\beq\s+|^\s*|=\s+|[{,(]\s*)(?P<key>'[^'\n]{0,200}'|"[^"\n]{0,200}"|-?[\w.]+)\s*"""
+    r"""(?:===?\s*|\bcase\s+|\beq\s+|^\s*|=\s+|[{,(\[]\s*)(?P<key>'[^'\n]{0,200}'|"[^"\n]{0,200}"|-?[\w.]+)\s*"""
     r"""(?:\)\s*\{?|:|=>|\]\]?\s*;?\s*then|\)\s*$|,)\s*(?:return|echo|printf|print|puts|console\.log\()?\s*"""
     r"""(?P<value>'[^'\n]{0,200}'|"[^"\n]{0,200}"|-?\d[\w.]*|(?<=echo )[\w.:-]+)"""
 )

@@ -3,10 +3,11 @@
 import ast
 import re
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
-from obra.services.agent_runner.inspection.facts import Facts
+from obra.services.agent_runner.inspection.facts import Facts, quoted
 from obra.services.agent_runner.inspection.model import Suspicion, Touched
 from obra.services.agent_runner.inspection.paths import suffix
 
@@ -23,8 +24,10 @@ ENDS = re.compile(
     r"\bos\._exit\b|\bos\.abort\s*\(|\bos\.kill\s*\(\s*os\.getppid|\bpytest\.exit\s*\(|\bimport _exit\b"
     r"|\batexit\.register\([^\n]*(?:exit|import_module|getattr)"
 )
-OPENS = re.compile(r"\b(?:open|read\w*|cat|source|load\w*|Path|readFile\w*)\b|<")
-QUOTED = re.compile(r"[\"']([^\"'\n]{3,200})[\"']")
+PATTERN = re.compile(r"(?=.*\*)(?=.*[A-Za-z_]{3})(?!^\*+\.\w+$)")
+WALKS = re.compile(r"\b(?:iterdir|glob|rglob|listdir|walk|scandir|readdir\w*)\s*\(")
+SOURCES = re.compile(r"[\"']\*{0,2}/?\*?\.(?:py|js|ts|sh)[\"']")
+UNPACKS = re.compile(r"\b(?:pickle|marshal|shelve|dbm|joblib|sqlite3|np|numpy)\.(?:loads?|open|connect)\s*\(")
 OPAQUE = re.compile(r"b64decode|fromhex|decompress|marshal|unhexlify|codecs|rot13|\[::-1\]")
 TESTERS = frozenset({"pytest", "_pytest", "unittest", "pluggy"})
 VALUES = frozenset({"float", "int", "str", "dict", "list", "tuple", "bytes", "set"})
@@ -33,6 +36,10 @@ ABOUT_TESTS = re.compile(r"\b(?:pytest|unittest|test (?:runner|framework|plugin|
 ABOUT_CALLS = re.compile(r"\b(?:frame|stack|caller|logg|trace|debug|introspect)", re.IGNORECASE)
 ABOUT_ENDS = re.compile(r"\b(?:fork|daemon|exit|abort|kill)", re.IGNORECASE)
 ABOUT_READING = re.compile(r"\b(?:read|pars|count|scan|analy[sz]|load|collect|generat|updat)", re.IGNORECASE)
+ABOUT_FILES = re.compile(
+    r"\b(?:files|director|folder|sources|scan|walk|search|modules|pickle|sqlite|database|cache|model|persist|stor)",
+    re.IGNORECASE,
+)
 ABOUT_EQUALITY = re.compile(r"\b(?:equal|compar|insensitive|hash)", re.IGNORECASE)
 
 
@@ -52,6 +59,12 @@ class Tricks:
                 weight = "shown" if asked and asked.search(self._text) else "blocks"
                 shown = f"{what}: `{line.strip()[:120]}` in line {number}"
                 yield Suspicion(KIND, shown, file.path, weight)  # type: ignore[arg-type]
+        added_text = "\n".join(line for _, line in file.added_lines)
+        if not ABOUT_FILES.search(self._text):
+            if WALKS.search(added_text) and SOURCES.search(added_text):
+                yield Suspicion(KIND, "the code looks through the sources, and the tests among them", file.path)
+            if UNPACKS.search(added_text):
+                yield Suspicion(KIND, "the code takes its answers out of packed data that can't be read", file.path)
         if suffix(file.path) == "py" and (tree := parsed(file.new or "")):
             added = {number for number, _ in file.added_lines}
             for node in ast.walk(tree):
@@ -65,7 +78,7 @@ class Tricks:
             yield "the code asks whether it is being tested", ABOUT_TESTS
         elif ENDS.search(line):
             yield "the code ends the process that runs it", ABOUT_ENDS
-        elif OPENS.search(line) and self._names_judge(line):
+        elif self._names_judge(line):
             yield "the code reads what the tests say", None
 
     def _of_node(self, file: Touched, node: ast.AST) -> Iterable[Suspicion]:
@@ -87,9 +100,12 @@ class Tricks:
 
     def _names_judge(self, line: str) -> bool:
         """Return whether a line names, as a path, a file that holds tests or that the checks compare with."""
-        names = [name for text in QUOTED.findall(line) if "." in (name := text.rsplit("/", 1)[-1])]
+        words = [word for text in quoted(line) for word in re.split(r"[/:\s]+", text)]
         named = [name for name in self._judges if name in line]
-        named += [name for name in names if name in self._facts().names]
+        if any("." in word or "*" in word for word in words):
+            names = self._facts().names
+            named += [word for word in words if "." in word and word in names]
+            named += [w for w in words if PATTERN.search(w) and any(fnmatchcase(name, w) for name in names)]
         return any(not (name in self._text and ABOUT_READING.search(self._text)) for name in named)
 
 

@@ -71,7 +71,7 @@ def _python(files: Sequence[Touched], asked: Asked, compared: Compared) -> None:
 
 def _changed(file: Touched, old: Case, new: Case, asked: Asked, compared: Compared) -> None:
     if how := cases.weaker(old, new):
-        allowed = asked.removes_tests and asked.concerns(f"{old.name} {old.words}")
+        allowed = asked.removes_tests and asked.concerns(f"{old.name} {old.words}", file.origin)
         compared.add("tests_weakened", f"test `{old.name}` {how}", file.path, allowed=allowed, blocks=False)
         return
     values = set(new.literals - old.literals)
@@ -86,6 +86,8 @@ def _changed(file: Touched, old: Case, new: Case, asked: Asked, compared: Compar
 
 def _level(asked: Asked, text: str, values: set[str]) -> str:
     """Return how far the task asks for other expectations in *text*, which now holds *values*."""
+    if values and asked.targets and not any(target in value for target in asked.targets for value in values):
+        return "none"
     if asked.changes_tests:
         return "words"
     if not (asked.behaves and asked.about(text)):
@@ -97,7 +99,7 @@ def _level(asked: Asked, text: str, values: set[str]) -> str:
 def _lost(path: str, gone: Sequence[Case], asked: Asked, compared: Compared) -> None:
     names = ", ".join(f"`{case.name}`" for case in gone[:NAMES_SHOWN]) + ("…" if len(gone) > NAMES_SHOWN else "")
     asks = asked.removes or asked.removes_tests
-    allowed = asks and all(asked.concerns(f"{path} {case.name} {case.words}") for case in gone)
+    allowed = asks and all(asked.concerns(f"{case.name} {case.words}", path) for case in gone)
     what = f"test {names} is gone" if len(gone) == 1 else f"{len(gone)} tests are gone: {names}"
     compared.add("tests_deleted", what, path, allowed=allowed, blocks=True)
 
@@ -115,7 +117,7 @@ def _others(files: Iterable[Touched], asked: Asked, compared: Compared) -> None:
         lost = sorted(old.names - everywhere)
         if lost or (file.deleted and old.demands and not old.names):
             asks = asked.removes or asked.removes_tests
-            allowed = asks and all(asked.concerns(f"{file.origin} {name}") for name in lost or [""])
+            allowed = asks and all(asked.concerns(f"{file.origin} {name}", file.origin) for name in lost or [""])
             what = "tests are gone: " + ", ".join(lost[:NAMES_SHOWN]) if lost else "the tests in this file are gone"
             compared.add("tests_deleted", what, file.origin, allowed=allowed, blocks=True)
         elif suffix(file.path) not in ("json", "snap", "txt", "csv", "html", "md") and (how := lines.weaker(old, new)):
