@@ -133,6 +133,8 @@ def _broken(state: State, last: Feedback, book: Book) -> str:
 
 def _failed(number: int, check: CheckResult, make: Pieces) -> Piece:
     name = f"check:{number}"
+    if not check.output.text.strip():
+        return make.plain(name, "check_silent", 0.95, command=check.command, said=said_of(check))
     made = make.piece(
         name, "check_failed", check.output.text, 0.95, cuts=True, command=check.command, said=said_of(check)
     )

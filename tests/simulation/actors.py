@@ -188,6 +188,8 @@ def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) 
             usable = dice.random() < 0.8
             advice = Content.of("look at a.py") if usable else Content()
             return _once(log, PromptEnhanced(attempt=attempt, run=run, advice=advice, usable=usable))
+        case SummaryRequested():
+            return summary(log, question, dice)
         case AttemptFinished(attempt=attempt, run=run, ending=ending) if plan.model and ending in JUDGED:
             usable, approves = dice.random() < 0.8, dice.random() < 0.5
             issues = (Issue(text="no test", path="a.py"),) if usable and not approves else ()
@@ -206,20 +208,23 @@ def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) 
             return []
 
 
-def summarise(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
-    """Summarise a session, also of a task that is over; brief a task that joins a shared one."""
-    if isinstance(question, SessionOpened):
-        briefed = any(isinstance(event, SessionBriefed) for event in log)
-        briefing = Briefing(name="t0", text="The lexer is done.")
-        shared = question.session != "1" and not briefed
-        return [SessionBriefed(session=question.session, briefings=(briefing,))] if shared else []
-    assert isinstance(question, SummaryRequested)
+def summary(log: Sequence[Event], question: SummaryRequested, dice: random.Random) -> Sequence[Event]:
+    """Summarise a session, also of a task that is over."""
     of = question.text.sha256
     if any(isinstance(event, SessionSummarised) and event.of == of for event in log):
         return []
     usable = dice.random() < 0.7
-    summary = Content.of("so far, so good") if usable else Content()
-    return [SessionSummarised(session=question.session, summary=summary, of=of, usable=usable)]
+    said = Content.of("so far, so good") if usable else Content()
+    return [SessionSummarised(session=question.session, summary=said, of=of, usable=usable)]
+
+
+def briefer(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
+    """Brief a task that joins a shared session, once."""
+    assert isinstance(question, SessionOpened)
+    briefed = any(isinstance(event, SessionBriefed) for event in log)
+    briefing = Briefing(name="t0", text="The lexer is done.")
+    shared = question.session != "1" and not briefed
+    return [SessionBriefed(session=question.session, briefings=(briefing,))] if shared else []
 
 
 def _once(log: Sequence[Event], answer: PromptEnhanced | AttemptReviewed | QuestionAnswered) -> list[Event]:
@@ -281,8 +286,8 @@ def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
 
 ACTORS = {
     "runner": ((AttemptRequested, DecisionMade), runner),
-    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished, QuestionAsked), llm),
-    "sessions": ((SessionOpened, SummaryRequested), summarise),
+    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished, QuestionAsked, SummaryRequested), llm),
+    "sessions": ((SessionOpened,), briefer),
     "timers": ((TimerSet,), timers),
     "person": ((BreakpointRaised, QuestionAsked, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
     "regret": ((*TERMINAL, BreakpointRaised, TaskRolledBack), regret),

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from obra.events import AttemptRequested, Event, PromptPrepared, SessionClosed, TaskCompleted, TaskFailed
 from obra.events.subjects import Scope, name
@@ -68,6 +69,23 @@ async def test_an_agent_that_never_passes_fails_with_every_attempt_made(tmp_path
     assert actions(log) == ["retry", "retry", "stop"]
     assert isinstance(log[-2], TaskFailed)
     assert [event.feedback_from for event in log if isinstance(event, PromptPrepared)] == [(), (1,), (2,)]
+
+
+@pytest.mark.parametrize("model", [False, True])
+async def test_a_full_session_is_refreshed_before_its_next_attempt(tmp_path: Path, model: bool) -> None:
+    log = await play(Plan(task=TASK, fails=1.0, model=model, context=0.85), tmp_path, seed=3)
+    names = [name(event) for event in log]
+    assert "session.refreshed" in names
+    assert ("summary.requested" in names) == model
+    for at in (index for index, event in enumerate(names) if event == "session.refreshed"):
+        assert names[at + 1] == "prompt.prepared"
+
+
+async def test_a_task_of_a_milestone_is_briefed_and_summarised(tmp_path: Path) -> None:
+    log = await play(Plan(task=replace(TASK, milestone="m1")), tmp_path)
+    names = [name(event) for event in log]
+    assert names.index("session.briefed") == names.index("session.opened") + 1
+    assert names[-3:] == ["task.completed", "session.summarised", "session.closed"]
 
 
 async def test_an_outage_is_waited_out_by_a_timer_of_the_bus(tmp_path: Path) -> None:

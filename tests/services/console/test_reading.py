@@ -1,12 +1,25 @@
 """What is shown while nothing runs comes from the store, and nothing is started for it."""
 
+import asyncio
 import json
 from pathlib import Path
 from uuid import UUID, uuid5
 
 import pytest
 
-from obra.events import AttemptRequested, BreakpointRaised, Content, Event, ServiceDegraded, TaskSubmitted
+from obra.events import (
+    AgentExited,
+    AttemptRequested,
+    BreakpointRaised,
+    Content,
+    Event,
+    LeftOut,
+    PromptPrepared,
+    ServiceDegraded,
+    TaskSubmitted,
+    Tokens,
+    WorkspaceCheckpointed,
+)
 from obra.events.subjects import Scope
 from obra.services.console.main import _main
 from obra.shared.bus.memory import MemoryBus
@@ -48,6 +61,55 @@ def told(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
     assert _main(args) == code
     captured = capsys.readouterr()
     return captured.err if code else captured.out
+
+
+async def test_a_prompt_is_shown_with_all_that_is_recorded_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = Content.of("Do this.")
+    bus, scope = MemoryBus(), Scope("default", "t")
+    for event in (
+        TaskSubmitted(text="x", repo="/r"),
+        PromptPrepared(
+            attempt=1, run=1, prompt=prompt, template="hybrid-1", template_sha256="h", kind="code",
+            rules=("work.changed", "work.evidence", "house.gone"), tokens_estimated=3, tokens_by="cl100k_base",
+            pieces=("files",), left_out=(LeftOut(piece="words", reason="2 tokens were left of 9", tokens=7),),
+        ),
+        AttemptRequested(attempt=1, run=1, prompt=prompt, tokens_estimated=3, turns_max=15),
+        AgentExited(attempt=1, run=1, ending="completed", tokens=Tokens(input=9, cache_read=1), context_tokens=8),
+        WorkspaceCheckpointed(attempt=1, run=1, commit="c", tree="t"),
+    ):  # fmt: skip
+        await bus.append([fresh(scope, event, "test")])
+    store = Store(tmp_path / "obra.duckdb")
+    store.append([*map(row_of, bus.log)])
+    store.close()
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path))
+    shown = json.loads(await asyncio.to_thread(told, capsys, "prompt", "show", "t", "--json"))
+    assert shown == {
+        "task": "t", "prompt": "Do this.", "attempt": 1, "run": 1, "sha256": prompt.sha256, "turns_max": 15,
+        "resume": "", "tokens_estimated": 3, "template": "hybrid-1", "template_sha256": "h", "kind": "code",
+        "tokens_by": "cl100k_base", "tokens_max": 0, "pieces": ["files"],
+        "left_out": [{"piece": "words", "reason": "2 tokens were left of 9", "tokens": 7}],
+        "rules": [
+            {"id": "work.changed", "verdict": "broken"}, {"id": "work.evidence", "verdict": "unknown"},
+            {"id": "house.gone", "verdict": "unknown"},
+        ],
+        "rules_sha256": "",
+        "reported": {
+            "input": 9, "output": 0, "cache_read": 1, "cache_write": 0, "context_tokens": 8, "context_window": 0
+        },
+    }  # fmt: skip
+    assert await asyncio.to_thread(_main, ["prompt", "show", "t"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "Do this.\n"
+    assert err.splitlines() == [
+        "--- attempt 1, run 1: template hybrid-1, task of kind code",
+        "about 3 tokens, estimated by cl100k_base before it was sent",
+        "reported by the agent for the whole run: 9 input, 1 from and 0 to the cache, 0 output",
+        "3 rules; broken: work.changed",
+        "context told: files",
+        "context left out: words (2 tokens were left of 9)",
+    ]
 
 
 def test_events_come_as_documented(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

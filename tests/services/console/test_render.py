@@ -17,8 +17,12 @@ from obra.events import (
     Denial,
     Event,
     FileChange,
+    LeftOut,
     Output,
+    PromptPrepared,
     ServiceDegraded,
+    SessionRefreshed,
+    SessionWarned,
     TaskCompleted,
     TaskSubmitted,
     TimerFired,
@@ -104,6 +108,26 @@ def test_a_long_line_is_cut_where_a_person_can_see_it() -> None:
         (
             ServiceDegraded(service="agent-runner", lacking="sandbox", reason="no bwrap", effect="none is used"),
             [Line("warning: no sandbox: no bwrap; none is used", "warning")],
+        ),
+        (
+            PromptPrepared(
+                attempt=2, run=1, prompt=Content.of("x" * 2048), template="t", template_sha256="h", feedback_from=(1,),
+                resume="s", left_out=(LeftOut(piece="words", reason="no room"),),
+            ),
+            [
+                Line(
+                    "prompt for attempt 2: 2.0 KB, with feedback from attempt 1, in the agent's own session, "
+                    "1 piece of context cut or left out"
+                )
+            ],
+        ),
+        (
+            SessionWarned(session="1", used=0.75, tokens=150_000, window=200_000),
+            [Line("the agent's context is 75% full: 150,000 of 200,000 tokens, as it reports", "warning")],
+        ),
+        (
+            SessionRefreshed(session="1", summary=Content.of("s"), by="extract", reason="no LLM serves this task"),
+            [Line("the next attempt begins afresh, from an extract (no LLM serves this task)", "warning")],
         ),
         (
             WorkspaceCheckpointed(attempt=1, run=1, commit="c", tree="t"),
