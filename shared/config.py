@@ -110,6 +110,19 @@ class StoreSettings(Section):
     query_rows_max: int = Field(default=1_000_000, ge=1)
 
 
+class NotifySettings(Section):
+    """Who is told when something starts to wait for a person."""
+
+    webhook: str = Field(default="", pattern=r"^(https?://[^/\s].*)?$", description="gets a JSON object by POST")
+    secret_file: str = Field(default="", description="file with the secret that signs what the webhook gets")
+    command: tuple[str, ...] = Field(default=(), description="program and arguments; gets the object on stdin")
+    env: dict[str, str] = Field(default_factory=dict, description="variables that the command gets beside PATH")
+    severity: Literal["notice", "warning", "critical"] = "notice"
+    timeout_s: PositiveS = 10.0
+    tries_max: int = Field(default=4, ge=1, le=20)
+    pause_s: PositiveS = Field(default=1.0, description="after the first try; twice as long after each further one")
+
+
 class LogSettings(Section):
     """Logs of the services."""
 
@@ -126,6 +139,7 @@ class Settings(Section):
     prompt: PromptSettings = PromptSettings()
     sandbox: SandboxSettings = SandboxSettings()
     store: StoreSettings = StoreSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     decision: dict[str, Any] = Field(default_factory=dict, description="fields of the policy, by name")
     rule: tuple[dict[str, Any], ...] = Field(default=(), description="rules of one's own, asked in this order")

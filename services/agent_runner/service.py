@@ -20,9 +20,11 @@ from obra.events import (
     AttemptStarted,
     BranchDelivered,
     BranchRefused,
+    BreakpointRaised,
     ChecksRan,
     DecisionMade,
     Event,
+    QuestionAsked,
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
@@ -42,6 +44,7 @@ from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.handover import hand_over
 from obra.services.agent_runner.ledger import Fenced, Ledger
+from obra.services.agent_runner.notify import notify
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.runner import Attempt
 from obra.services.agent_runner.sandbox import choose
@@ -57,7 +60,15 @@ from obra.shared.home import Home
 from obra.shared.service import Acting, Call, Service
 
 ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
-HEARS: tuple[type[Event], ...] = (TaskReadied, AttemptRequested, DecisionMade, TaskRolledBack, *ENDS)
+HEARS: tuple[type[Event], ...] = (
+    BreakpointRaised,
+    QuestionAsked,
+    TaskReadied,
+    AttemptRequested,
+    DecisionMade,
+    TaskRolledBack,
+    *ENDS,
+)
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
     AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver, ServiceDegraded,
@@ -115,6 +126,8 @@ class AgentRunner(Acting):
     async def _handle(self, call: Call) -> None:
         try:
             match call.recorded.event:
+                case BreakpointRaised() | QuestionAsked():
+                    await notify(call, self._settings.notify)
                 case TaskReadied():
                     await self._prefetch(call)
                 case AttemptRequested():
