@@ -15,13 +15,14 @@ def make_revert(repo: Path, task: str, delivered: BranchDelivered) -> str:
 
     Its one commit stands on the delivered commit and has the tree of the commit that the work grew from. Merged
     wherever the work was merged, it undoes exactly that work and nothing that came after it; cherry-picked, the
-    same. Raises `BadUsage` where *repo* is no repository any more, `EnvironmentLacks` where git fails.
+    same. Its message is the one that `git revert` writes, so that tools know it for what it is. Raises `BadUsage` where *repo* is no repository any more, `EnvironmentLacks` where git fails.
     """
     git = locate(repo).git
     try:
         base = ("rev-parse", f"{delivered.base}^{{tree}}") if delivered.base else ("mktree",)
         tree = git.run(*base).text
-        message = f"Revert the work of {task}\n\nThis takes back commit {delivered.commit}, which was rolled back.\n"
+        subject = git.run("log", "-1", "--format=%s", delivered.commit).text
+        message = f'Revert "{subject}"\n\nThis reverts commit {delivered.commit}.\n\nObra-Task: {task}\n'
         commit = git.run("commit-tree", tree, "-p", delivered.commit, "-m", message).text
         for number in range(1, NAMES_MAX + 1):
             name = f"{delivered.branch}-revert" + (f"-{number}" if number > 1 else "")

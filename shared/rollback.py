@@ -13,6 +13,7 @@ from obra.events import (
     TaskRolledBack,
     TaskSubmitted,
     WorkspaceCheckpointed,
+    WorkspaceRestored,
 )
 from obra.events.subjects import Scope
 from obra.shared.bus import Past
@@ -21,6 +22,8 @@ from obra.shared.errors import BadUsage
 from obra.shared.history import standing, until
 from obra.shared.moment import ATTEMPT, beginning
 from obra.shared.story import Story, fold
+
+RETURNED = (TaskRolledBack, WorkspaceRestored)
 
 
 class RollbackRefused(BadUsage):
@@ -34,7 +37,8 @@ class Plan:
     ``expected`` is the task's newest position; ``now`` and ``then`` are its story before and after. ``undone`` are
     the positions that will not count any more, ``restored`` those that will count again, since the rollback takes
     back an earlier one. ``commit`` is the checkpoint that the workspace returns to, empty for the base. ``branches``
-    were delivered by what is undone, and stay in the repository. ``worked``: there is a workspace somewhere.
+    were delivered by what is undone, and stay in the repository. ``worked``: there is a workspace somewhere;
+    ``there``: the task was returned to this very state, and nothing has happened since.
     ``in_hand`` is the attempt that runs, ``begins_at`` where the first one began; 0: none.
     """
 
@@ -50,6 +54,7 @@ class Plan:
     commit: str
     branches: tuple[BranchDelivered, ...]
     worked: bool
+    there: bool
     in_hand: int
     begins_at: int
 
@@ -77,6 +82,7 @@ def plan(scope: Scope, whole: Past, to: int) -> Plan:
         undone=tuple(sorted(back - left)), restored=tuple(sorted(left - back)), attempts=tuple(sorted(attempts - kept)),
         commit=checkpoint.commit if checkpoint else "", branches=delivered,
         worked=any(isinstance(r.event, AttemptStarted) and r.event.workspace for r in past),
+        there=not left - back and all(isinstance(r.event, RETURNED) for r in now if r.position not in left),
         in_hand=in_hand(now), begins_at=beginning(past),
     )  # fmt: skip
 
@@ -115,6 +121,8 @@ def _reason(made: Plan, *, stopped: bool) -> str:
         return f"no work had begun at position {made.to}; {ATTEMPT}0 (position {made.begins_at}) is the earliest point"
     if not made.undone and not made.restored:
         return f"nothing has happened since position {made.to}"
+    if made.there:
+        return f"it was returned to position {made.to} already, and nothing has happened since"
     return ""
 
 

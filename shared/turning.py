@@ -62,7 +62,7 @@ async def _planned(client: Client, scope: Scope, to: int, *, alone: bool) -> Pla
     if not made.gone and to < made.begins_at:
         made = plan(scope, past, made.begins_at)
     idle = (not made.begins_at and not made.gone) or (made.gone and not made.now.submitted_at)
-    return None if idle or not (made.undone or made.restored) else made
+    return None if idle or made.there or not (made.undone or made.restored) else made
 
 
 async def halt(client: Client, scope: Scope, reason: str = "") -> None:

@@ -22,7 +22,7 @@ from obra.events import (
 from obra.events.subjects import Scope
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import Settings
-from obra.shared.edge import Client, TaskGone, TaskUnknown
+from obra.shared.edge import Client, TaskGone, TaskUnknown, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import StaleAppend
 from obra.shared.home import Home
@@ -202,6 +202,19 @@ async def test_refusals_say_why(tmp_path: Path) -> None:
         with pytest.raises(TaskUnknown):
             await roll_back(obra.client, [T2], 1)
         assert await obra.bus.last_position() == last
+
+
+async def test_of_two_that_roll_back_at_once_one_does(tmp_path: Path) -> None:
+    async with shop(tmp_path, FAILING) as obra:
+        await obra.submit(T1)
+        to = await obra.end_of(T1, 1)
+        done = await asyncio.gather(
+            roll_back(obra.client, [T1], to), roll_back(obra.client, [T1], to), return_exceptions=True
+        )
+        assert sorted(type(one).__name__ for one in done) == ["RollbackRefused", "tuple"]
+        assert await obra.of(T1, TaskRolledBack) == [TaskRolledBack(to=to, by=person())]
+        with pytest.raises(RollbackRefused, match=f"t1: it was returned to position {to} already"):
+            await roll_back(obra.client, [T1], to)
 
 
 async def test_a_person_who_was_late_answers_nothing_that_was_rolled_back(tmp_path: Path) -> None:
