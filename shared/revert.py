@@ -15,7 +15,8 @@ def make_revert(repo: Path, task: str, delivered: BranchDelivered) -> str:
 
     Its one commit stands on the delivered commit and has the tree of the commit that the work grew from. Merged
     wherever the work was merged, it undoes exactly that work and nothing that came after it; cherry-picked, the
-    same. Its message is the one that `git revert` writes, so that tools know it for what it is. Raises `BadUsage` where *repo* is no repository any more, `EnvironmentLacks` where git fails.
+    same. Its message is the one that `git revert` writes, so that tools know it for what it is. Raises `BadUsage`
+    where *repo* is no repository any more, `EnvironmentLacks` where git fails.
     """
     git = locate(repo).git
     try:

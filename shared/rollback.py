@@ -10,6 +10,7 @@ from obra.events import (
     AttemptRequested,
     AttemptStarted,
     BranchDelivered,
+    LlmSelected,
     TaskRolledBack,
     TaskSubmitted,
     WorkspaceCheckpointed,
@@ -20,7 +21,6 @@ from obra.shared.bus import Past
 from obra.shared.envelope import Recorded
 from obra.shared.errors import BadUsage
 from obra.shared.history import standing, until
-from obra.shared.moment import ATTEMPT, beginning
 from obra.shared.story import Story, fold
 
 RETURNED = (TaskRolledBack, WorkspaceRestored)
@@ -39,7 +39,8 @@ class Plan:
     back an earlier one. ``commit`` is the checkpoint that the workspace returns to, empty for the base. ``branches``
     were delivered by what is undone, and stay in the repository. ``worked``: there is a workspace somewhere;
     ``there``: the task was returned to this very state, and nothing has happened since.
-    ``in_hand`` is the attempt that runs, ``begins_at`` where the first one began; 0: none.
+    ``in_hand`` is the attempt that runs, 0: none. ``earliest`` is where
+    the task first stood so that it can go on from there; 0: it was only just submitted.
     """
 
     scope: Scope
@@ -56,7 +57,7 @@ class Plan:
     worked: bool
     there: bool
     in_hand: int
-    begins_at: int
+    earliest: int
 
     @property
     def gone(self) -> bool:
@@ -83,7 +84,7 @@ def plan(scope: Scope, whole: Past, to: int) -> Plan:
         commit=checkpoint.commit if checkpoint else "", branches=delivered,
         worked=any(isinstance(r.event, AttemptStarted) and r.event.workspace for r in past),
         there=not left - back and all(isinstance(r.event, RETURNED) for r in now if r.position not in left),
-        in_hand=in_hand(now), begins_at=beginning(past),
+        in_hand=in_hand(now), earliest=next((r.position for r in past if isinstance(r.event, LlmSelected)), 0),
     )  # fmt: skip
 
 
@@ -115,10 +116,10 @@ def _reason(made: Plan, *, stopped: bool) -> str:
     if moving(made.now) and not stopped:
         what = f"attempt {made.in_hand} is in hand" if made.in_hand else f"it is {made.now.status}"
         return f"{what}; --cancel stops it first, or wait until it ends"
-    if not made.gone and not made.begins_at:
-        return "nothing has been attempted yet, so there is nothing to go back from"
-    if not made.gone and made.to < made.begins_at:
-        return f"no work had begun at position {made.to}; {ATTEMPT}0 (position {made.begins_at}) is the earliest point"
+    if not made.gone and not made.earliest:
+        return "it was only just submitted, so there is nothing to go back from"
+    if not made.gone and made.to < made.earliest:
+        return f"it was only just submitted at position {made.to}; {made.earliest} is the earliest point"
     if not made.undone and not made.restored:
         return f"nothing has happened since position {made.to}"
     if made.there:

@@ -25,8 +25,7 @@ async def roll_back(client: Client, scopes: Sequence[Scope], to: int, reason: st
     """Return every task of *scopes* to position *to*, all or none; return what was done and the last position.
 
     One task must have something to undo. Of several, those to which nothing has happened since are left as they
-    are, and one on which work had not begun then returns to before its first attempt. `RollbackRefused` names the
-    first task that can't be rolled back, and why.
+    are. `RollbackRefused` names the first task that can't be rolled back, and why.
     """
     for tries in range(TRIES_MAX):
         plans = await planned(client, scopes, to)
@@ -59,9 +58,9 @@ async def _planned(client: Client, scope: Scope, to: int, *, alone: bool) -> Pla
     made = plan(scope, past, to)
     if alone:
         return made
-    if not made.gone and to < made.begins_at:
-        made = plan(scope, past, made.begins_at)
-    idle = (not made.begins_at and not made.gone) or (made.gone and not made.now.submitted_at)
+    if not made.gone and to < made.earliest:
+        made = plan(scope, past, made.earliest)
+    idle = (not made.earliest and not made.gone) or (made.gone and not made.now.submitted_at)
     return None if idle or made.there or not (made.undone or made.restored) else made
 
 

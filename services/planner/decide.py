@@ -62,6 +62,8 @@ def decide(state: State, told: Told) -> Iterable[Answer]:
             yield from _ended(state, scope)
         case _ if isinstance(event, ROOM):
             yield from _start(state)
+        case BreakpointResolved() if scope in state.tasks:
+            yield from _again(state, scope)
         case _ if isinstance(event, OF_GOALS):
             yield from _onward(state, scope)
 
@@ -93,6 +95,21 @@ def _wait(state: State, scope: Scope) -> Saying:
     item = state.tasks[scope]
     if item.status in ("blocked", "queued") and item.due and not item.timed:
         state = yield from _say(state, scope, TimerSet(timer=DEADLINE, at=item.due))
+    return state
+
+
+def _again(state: State, scope: Scope) -> Saying:
+    """A person wants a task to go on that was returned to before it was readied: it comes into line once more."""
+    item = state.tasks[scope]
+    if item.status not in ("blocked", "queued") or item.held:
+        return state
+    if reasons := (*item.problems, *words.of_dependencies(state, scope, item)):
+        return (yield from _say(state, scope, TaskRejected(reasons=reasons)))
+    if item.status == "queued":
+        state = yield from _start(state)
+    item = state.tasks[scope]
+    if item.status in ("blocked", "queued"):
+        state = yield from _say(state, scope, _held(state, scope, item))
     return state
 
 

@@ -65,9 +65,25 @@ def _of_scope(state: State, told: Told) -> State:
         state = state if now is goal else replace(state, goals=state.goals.insert(scope, now))
     if (item := state.tasks.get(scope)) is None:
         return state
-    if isinstance(event, TaskRolledBack):  # it rests until a person says how it goes on
-        return moved(state, scope, item, "person")
-    return state if item.status in ENDED else _of_task(state, scope, item, told)
+    if isinstance(event, TaskRolledBack):
+        state = _returned(state, scope, item, event)
+    elif item.status not in ENDED:
+        state = _of_task(state, scope, item, told)
+    after = state.tasks[scope]
+    if after.status == item.status:
+        return state
+    past = (*after.past, (told.position, replace(after, past=())))
+    return replace(state, tasks=state.tasks.insert(scope, replace(after, past=past)))
+
+
+def _returned(state: State, scope: Scope, item: Item, event: TaskRolledBack) -> State:
+    """Return to an end that the task had come to, or rest until a person says how it goes on."""
+    then = replace(item.at(event.to), timed=item.timed, late=item.late, past=item.past)
+    if then.status in ENDED:
+        state = moved(state, scope, replace(then, status=item.status), then.status)
+        return _released(state, scope) if then.status == "completed" else state
+    again = then.again or then.status in ("new", "blocked", "queued")
+    return moved(state, scope, replace(then, status=item.status, again=again), "person")
 
 
 def submitted(task: TaskSubmitted, position: int) -> Item:
@@ -118,6 +134,8 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
             return moved(state, scope, replace(item, why=_reason(lost)), status)
         case BreakpointRaised() | QuestionAsked(to="person") | MessageDeadLettered() if item.status == "running":
             return moved(state, scope, item, "person")
+        case BreakpointResolved(resolution="retry") if item.status == "person" and item.again:
+            return _in_line(state, scope, replace(item, again=False, held=""))
         case BreakpointResolved() | QuestionAnswered() | DecisionOverridden() if item.status == "person":
             return moved(state, scope, item, "running")
         case TimerSet(timer=timer) if timer == DEADLINE:
@@ -129,8 +147,12 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
 
 
 def _held(state: State, scope: Scope, item: Item, event: TaskHeld) -> State:
+    """Put the task in line, as it was said."""
+    return _in_line(state, scope, replace(item, held=event.waits_for, why=event.reason))
+
+
+def _in_line(state: State, scope: Scope, item: Item) -> State:
     """Put the task behind those that it waits for, or in line if there are none any more."""
-    item = replace(item, held=event.waits_for, why=event.reason)
     waits = open_dependencies(state, scope, item)
     for other in waits:
         known = state.dependents.get(other, ())

@@ -1,6 +1,6 @@
 """What the planner remembers: every task's place in line, every project's lane, every goal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rpds import HashTrieMap
@@ -26,7 +26,11 @@ Urgency = tuple[int, float, int]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One task in line. ``place`` is the position of its submission, ``held`` what it was last said to wait for."""
+    """One task in line. ``place`` is the position of its submission, ``held`` what it was last said to wait for.
+
+    ``past`` tells what it was from each position on at which its status changed, so that a rollback can return to
+    it. ``again``: it was returned to before it was readied, and comes into line anew if a person wants it to.
+    """
 
     place: int = 0
     status: Status = "new"
@@ -45,6 +49,13 @@ class Item:
     branch: str = ""
     commit: str = ""
     why: str = ""
+    again: bool = False
+    past: "tuple[tuple[int, Item], ...]" = ()
+
+    def at(self, position: int) -> "Item":
+        """Return what it was at *position*: new, where nothing is known of then."""
+        known = next((item for since, item in reversed(self.past) if since <= position), None)
+        return known or replace(self, status="new", held="", again=False)
 
     @property
     def urgency(self) -> Urgency:

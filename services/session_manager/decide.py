@@ -77,7 +77,7 @@ def _onward(state: State, event: Event, own_rules: str) -> Sequence[Event]:
             told = isinstance(event, SessionBriefed) or not state.shared
             return _prepared(state, own_rules) if told and state.opened and state.prepared == NONE else []
         case DecisionMade(action="retry" | "checkpoint"):
-            return _retried(state, own_rules)
+            return _retried(state, own_rules) if state.opened else _opened(state)
         case SessionSummarised():
             return refresh.answered(state, event) if _waits(state) else []
         case SessionRefreshed():

@@ -159,7 +159,7 @@ async def test_several_tasks_return_together_and_those_without_anything_later_st
 async def test_of_several_tasks_none_returns_where_one_can_not(tmp_path: Path) -> None:
     async with shop(tmp_path, FAILING, runner=False) as obra:
         await obra.bus.append([fresh(T1, TASK, "edge")])
-        await requested(obra, T1)
+        await said(obra, T1, AttemptRequested)
         await obra.bus.append([fresh(T2, TASK, "edge")])
         await obra.client.cancel(T2)
         with pytest.raises(RollbackRefused, match="t1: attempt 1 is in hand; --cancel stops it first, or wait"):
@@ -168,20 +168,19 @@ async def test_of_several_tasks_none_returns_where_one_can_not(tmp_path: Path) -
         assert (await planned(obra.client, [T1], await obra.end_of(T1, 0), stopped=True))[0].in_hand == 1
 
 
-async def requested(obra: Shop, scope: Scope) -> None:
+async def said(obra: Shop, scope: Scope, kind: type[Event]) -> None:
+    """Wait until such an event is there."""
     async for raw in obra.bus.follow(0, [scope.everything]):
-        if raw.envelope and isinstance(raw.envelope.event, AttemptRequested):
+        if raw.envelope and isinstance(raw.envelope.event, kind):
             return
 
 
 async def test_what_runs_is_cancelled_first_where_that_is_wanted(tmp_path: Path) -> None:
     async with shop(tmp_path, FAILING, runner=False) as obra:
         await obra.bus.append([fresh(T1, TASK, "edge")])
-        await requested(obra, T1)
+        await said(obra, T1, AttemptRequested)
         halting = asyncio.create_task(halt(obra.client, T1))
-        async for raw in obra.bus.follow(0, [T1.everything]):
-            if raw.envelope and isinstance(raw.envelope.event, AttemptCancelled):
-                break
+        await said(obra, T1, AttemptCancelled)
         await obra.client.cancel(T1)  # for the runner, which would have ended the attempt
         await halting
         await roll_back(obra.client, [T1], await obra.end_of(T1, 0))

@@ -278,7 +278,7 @@ def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
     if isinstance(question, TaskRolledBack):
         return [BreakpointResolved(resolution=dice.choice(["approve", "reject", "retry", "retry"]), by="ann")]
     rolled = sum(isinstance(event, TaskRolledBack) for event in log)
-    begun = next((at for at, event in enumerate(log, 1) if isinstance(event, SessionOpened)), None)
+    begun = next((at for at, event in enumerate(log, 1) if isinstance(event, LlmSelected)), None)
     if dice.random() >= plan.regrets or rolled >= ROLLBACKS_MAX or begun is None:
         return []
     return [TaskRolledBack(to=dice.randint(begun, len(log)), reason="that was wrong")]

@@ -20,12 +20,13 @@ from obra.services.session_manager.decide import DECIDER as SESSION_MANAGER
 from obra.shared.decider import Decider
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.history import standing
+from obra.shared.manager import EPOCH, Told
 from tests.simulation.actors import ACTORS, TERMINAL, Plan
 
 SCOPE = Scope("shop", "t1")
 STEPS_MAX = 5_000
-CLOCK = "timers"
-"""Fires whatever was set, also what a rollback has undone."""
+LOOK_OVER = ("timers", "planner")
+"""Answer also what was asked before a rollback: a clock fires whatever was set, the planner knows all tasks at once."""
 
 WINDOW = 3
 """A service answers one of its next so many questions: deliveries overtake each other that far."""
@@ -71,7 +72,7 @@ class World:
         if self.random.random() < self.plan.lost:
             queue.append(at)
             return
-        answers = self._answers(name, self.log[at]) if at >= self.turn or name == CLOCK else []
+        answers = self._answers(name, at) if at >= self.turn or name in LOOK_OVER else []
         self._store(name, at, answers)
         if self.random.random() < self.plan.lost:
             queue.append(at)
@@ -81,12 +82,21 @@ class World:
         """Return where the newest rollback stands: nothing before it is answered any more."""
         return max((at for at, event in enumerate(self.log) if isinstance(event, TaskRolledBack)), default=0)
 
-    def _answers(self, name: str, question: Event) -> Sequence[Event]:
+    def _answers(self, name: str, at: int) -> Sequence[Event]:
+        question = self.log[at]
+        if name == "planner":
+            return self._planned(at)
         if name in self.thinkers:
             decider = self.thinkers[name]
             return decider.decide(decider.fold(counting(self.log)), question)
         act: Callable[..., Sequence[Event]] = ACTORS[name][1]
         return act(self.log if name == "regret" else counting(self.log), question, self.plan, self.random)
+
+    def _planned(self, at: int) -> Sequence[Event]:
+        """Return what the planner answers, which sees everything that happened, undone or not."""
+        manager = planner(self.plan.policy)
+        told = [Told(SCOPE, event, EPOCH, position) for position, event in enumerate(self.log, 1)]
+        return [event for scope, event in manager.decide(manager.fold(told), told[at]) if scope == SCOPE]
 
     def _store(self, name: str, question: int, answers: Sequence[Event]) -> None:
         """Store what is new: an answer's id is derived from question, service and content."""

@@ -88,7 +88,7 @@ def test_every_end_makes_room(end: TaskCompleted) -> None:
     "pause",
     [
         BreakpointRaised(name="override"),
-        TaskRolledBack(to=1),
+        TaskRolledBack(to=9_999),
         MessageDeadLettered(position=1, consumer="scorer", reason="poison"),
     ],
     ids=lambda e: type(e).__name__,
