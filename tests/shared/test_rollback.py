@@ -15,6 +15,8 @@ from obra.events import (
     BreakpointResolved,
     Content,
     Event,
+    LlmSelected,
+    SessionClosed,
     TaskCompleted,
     TaskRolledBack,
     TaskSubmitted,
@@ -190,12 +192,11 @@ async def test_what_runs_is_cancelled_first_where_that_is_wanted(tmp_path: Path)
 async def test_refusals_say_why(tmp_path: Path) -> None:
     async with shop(tmp_path, FAILING) as obra:
         await obra.submit(T1)
-        begin = await obra.end_of(T1, 0)
-        last = await obra.bus.last_position()
-        for to, why in (
-            (2, f"no work had begun at position 2; attempt:0 .position {begin}."),
-            (last, "nothing has hap"),
-        ):
+        await said(obra, T1, SessionClosed)
+        (selected,) = [r.position for r in await obra.client.past(T1) if isinstance(r.event, LlmSelected)]
+        first, last = (await obra.client.past(T1))[0].position, await obra.bus.last_position()
+        early = f"t1: it was only just submitted at position {first}; {selected} is the earliest point"
+        for to, why in ((first, early), (last, f"t1: nothing has happened since position {last}")):
             with pytest.raises(RollbackRefused, match=why):
                 await roll_back(obra.client, [T1], to)
         with pytest.raises(TaskUnknown):
