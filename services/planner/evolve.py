@@ -134,9 +134,11 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
             return moved(state, scope, replace(item, why=_reason(lost)), status)
         case BreakpointRaised() | QuestionAsked(to="person") | MessageDeadLettered() if item.status == "running":
             return moved(state, scope, item, "person")
-        case BreakpointResolved(resolution="retry") if item.status == "person" and item.again:
-            return _in_line(state, scope, replace(item, again=False, held=""))
-        case BreakpointResolved() | QuestionAnswered() | DecisionOverridden() if item.status == "person":
+        case BreakpointResolved(resolution=said) if item.status == "person" and item.again:
+            return _in_line(state, scope, replace(item, again=False, held="")) if said == "retry" else state
+        case BreakpointResolved() | QuestionAnswered() | DecisionOverridden() if (
+            item.status == "person" and not item.again
+        ):
             return moved(state, scope, item, "running")
         case TimerSet(timer=timer) if timer == DEADLINE:
             return replace(state, tasks=state.tasks.insert(scope, replace(item, timed=True)))
