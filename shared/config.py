@@ -148,6 +148,8 @@ class Settings(Section):
     @classmethod
     def _is_a_policy(cls, value: dict[str, Any]) -> dict[str, Any]:
         policy = converted(value, Policy)
+        if not policy.weight_checks + policy.weight_change + policy.weight_ending:
+            raise ValueError("weight_checks, weight_change and weight_ending can't all be 0")
         _check_rules(policy.rules)
         return msgspec.to_builtins(policy)  # type: ignore[no-any-return]
 

@@ -23,7 +23,7 @@ OUTPUT_CHARS_MAX = 4_000
 def due(ledger: Ledger) -> bool:
     """Return whether the task has hidden checks that have not said anything yet."""
     task = ledger.state.task
-    return task is not None and bool(task.hidden_checks) and not ledger.state.labelled and not ledger.answered
+    return task is not None and bool(task.hidden_checks) and not ledger.state.labelled
 
 
 async def judge(tools: Tools, ledger: Ledger, place: Place, signals: Signals) -> None:

@@ -24,6 +24,7 @@ from obra.services.console.render.text import (
     one_line,
     size,
 )
+from obra.shared.evidence import oddities
 
 OUTPUT_LINES_SHOWN = 6
 FILES_SHOWN = 5
@@ -162,6 +163,8 @@ def _exited(e: a.AgentExited) -> Iterable[Line]:
     yield Line(f"agent ended: {e.ending.replace('_', ' ')}{detail} ({', '.join(facts)})", tone)
     for denial in e.denials:
         yield Line(f"denied: {denial.tool} {one_line(denial.target)}".rstrip(), "warning")
+    for odd in oddities(e):
+        yield Line(f"of the agent: {one_line(odd)}", "warning")
 
 
 @_of(a.WorkspaceCheckpointed)
@@ -215,13 +218,18 @@ def _reviewed(e: a.AttemptReviewed) -> Iterable[Line]:
         return
     verdict = "approves" if e.approves else "disapproves"
     yield Line(f"review by {e.model or e.provider}: {verdict}, quality {e.quality:.2f}. {one_line(e.summary)}")
+    for criterion in e.criteria:
+        why = f": {one_line(criterion.why, 120)}" if criterion.verdict != "met" and criterion.why else ""
+        yield Line(f"  {criterion.verdict}: {one_line(criterion.text, 120)}{why}", "quiet")
     for issue in e.issues:
         yield Line(f"  - {issue.path + ': ' if issue.path else ''}{one_line(issue.text)}", "quiet")
 
 
 @_of(a.AttemptScored)
 def _scored(e: a.AttemptScored) -> Iterable[Line]:
-    yield Line(f"scored: quality {e.quality:.2f}, confidence {e.confidence:.2f}, on {e.basis}")
+    raw = e.confidence if e.confidence_raw is None else e.confidence_raw
+    of = f" (calibrated from {raw:.2f})" if raw != e.confidence else ""
+    yield Line(f"scored: quality {e.quality:.2f}, confidence {e.confidence:.2f}{of}, on {e.basis}")
 
 
 @_of(a.ClaimContradicted)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from obra.events import Content, ServiceDegraded, TaskCompleted, TaskLabelled, WorkspaceCheckpointed
+from obra.events import Content, ServiceDegraded, SessionClosed, TaskCompleted, TaskLabelled, WorkspaceCheckpointed
+from obra.shared.envelope import answer, fresh
 from tests.rig import MemoryRig
 from tests.services.agent_runner.stage import Stage, write
 
@@ -64,10 +65,21 @@ async def test_a_hidden_check_that_can_not_run_says_nothing_about_the_work(stage
     assert await stage.of(TaskLabelled) == []
 
 
-async def test_a_runner_that_comes_after_a_crash_runs_them_and_a_second_time_they_do_not_run(stage: Stage) -> None:
+async def test_a_runner_that_comes_later_runs_them_also_if_others_have_answered_the_completion(stage: Stage) -> None:
     async with stage.running():
-        await accepted(stage)  # without hidden checks nothing is said
-    assert await stage.of(TaskLabelled) == []
+        await stage.submit(stage.script({"steps": [write("hello.txt")]}), hidden_checks=("test -f hello.txt",))
+        await stage.request()
+        await stage.finished()
+    checkpoint = await stage.until(WorkspaceCheckpointed)
+    completed = fresh(stage.scope, TaskCompleted(attempt=1, branch="obra/t1", commit=checkpoint.commit), "decider")
+    await stage.bus.append([completed, answer(completed, "session-manager", SessionClosed(session="1"))])
+    async with stage.running():
+        assert (await stage.until(TaskLabelled)).good
+
+
+async def test_without_hidden_checks_nothing_is_said(stage: Stage) -> None:
+    async with stage.running():
+        await accepted(stage)
     assert "task.labelled" not in await stage.said()
 
 
