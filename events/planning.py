@@ -44,6 +44,7 @@ class GoalSubmitted(Event, tag="goal.submitted"):
     text: str
     repo: str
     plan: Annotated[tuple[PlannedTask, ...], Meta(max_length=256, description="empty: the LLM drafts one")] = ()
+    context: Annotated[Content, Meta(description="what whoever drafts the plan may see of the repository")] = Content()
     review: Annotated[bool, Meta(description="no task is submitted before a person has approved the plan")] = False
     checks: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=8192)], ...],

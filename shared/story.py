@@ -46,6 +46,7 @@ from obra.events import (
     GoalSubmitted,
     LlmSelected,
     PlanAccepted,
+    PlanDrafted,
     QuestionAnswered,
     QuestionAsked,
     ServiceDegraded,
@@ -148,7 +149,7 @@ def evolve_story(story: Story, recorded: Recorded) -> Story:
     match event:
         case TaskSubmitted() if story.goal or not story.submitted_at:
             return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at, goal=False)
-        case GoalSubmitted() | PlanAccepted() | GoalCompleted() | GoalFailed():
+        case GoalSubmitted() | PlanDrafted() | PlanAccepted() | GoalCompleted() | GoalFailed():
             return _of_goal(story, event, at)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected() if not story.over:
             return _ended(replace(story, ended_at=at), event)
@@ -193,6 +194,8 @@ def _of_goal(story: Story, event: Event, at: str) -> Story:
     match event:
         case GoalSubmitted() if not story.submitted_at:
             return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at, goal=True)
+        case PlanDrafted() if story.goal:
+            return _as(story, "submitted")
         case PlanAccepted() if story.goal:
             return _as(story, "running")
         case GoalCompleted() if story.goal and not story.over:

@@ -6,12 +6,13 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from obra.events import TaskSubmitted
+from obra.events import GoalSubmitted, TaskSubmitted
 from obra.events.subjects import TOKEN, Scope
 from obra.shared.config import Settings
 from obra.shared.errors import BadUsage, EnvironmentLacks
@@ -24,14 +25,14 @@ ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A task ready to be submitted.
+    """A task, or a goal, ready to be submitted.
 
     ``environment`` is what the runner needs beside the event and what never travels: PATH and the values of the
     variables in ``event.agent_env``. ``notices`` are sentences that a person should see.
     """
 
     scope: Scope
-    event: TaskSubmitted
+    event: TaskSubmitted | GoalSubmitted
     environment: dict[str, str]
     notices: tuple[str, ...] = ()
 
@@ -65,7 +66,7 @@ def prepare(
     """
     if not text.strip():
         raise BadUsage(problem="the task is empty: say in words what is to be done")
-    scope = Scope(_token(project or settings.project, "project"), _token(task or task_id(text), "task id"))
+    scope = Scope(token(project or settings.project, "project"), token(task or task_id(text), "task id"))
     target, notices = _target(Path(repo), str(wishes.get("base") or ""))
     named = dict(_variable(entry, environ) for entry in agent_env)
     fields = {name: value for name, value in wishes.items() if value is not None}
@@ -73,6 +74,8 @@ def prepare(
     hidden = fields["hidden_checks"] = tuple(fields.pop("hidden_checks", ()))
     if any(not check.strip() for check in (*checks, *hidden)):
         raise BadUsage(problem="a check is empty: give --check a shell command, like --check 'pytest -q'")
+    if deadline := fields.pop("deadline", ""):
+        fields["deadline"] = _deadline(str(deadline))
     event = _event(
         fields | {
             "text": text, "repo": target, "agent": _agent(agent, settings, environ), "checks": checks,
@@ -106,10 +109,22 @@ def renew_environment(home: Home, scope: Scope, task: TaskSubmitted, environ: Ma
     )
 
 
-def _token(text: str, what: str) -> str:
+def token(text: str, what: str) -> str:
+    """Return *text* if it can be a part of a subject; `BadUsage` says what that takes."""
     if not TOKEN.fullmatch(text):
         raise BadUsage(problem=f"{what} {text!r}: up to 64 letters, digits, dashes and underscores, please")
     return text
+
+
+def _deadline(text: str) -> str:
+    """Return a time as it travels, in UTC; one without a zone is local. `BadUsage` for none, or one that has passed."""
+    try:
+        at = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadUsage(problem=f"--deadline {text!r} is no time: give one like 2026-12-31T18:00") from error
+    if at <= datetime.now(UTC):
+        raise BadUsage(problem=f"--deadline {text!r} has passed already")
+    return at.isoformat(timespec="seconds")
 
 
 def _target(repo: Path, base: str) -> tuple[str, tuple[str, ...]]:

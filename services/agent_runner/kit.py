@@ -32,7 +32,7 @@ def pack(home: Home, scope: Scope, task: TaskSubmitted, settings: AgentSettings)
     Values come from the file that the submitting command has written, else from the configuration. Raises
     `EnvironmentLacks` for a variable that has none.
     """
-    given = _given(home.environment(scope))
+    given = _given(_left_for(home, scope, task))
     missing = [name for name in task.agent_env if name not in given and name not in settings.env]
     if missing:
         raise EnvironmentLacks(
@@ -42,6 +42,12 @@ def pack(home: Home, scope: Scope, task: TaskSubmitted, settings: AgentSettings)
     named = {name: given.get(name, settings.env.get(name, "")) for name in task.agent_env}
     path = settings.path or named.get("PATH") or given.get("PATH") or os.environ.get("PATH") or os.defpath
     return Kit(path, {**settings.env, **named, "PATH": path})
+
+
+def _left_for(home: Home, scope: Scope, task: TaskSubmitted) -> Path:
+    """Return the file for the task, or that of its goal: who submitted the goal did not know its tasks."""
+    own = home.environment(scope)
+    return home.environment(Scope(scope.project, task.goal)) if task.goal and not own.exists() else own
 
 
 def _given(file: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key,
     task = _task(state)
 
     def workspace() -> Workspace:
-        made = workspaces.prepare(place, Path(task.repo), state.base or task.base)
+        made = workspaces.prepare(place, Path(task.repo), *state.start)
         if state.returned:  # the rollback was not heard here in time
             put_back(made, state)
         if state.rolled_back or any(run.started for other, run in state.runs.items() if other != key):
@@ -60,7 +60,7 @@ async def to_go_on(tools: Tools, place: Place, state: State) -> Ready:
     """Gather what is needed once the agent is gone: to record and to check. Raises as `to_begin` does."""
     task = _task(state)
     made, (sandbox, kit) = await together(
-        tools.blocking(workspaces.prepare, place, Path(task.repo), state.base or task.base),
+        tools.blocking(workspaces.prepare, place, Path(task.repo), *state.start),
         _walls_and_kit(tools, place, task),
     )
     return Ready(made, sandbox, kit, AgentFound(""), "")

@@ -199,8 +199,8 @@ class Attempt:
         started = self._ledger.state.run(self._key).started
         if started is not None and started.workspace:
             try:
-                base = self._ledger.state.base or self._task.base
-                workspace = await self._tools.blocking(workspaces.prepare, self._place, Path(self._task.repo), base)
+                repo, start = Path(self._task.repo), self._ledger.state.start
+                workspace = await self._tools.blocking(workspaces.prepare, self._place, repo, *start)
                 try:
                     found = await self._checkpoint(workspace, redact)
                     said.append(self._recorded(found, workspace, interrupted=True))

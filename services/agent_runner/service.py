@@ -24,6 +24,8 @@ from obra.events import (
     ChecksRan,
     DecisionMade,
     Event,
+    GoalCompleted,
+    GoalFailed,
     QuestionAsked,
     ServiceDegraded,
     TaskCancelled,
@@ -59,7 +61,7 @@ from obra.shared.git import stop_all
 from obra.shared.home import Home
 from obra.shared.service import Acting, Call, Service
 
-ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
+ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected, GoalCompleted, GoalFailed)
 HEARS: tuple[type[Event], ...] = (
     BreakpointRaised,
     QuestionAsked,
@@ -142,6 +144,8 @@ class AgentRunner(Acting):
                         await self._hand_over(call)
                     await self._judge(call)
                     self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
+                case GoalCompleted() | GoalFailed():
+                    self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
         except Fenced as error:
             log.info("fenced", scope=".".join(call.scope), why=str(error))
         except Stopped:
@@ -156,7 +160,7 @@ class AgentRunner(Acting):
             return
         async with self._alone(call) as place:
             try:
-                await self._tools.blocking(prepare, place, Path(task.repo), task.base)
+                await self._tools.blocking(prepare, place, Path(task.repo), *ledger.state.start)
             except WorkspaceLost as error:
                 log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
 

@@ -57,6 +57,7 @@ class State:
 
     task: TaskSubmitted | None = None
     policy: Policy = field(default_factory=Policy)
+    grown_from: tuple[str, ...] = ()
     runs: dict[Key, Run] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
     degraded: bool = False
@@ -73,6 +74,13 @@ class State:
     def newest(self) -> Key:
         """Return the newest run that was asked for; (0, 0) if none was."""
         return max(self.runs, default=(0, 0))
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """Return what the workspace is made from: the recorded base, accepted work of other tasks, or the wish."""
+        if self.base:
+            return (self.base,)
+        return self.grown_from or (self.task.base if self.task else "",)
 
     @property
     def base(self) -> str | None:
@@ -110,7 +118,7 @@ def evolve(state: State, event: Event) -> State:
         case TaskSubmitted():
             return state if state.task else replace(state, task=event)
         case TaskReadied():
-            return replace(state, policy=event.policy)
+            return replace(state, policy=event.policy, grown_from=event.base)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True)
         case TaskRolledBack():

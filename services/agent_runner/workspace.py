@@ -12,6 +12,7 @@ from pathlib import Path
 
 from obra.services.agent_runner import clone, making, submodules
 from obra.services.agent_runner.making import Made, branch_of
+from obra.services.agent_runner.merge import merged
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.errors import BadUsage
@@ -59,17 +60,18 @@ def empty_tree(object_format: str) -> str:
     return hashlib.new(object_format, b"tree 0\0", usedforsecurity=False).hexdigest()
 
 
-def prepare(place: Place, repo: Path, base: str) -> Workspace:
+def prepare(place: Place, repo: Path, base: str, *more: str) -> Workspace:
     """Return the task's workspace, made from *repo* at *base* unless it is there already.
 
-    Raises `WorkspaceLost` if it can't be made; what was half made is removed first.
+    *more* are commits to be merged with the base: accepted work of several tasks. Raises `WorkspaceLost` if it can't
+    be made; what was half made is removed first.
     """
     with _explained("be prepared"):
         made = making.remembered(place)
         if made is None:
             for leftover in (place.workspace, place.control):
                 clone.remove(leftover)
-            made = making.make(place, locate(repo, base))
+            made = making.make(place, locate(repo, merged(repo, base, more) if more else base))
         return _workspace(place, made)
 
 

@@ -18,6 +18,10 @@ STARTED_NS = time.time_ns()
 COMMANDS = {
     "demo": ("demo:demo", "Show the whole loop on a sample repository: no account, no model."),
     "run": ("run:run", "Have a task done on a git repository, and follow it to its end."),
+    "goal": ("goal:goal", "Have a goal planned and reached, task by task."),
+    "task": ("task:task", "Submit tasks without following them; list and show them."),
+    "milestone": ("milestone:milestone", "List milestones, and show the tasks of one."),
+    "project": ("project:project", "List projects; pause one, and let it go on."),
     "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
     "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
     "show": ("show:show", "Tell the whole story of a task."),
@@ -50,7 +54,7 @@ COMMANDS = {
 }
 """Every command: where it is, and its one line in `obra --help`, so that help imports none of them."""
 
-FOLLOWING = frozenset({"demo", "run", "answer", "approve", "reject", "retry", "override"})
+FOLLOWING = frozenset({"demo", "run", "goal", "answer", "approve", "reject", "retry", "override"})
 
 
 class LazyGroup(click.Group):

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
 from obra.events import Content
 from obra.events.subjects import Scope
@@ -87,6 +87,16 @@ async def _at_rest(place: Place) -> AsyncIterator[Reader]:
         return
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         yield Live(obra)
+
+
+async def rows(place: Place, query: str) -> list[dict[str, Any]]:
+    """Return what the store answers, a dictionary a row; nothing where there is no store yet."""
+    async with reading(place) as reader:
+        try:
+            table = await reader.sql(query)
+        except StoreMissing:
+            return []
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from obra.events import (
     QuestionAnswered,
     QuestionAsked,
     TaskCancelled,
-    TaskCompleted,
-    TaskFailed,
     TaskHeld,
     TaskReadied,
     TaskRejected,
@@ -37,7 +35,7 @@ from obra.events import (
 )
 from obra.events.subjects import Scope
 from obra.services.planner import steps, words
-from obra.services.planner.evolve import DEADLINE, evolve, open_dependencies
+from obra.services.planner.evolve import DEADLINE, ENDS, evolve, open_dependencies
 from obra.services.planner.line import has_room, next_up
 from obra.services.planner.state import LOST, Item, State
 from obra.shared.manager import Answer, Manager, Told
@@ -45,7 +43,6 @@ from obra.shared.manager import Answer, Manager, Told
 Saying = Generator[Answer, None, State]
 """Yields answers, and returns the state that they lead to."""
 
-ENDS = (TaskCompleted, TaskFailed, TaskRejected, TaskCancelled)
 ROOM = (BreakpointRaised, QuestionAsked, MessageDeadLettered, TaskRolledBack, ProjectResumed, PolicyAdopted)
 OF_GOALS = (GoalSubmitted, PlanDrafted, PlanAccepted, BreakpointResolved)
 

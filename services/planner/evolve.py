@@ -36,6 +36,7 @@ from obra.services.planner.state import ENDED, Item, State, Status
 from obra.shared import complexity
 from obra.shared.manager import Told
 
+ENDS = (TaskCompleted, TaskFailed, TaskRejected, TaskCancelled)
 DEADLINE = "deadline"
 """The timer that a held task with a deadline has."""
 
@@ -63,7 +64,10 @@ def _of_scope(state: State, told: Told) -> State:
     if goal := state.goals.get(scope):
         now = goals.evolve(goal, event)
         state = state if now is goal else replace(state, goals=state.goals.insert(scope, now))
-    if (item := state.tasks.get(scope)) is None:
+    item = state.tasks.get(scope)
+    if item is None and isinstance(event, ENDS) and scope.task != PROJECT_LEVEL:
+        item = Item(place=told.position)  # the stream has forgotten what came before, and keeps the end
+    if item is None:
         return state
     if isinstance(event, TaskRolledBack):
         state = _returned(state, scope, item, event)

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from obra.services.console.following import conclude, follow, overheard
+from obra.services.console.goals import Board, concluded, follow_goal
 from obra.services.console.named import Named, named
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.render.screen import Screen, screen
@@ -63,16 +64,19 @@ def spoken(place: Place, id: str, project: str | None, say: Say, *, json_: bool)
     """Say something about what *id* means, follow the task to its end or to where it waits again, and conclude."""
     try:
         with screen(sys.stderr if json_ else sys.stdout) as lines:
-            story = asyncio.run(_spoken(place, id, project, say, lines))
+            found = asyncio.run(_spoken(place, id, project, say, lines))
     except KeyboardInterrupt:
         click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {id}` goes on with it", err=True)
         return 130
-    return conclude(story, json_=json_)
+    return concluded(found, json_=json_) if isinstance(found, Board) else conclude(found, json_=json_)
 
 
-async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story:
+async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story | Board:
     async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
         it = await named(obra, id, project)
+        if (await obra.client.story(it.scope)).goal:
+            position = await say(obra, it)
+            return await follow_goal(obra, it.scope, lines, after=position - 1)
         async with overheard(obra, it.scope, lines):
             position = await say(obra, it)
             return await follow(obra, it.scope, lines, after=position - 1)

@@ -42,6 +42,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--base", metavar="REF", help="Commit, branch or tag to start from. [default: HEAD]")
 @click.option("--sandbox", type=click.Choice(["auto", "bwrap", "none"]), default="auto", help="Around the agent.")
 @click.option("--agent-env", multiple=True, metavar="NAME[=VALUE]", help="Variable the agent gets. Repeatable.")
+@click.option("--after", multiple=True, metavar="TASK", help="Task that must be accepted first. Repeatable.")
+@click.option("--priority", type=click.IntRange(1, 10), default=5, help="10 is the most urgent.")
+@click.option("--deadline", metavar="TIME", help="ISO 8601; a task that has not started by then never does.")
+@click.option("--milestone", metavar="NAME", help="Tasks of one milestone share a session.")
 @click.option("--task-id", metavar="ID", help="Name of the task and its branch. [default: made from the text]")
 @in_project
 @click.option("--resume", metavar="TASK", help="Follow a task that exists already instead of submitting one.")
@@ -90,7 +94,7 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
         async with overheard(obra, what.scope, lines):
             await obra.client.submit(what)
             story = await follow(obra, what.scope, lines)
-            if story.status == "completed" and what.event.hidden_checks:
+            if story.status == "completed" and getattr(what.event, "hidden_checks", ()):
                 await hidden_checks_done(obra, what.scope, lines)
             return story
 

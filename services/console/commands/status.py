@@ -25,6 +25,10 @@ OPEN = """
     SELECT project, task, status, attempts, text FROM task(as_of := {at})
     WHERE status NOT IN ('completed', 'failed', 'cancelled', 'rejected') ORDER BY position DESC LIMIT 200
 """
+GOALS = """
+    SELECT project, goal, status, tasks, completed, text FROM goal(as_of := {at})
+    WHERE ended_at IS NULL ORDER BY position DESC LIMIT 50
+"""
 LACKING = """
     SELECT position, project, task, happened_at, what, reason FROM error(as_of := {at})
     WHERE type IN ('service.degraded', 'message.rejected', 'message.dead_lettered')
@@ -61,6 +65,7 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
             "as_of": at,
             "tasks": {row["status"]: row["tasks"] for row in await _rows(reader, COUNTS.format_map(fill))},
             "open": await _rows(reader, OPEN.format_map(fill)),
+            "goals": await _rows(reader, GOALS.format_map(fill)),
             "lacking": await _rows(reader, LACKING.format_map(fill)),
         }
 
@@ -116,10 +121,18 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
         yield f"\n{count(len(waiting), 'task')} waiting for a person (`{obra_command()} inbox` says what for):"
         for task in waiting:
             yield f"  {task['task']}  {one_line(task['text'], 60)}"
+    yield from _goals(found["goals"])
     if found["lacking"]:
         yield "\nlacking in the last day:"
         for row in found["lacking"]:
             yield f"  {row['task']}: {row['what']}: {one_line(str(row['reason']), 160)}"
+
+
+def _goals(goals: list[dict[str, Any]]) -> Iterator[str]:
+    if goals:
+        yield "\ngoals:"
+        cells = [[g["goal"], g["status"], f"{g['completed']}/{g['tasks']}", one_line(g["text"], 60)] for g in goals]
+        yield from grid(["goal", "status", "done", "text"], cells)
 
 
 def _open(found: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def drafted(e: p.PlanDrafted) -> Iterable[Line]:
     if e.usable:
         yield Line(f"a plan of {count(len(e.tasks), 'task')} was drafted by {who}", "quiet")
     else:
-        yield Line(f"no plan from {who}: {one_line(e.reason)}", "warning")
+        yield Line(f"no plan{'' if e.provider == 'none' else f' from {who}'}: {one_line(e.reason)}", "warning")
 
 
 def accepted(e: p.PlanAccepted) -> Iterable[Line]:

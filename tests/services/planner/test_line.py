@@ -240,6 +240,12 @@ def test_a_loss_takes_along_all_that_waited_for_it() -> None:
     )
 
 
+def test_of_a_task_that_the_stream_has_forgotten_the_end_is_enough() -> None:
+    scene = Scene()
+    scene.when("a", DONE)
+    assert scene.when("b", wish(after=("a",))) == ["b task.readied"]
+
+
 # deadlines
 
 

@@ -1,0 +1,71 @@
+"""`obra task`: submit without following, list, show."""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from obra.services.console.commands.run import CONTEXT, detached, run
+from obra.services.console.commands.show import show
+from obra.services.console.options import Place, as_json, placed
+from obra.services.console.reading import rows
+from obra.services.console.render.table import grid
+from obra.services.console.render.text import one_line
+from obra.shared.submission import prepare, token
+
+ALL = """
+    SELECT l.project, l.task, l.status, l.priority, l.deadline, l.goal, l.milestone, t.attempts, t.branch, t.text,
+        t.reasons
+    FROM line l JOIN task t USING (project, task)
+    WHERE ({everything} OR l.status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AND {project}
+    ORDER BY l.position DESC LIMIT 500
+"""
+
+
+@click.group(context_settings=CONTEXT, short_help="Submit tasks without following them; list and show them.")
+def task() -> None:
+    """Submit tasks without following them; list and show them."""
+
+
+@placed
+def _create(place: Place, text: str | None, project: str | None, json_: bool, **wishes: Any) -> int:
+    """Submit TASK to an Obra that runs (`obra up`) and return. Options as for `obra run`."""
+    if not text:
+        raise click.UsageError("give a TASK in words")
+    submission = prepare(text, settings=place.settings, project=project, task=wishes.pop("task_id"), **wishes)
+    return detached(place, submission, json_=json_)
+
+
+task.add_command(
+    click.Command(
+        "create", context_settings=CONTEXT, callback=_create, help=_create.__doc__,
+        short_help="Submit a task and return; needs a running `obra up`.",
+        params=[param for param in run.params if param.name not in ("resume", "detach")],
+    )
+)  # fmt: skip
+task.add_command(show)
+
+
+@task.command(name="list", short_help="List open tasks, or all of them.")
+@click.option("--all", "everything", is_flag=True, help="Those that have ended too.")
+@click.option("--project", metavar="NAME", help="Of this project alone.")
+@as_json("Print a list of JSON objects.")
+@placed
+def list_(place: Place, everything: bool, project: str | None, json_: bool) -> int:
+    """List open tasks, the newest first, with what the queued ones wait for."""
+    of = f"l.project = '{token(project, 'project')}'" if project else "true"
+    found = asyncio.run(rows(place, ALL.format(everything=str(everything).lower(), project=of)))
+    if json_:
+        click.echo(json.dumps(found, default=str))
+        return 0
+    cells = [[t["task"], t["status"], t["priority"], t["attempts"], one_line(t["text"], 50), _why(t)] for t in found]
+    for line in (
+        grid(["task", "status", "priority", "attempts", "text", "waits"], cells) if cells else ["no open tasks"]
+    ):
+        click.echo(line)
+    return 0
+
+
+def _why(found: dict[str, Any]) -> str:
+    return one_line("; ".join(found["reasons"]), 60) if found["status"] in ("queued", "waiting") else ""
