@@ -54,6 +54,7 @@ class GoalSubmitted(Event, tag="goal.submitted"):
     agent: Annotated[str, Meta(min_length=1, max_length=4200)] = "claude"
     model: Annotated[str, Meta(max_length=200)] = ""
     llm: Annotated[str, Meta(min_length=1, max_length=200, description="drafts the plan and reviews the work")] = "auto"
+    template: Annotated[str, Meta(max_length=32)] = ""
     sandbox: Literal["auto", "bwrap", "none"] = "auto"
     attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
     turns_max: Annotated[int, Meta(ge=0, le=10_000)] = 0

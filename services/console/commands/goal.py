@@ -17,12 +17,9 @@ from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import one_line
 from obra.shared.client import Orchestrator
-from obra.shared.goals import draft, prepare_goal, read_plan
+from obra.shared.goals import COMMON, draft, prepare_goal, read_plan
 from obra.shared.submission import Submission
 
-NOT_OF_GOALS = frozenset(
-    {"text", "task_id", "resume", "detach", "json_", "project", "config", "after", "milestone", "hidden_checks"}
-)
 GOALS = "SELECT project, goal, status, tasks, completed, text FROM goal ORDER BY position DESC LIMIT 200"
 
 
@@ -46,7 +43,7 @@ def goal() -> None:
 
 def of_tasks(command: click.Command) -> click.Command:
     """Add the options of `obra run` that hold for every task of a goal."""
-    command.params[1:1] = [one for one in run.params if one.name not in NOT_OF_GOALS]
+    command.params[1:1] = [one for one in run.params if one.name in COMMON - {"text"}]
     return command
 
 

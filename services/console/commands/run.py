@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from obra.events import TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.console.following import conclude, follow, hidden_checks_done, overheard
 from obra.services.console.options import Place, as_json, in_project, placed
@@ -45,7 +46,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--after", multiple=True, metavar="TASK", help="Task that must be accepted first. Repeatable.")
 @click.option("--priority", type=click.IntRange(1, 10), default=5, help="10 is the most urgent.")
 @click.option("--deadline", metavar="TIME", help="ISO 8601; a task that has not started by then never does.")
-@click.option("--milestone", metavar="NAME", help="Tasks of one milestone share a session.")
+@click.option("--acceptance", multiple=True, metavar="TEXT", help="Criterion that the work must meet. Repeatable.")
 @click.option("--task-id", metavar="ID", help="Name of the task and its branch. [default: made from the text]")
 @in_project
 @click.option("--resume", metavar="TASK", help="Follow a task that exists already instead of submitting one.")
@@ -94,7 +95,7 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
         async with overheard(obra, what.scope, lines):
             await obra.client.submit(what)
             story = await follow(obra, what.scope, lines)
-            if story.status == "completed" and getattr(what.event, "hidden_checks", ()):
+            if story.status == "completed" and isinstance(what.event, TaskSubmitted) and what.event.hidden_checks:
                 await hidden_checks_done(obra, what.scope, lines)
             return story
 
