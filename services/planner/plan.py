@@ -100,7 +100,8 @@ def submission(name: str, goal: GoalSubmitted, task: PlannedTask, *, last: bool)
     """
     checks = tuple(dict.fromkeys((*task.checks, *(goal.checks if last or not task.checks else ()))))[:LIST_MAX]
     return TaskSubmitted(
-        text=task.text, repo=goal.repo, base=goal.base, checks=checks, agent=goal.agent, model=goal.model, llm=goal.llm, template=goal.template,
+        text=task.text, repo=goal.repo, base=goal.base, checks=checks, agent=goal.agent, model=goal.model, llm=goal.llm,
+        template=goal.template,
         sandbox=goal.sandbox, attempts_max=goal.attempts_max, turns_max=goal.turns_max, budget_usd=goal.budget_usd,
         timeout_s=goal.timeout_s, silence_s=goal.silence_s, check_timeout_s=goal.check_timeout_s,
         agent_env=goal.agent_env, priority=task.priority or goal.priority, after=task.after,
