@@ -139,17 +139,20 @@ class AgentRunner(Acting):
                 case TaskRolledBack():
                     async with self._alone(call) as place:
                         await roll_back(self._tools, call, place)
-                case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected() as end:
-                    if isinstance(end, TaskCancelled) and end.taken_over:
-                        await self._hand_over(call)
-                    await self._judge(call)
-                    self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
-                case GoalCompleted() | GoalFailed():
-                    self._home.environment(call.scope).unlink(missing_ok=True)  # it may hold keys
+                case end if isinstance(end, ENDS):
+                    await self._ended(call, end)
         except Fenced as error:
             log.info("fenced", scope=".".join(call.scope), why=str(error))
         except Stopped:
             raise asyncio.CancelledError from None  # the shell returns the event, for the next runner
+
+    async def _ended(self, call: Call, end: Event) -> None:
+        """Do what is left to do for a task, or a goal, and let go of what its agent was given: it may hold keys."""
+        if isinstance(end, TaskCancelled) and end.taken_over:
+            await self._hand_over(call)
+        if not isinstance(end, GoalCompleted | GoalFailed):
+            await self._judge(call)
+        self._home.environment(call.scope).unlink(missing_ok=True)
 
     async def _prefetch(self, call: Call) -> None:
         """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""
