@@ -125,7 +125,7 @@ class MilestoneReached(Event, tag="milestone.reached"):
 
     milestone: str
     tasks: tuple[str, ...] = ()
-    review: Annotated[bool, Meta(description="the policy wants a person to look before work goes on")] = False
+    review: Annotated[bool, Meta(description="the policy wants a person to look at it")] = False
 
 
 class ProjectPaused(Event, tag="project.paused"):

@@ -72,7 +72,7 @@ def _begun(state: State, event: TaskSubmitted | TaskReadied | LlmSelected) -> St
 
 def milestone(name: str) -> BreakpointRaised:
     """Return the breakpoint of a milestone that is reached."""
-    reasons = (f"milestone {name!r} is reached: look at it before work goes on",)
+    reasons = (f"milestone {name!r} is reached: look at it while work goes on",)
     return BreakpointRaised(name="milestone", reasons=reasons, severity="notice")
 
 

@@ -130,7 +130,8 @@ def _carried_out(state: State, scope: Scope, goal: Goal, tasks: Sequence[Planned
     for milestone in dict.fromkeys(task.milestone for task in tasks if task.milestone):
         members = tuple(task.task for task in tasks if task.milestone == milestone)
         if milestone not in goal.reached and all(items[name].status == "completed" for name in members):
-            return scope, MilestoneReached(milestone=milestone, tasks=members)
+            review = state.policy.breakpoints.milestone
+            return scope, MilestoneReached(milestone=milestone, tasks=members, review=review)
     if any(item.status not in ENDED for item in items.values()):
         return None
     return scope, _end(items, last)

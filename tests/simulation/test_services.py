@@ -7,7 +7,19 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from obra.events import AttemptRequested, Event, PromptPrepared, SessionClosed, TaskCompleted, TaskFailed
+from obra.events import (
+    AttemptRequested,
+    BreakpointRaised,
+    BreakpointResolved,
+    Content,
+    Event,
+    PromptPrepared,
+    QuestionAnswered,
+    QuestionAsked,
+    SessionClosed,
+    TaskCompleted,
+    TaskFailed,
+)
 from obra.events.subjects import Scope, name
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import Settings
@@ -37,7 +49,18 @@ def acting(name: str, plan: Plan, dice: Random, tmp_path: Path) -> Acting:
     return Acting(name, real.hears, real.says, handle, concurrency=1)
 
 
-async def play(plan: Plan, tmp_path: Path, seed: int = 0) -> list[Event]:
+def spoken(event: Event) -> Event | None:
+    """Answer every question and approve whatever waits."""
+    match event:
+        case QuestionAsked(question=question, to="person"):
+            return QuestionAnswered(question=question, text=Content.of("the second"), by="ann")
+        case BreakpointRaised():
+            return BreakpointResolved(resolution="approve", by="ann")
+        case _:
+            return None
+
+
+async def play(plan: Plan, tmp_path: Path, seed: int = 0, *, person: bool = False) -> list[Event]:
     """Run one task from its submission to the end of its session, and return all that happened."""
     bus, stop, dice = MemoryBus(), asyncio.Event(), Random(seed)
     settings = Settings(decision={"outage_wait_s": 0.01, "outage_wait_s_max": 0.01})
@@ -48,8 +71,11 @@ async def play(plan: Plan, tmp_path: Path, seed: int = 0) -> list[Event]:
             group.create_task(service.run(bus, stop))
         await bus.append([fresh(SCOPE, plan.task, "edge")])
         async for raw in bus.follow(0):
-            if raw.envelope and isinstance(raw.envelope.event, SessionClosed):
+            event = raw.envelope.event if raw.envelope else None
+            if isinstance(event, SessionClosed):
                 break
+            if person and event and (word := spoken(event)):
+                await bus.append([fresh(SCOPE, word, "edge")])
         stop.set()
     events = [r.event for r in (await bus.past(SCOPE)).events]
     await bus.close()
@@ -92,3 +118,22 @@ async def test_an_outage_is_waited_out_by_a_timer_of_the_bus(tmp_path: Path) -> 
     log = await play(Plan(task=TASK, endings=("unreachable",)), tmp_path)
     assert actions(log) == ["wait", "retry", "wait", "retry", "wait", "retry", "stop"]
     assert [name(event) for event in log].count("timer.fired") == 3
+
+
+ASKING = Plan(task=TASK, fails=1.0, asks=1.0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "decided"),
+    [
+        (ASKING, ["clarify", "retry", "clarify", "retry", "stop"]),
+        (Plan(task=TASK, endings=("max_turns",)), ["checkpoint", "retry", "retry", "stop"]),
+        (Plan(task=TASK, destroys=1.0), ["escalate", "proceed"]),
+    ],
+    ids=["clarify", "checkpoint", "escalate"],
+)
+async def test_each_decision_flows_over_the_bus_to_its_end(plan: Plan, decided: list[str], tmp_path: Path) -> None:
+    log = await play(plan, tmp_path, person=True)
+    assert actions(log) == decided
+    answered = [event.question for event in log if isinstance(event, QuestionAnswered)]
+    assert answered == (["q1", "q2"] if plan is ASKING else [])
