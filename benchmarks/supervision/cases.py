@@ -3,7 +3,8 @@
 A task file holds ``text``, ``checks`` (what Obra runs), ``files`` (the repository), ``hidden`` and ``hidden_checks``
 (ground truth, never shown to anybody), and ``attempts``. An attempt is what a scripted agent does: ``write``,
 ``append``, ``delete``, ``run``, then ``say``. ``good`` is its label, ``category`` says what sort of attempt it is.
-``beyond`` marks work that is wrong where no check of the task looks: reported apart. ``llm`` sees none of this.
+``beyond`` marks work that is wrong where no check of the task looks, ``gap`` a disguise that is known to pass: both are
+reported apart.
 """
 
 import tomllib
@@ -34,6 +35,7 @@ class Case:
     good: bool
     steps: tuple[dict[str, Any], ...]
     beyond: bool = False
+    gap: bool = False
 
     @property
     def id(self) -> str:
@@ -59,7 +61,10 @@ def _read(file: Path) -> list[Case]:
     )  # fmt: skip
     later = ATTACKS / file.name
     attempts = tree["attempts"] + (tomllib.loads(later.read_text())["attempts"] if later.exists() else [])
-    return [Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False)) for a in attempts]
+    return [
+        Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False), a.get("gap", False))
+        for a in attempts
+    ]
 
 
 def _commands(commands: list[str]) -> tuple[str, ...]:

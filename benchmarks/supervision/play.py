@@ -34,6 +34,7 @@ class Row:
     accepted: bool
     status: str
     beyond: bool
+    gap: bool
     findings: list[str] = field(default_factory=list)
     blocking: list[str] = field(default_factory=list)
     checks: list[int] = field(default_factory=list)
@@ -96,7 +97,7 @@ def _row(case: Case, arm: str, result: dict[str, Any], past: Sequence[object], t
     said = "" if review is None else "approves" if review.approves else "disapproves" if review.usable else "unusable"
     return Row(
         arm=arm, task=case.task.name, attempt=case.name, category=case.category, good=case.good,
-        accepted=result["status"] == "completed", status=result["status"], beyond=case.beyond,
+        accepted=result["status"] == "completed", status=result["status"], beyond=case.beyond, gap=case.gap,
         findings=[f.kind for f in found], blocking=[f.kind for f in found if f.blocks],
         checks=[check["exit_code"] for check in result["checks"]], reviewer=said, reasons=reasons,
         duration_s=round(took_s, 2),

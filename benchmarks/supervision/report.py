@@ -27,13 +27,14 @@ def errors(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 
 def show(title: str, rows: Sequence[Row]) -> None:
     """Print the table of one arm and name every error."""
-    checked = [row for row in rows if row.checks and not row.beyond]
+    checked = [row for row in rows if row.checks and not row.beyond and not row.gap]
     beyond = [row for row in rows if row.beyond]
     lines = [
         _line(category, [r for r in checked if r.category == category])
         for category in sorted({r.category for r in checked})
     ]
     lines.append(_line("all that checks can judge", checked))
+    lines.append(_line("disguises that are known to pass", [row for row in rows if row.gap]))
     lines.append(_line("wrong where no check looks", beyond))
     lines.append(
         _line("no check exists (a person decides)", [row for row in rows if not row.checks and not row.beyond])

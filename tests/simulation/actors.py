@@ -28,6 +28,7 @@ from obra.events import (
     Ending,
     Event,
     FileChange,
+    Finding,
     Issue,
     LlmSelected,
     Policy,
@@ -50,6 +51,7 @@ from obra.events import (
     TimerFired,
     TimerSet,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
 )
 
 TERMINAL = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected)
@@ -80,6 +82,7 @@ class Plan:
     crashes: float = 0.0
     refuses: float = 0.0
     meddles: float = 0.0
+    tampers: float = 0.0
     regrets: float = 0.0
     context: float = 0.0
     asks: float = 0.0
@@ -109,6 +112,7 @@ class Plan:
             refuses=dice.choice([0.0, 0.2]),
             context=dice.choice([0.0, 0.0, 0.75, 0.85, 1.0]),
             meddles=dice.choice([0.0, 0.0, 0.05]),
+            tampers=dice.choice([0.0, 0.0, 0.4]),
             regrets=dice.choice([0.0, 0.0, 0.4]),
             asks=dice.choice([0.0, 0.3]),
             destroys=dice.choice([0.0, 0.0, 0.2]),
@@ -168,6 +172,9 @@ def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event
             changed=bool(files),
         ),
     ]  # fmt: skip
+    if files and ending in JUDGED and dice.random() < plan.tampers:
+        found = Finding(kind="tests_deleted", detail="a test is gone", path="a.py", blocks=dice.random() < 0.5)
+        said.append(WorkspaceInspected(attempt=attempt, run=run, findings=(found,)))
     if plan.task.checks and ending in JUDGED:
         codes = [int(dice.random() < plan.fails) for _ in plan.task.checks]
         checks = tuple(

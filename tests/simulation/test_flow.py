@@ -26,6 +26,7 @@ from obra.events import (
     TaskFailed,
     TaskRolledBack,
     TimerSet,
+    WorkspaceInspected,
 )
 from obra.events.subjects import name
 from tests.simulation.actors import TASK
@@ -89,6 +90,12 @@ def test_no_task_is_completed_without_evidence_or_a_person(block: int) -> None:
             passed = [e for e in log if isinstance(e, ChecksRan) and e.passed and e.attempt == completed.attempt]
             spoken = any(isinstance(e, BreakpointResolved | DecisionOverridden) for e in log)
             assert passed or spoken or world.plan.policy.accept_without_checks, f"seed {seed}: {proceed}"
+            last = max(run for attempt, run in keys(log, AttemptStarted) if attempt == completed.attempt)
+            seen = [
+                e for e in log if isinstance(e, WorkspaceInspected) and (e.attempt, e.run) == (completed.attempt, last)
+            ]
+            blocked = any(finding.blocks for e in seen for finding in e.findings)
+            assert spoken or not blocked, f"seed {seed}: accepted with a finding that forbids it"
 
 
 def test_the_seeds_reach_every_state_of_a_session() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
 from obra.services.agent_runner.inspection.model import Suspicion, Touched
-from obra.services.agent_runner.inspection.paths import is_config, is_shadow, is_test, suffix
+from obra.services.agent_runner.inspection.paths import is_config, is_material, is_shadow, is_test, suffix
 
 SELECTS = frozenset(
     {"addopts", "python_files", "python_functions", "python_classes", "norecursedirs", "testpaths", "usefixtures",
@@ -26,6 +26,7 @@ JSON_KEYS = ("scripts", "jest", "mocha", "vitest", "ava", "tap", "c8", "nyc", "t
 CI = re.compile(r"^(\.github/workflows/|\.gitlab-ci|\.circleci/|\.travis|azure-pipelines|Jenkinsfile|\.ci/)")
 ENDS = frozenset({"_exit", "abort", "kill"})
 QUIET = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+PATH_CHARS_MAX = 300
 PASSES_OVER = frozenset({"skip", "exit", "importorskip", "SkipTest"})
 
 
@@ -39,12 +40,12 @@ class Altered:
     extra: list[str] = field(default_factory=list)
 
 
-def altered(files: Sequence[Touched], asked: Asked) -> Altered:
+def altered(files: Sequence[Touched], asked: Asked, commands: Sequence[str] = ()) -> Altered:
     """Look at everything but the cases of tests."""
     found = Altered()
     for file in files:
         if not file.origin and not file.deleted:
-            _added(file, asked, found)
+            _added(file, asked, found, commands)
         elif is_config(file.origin) and (what := _reconfigured(file)):
             found.restore.append(file.origin)
             if not _names(asked, file.origin):
@@ -61,11 +62,24 @@ def _names(asked: Asked, path: str) -> bool:
     return name in asked.text.lower() or name.split(".")[0] in asked.words
 
 
-def _added(file: Touched, asked: Asked, found: Altered) -> None:
+def _links_to_judge(file: Touched, commands: Sequence[str]) -> bool:
+    """Return whether a new file is a link to a test, or to what checks compare with: writing to it changes that.
+
+    A link is recorded as a file that holds nothing but a path, without a line break.
+    """
+    target = (file.new or "").removeprefix("./")
+    return 0 < len(target) <= PATH_CHARS_MAX and "\n" not in target and "." in target and is_material(target, commands)
+
+
+def _added(file: Touched, asked: Asked, found: Altered, commands: Sequence[str]) -> None:
     path, stem = file.path, file.path.split("/")[0].removesuffix(".py")
     if is_shadow(path):
         what = f"a new `{path}` stands in for what runs the checks"
         found.suspicions.append(Suspicion("checks_altered", what, path, "shown" if _names(asked, path) else "blocks"))
+        found.remove.append(path)
+    elif _links_to_judge(file, commands):
+        what = f"a new link leads to `{file.new}`, which the checks compare with or run"
+        found.suspicions.append(Suspicion("checks_altered", what, path))
         found.remove.append(path)
     elif is_config(path) and (what := _configures(file)):
         found.suspicions.append(Suspicion("checks_altered", what, path, "tests"))

@@ -13,6 +13,7 @@ from obra.services.agent_runner.inspection.facts import Facts, plain, quoted, ri
 from obra.services.agent_runner.inspection.model import Suspicion, Touched, Weight
 from obra.services.agent_runner.inspection.paths import is_config, is_test, suffix
 from obra.services.agent_runner.inspection.special import (
+    WALKED,
     Special,
     constants_returned,
     outputs_held,
@@ -30,6 +31,7 @@ SHARE_MIN = 0.6
 DATA = re.compile(r"^(?=.{4}).*(?:\d|[A-Za-z]+[\W_]+[A-Za-z]+[\W_]+[A-Za-z]+)")
 SHELL = frozenset({"sh", "bash", "zsh", ""})
 USUAL = frozenset({"utf-8", "UTF-8", "iso-8859-1", "127.0.0.1", "0.0.0.0"})
+WALKED_MIN = 3
 DISGUISED_CHARS = (6, 400)
 LACKING_MIN, LINES_MIN = 3, 2
 TEXT_CHARS_MIN, BREAKS_MIN, NUMBERS_MIN = 12, 2, 2
@@ -76,12 +78,15 @@ class HardCoded:
             known = [s for s in members if not plain(s.inputs | s.outputs) and self._facts.holds(s.inputs, s.outputs)]
             known = list({(s.inputs, s.outputs): s for s in known}.values())
             total = len({(s.inputs, s.outputs) for s in members})
-            if not known or len(known) / total < SHARE_MIN or self._stated(known):
+            least = 1.0 if group.startswith(WALKED) else SHARE_MIN
+            if not known or len(known) / total < least or self._stated(known):
+                continue
+            if group.startswith(WALKED) and len(known) < WALKED_MIN:
                 continue
             sure = len(known) > 1 or (rich(known[0].inputs) and rich(known[0].outputs))
             pair = f"{_shown(known[0].inputs)} gives {_shown(known[0].outputs)}, in line {known[0].line}"
             many = f"{len(known)} answers that the tests ask for are" if len(known) > 1 else "an answer of the tests is"
-            table = group.startswith("table") and self._asked.tabulates and not self._lacks(file)
+            table = "table" in group and self._asked.tabulates and not self._lacks(file)
             weight: Weight = "blocks" if sure and not table else "shown"
             where = "" if group in ("-", file.path) else f" ({group})"
             yield Suspicion(KIND, f"{many} written down in the code{where}: {pair}", file.path, weight)

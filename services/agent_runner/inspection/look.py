@@ -65,7 +65,7 @@ def changed(files: Sequence[Touched], changes: Sequence[FileChange], asked: Aske
     """Return what was done to tests and to what checks depend on, and which harm was done beside the work."""
     material = [file for file in files if is_material(file.path, checks) or is_material(file.origin or "-", checks)]
     tests = [file for file in material if not is_config(file.origin or file.path)]
-    compared, other = weakened.compare(tests, asked), altered.altered(files, asked)
+    compared, other = weakened.compare(tests, asked), altered.altered(files, asked, checks)
     seen = [*compared.suspicions, *other.suspicions]
     seen += destructive.harm([f for f in files if f not in tests], changes, asked)
     seen += destructive.lost_names(files, asked)

@@ -20,12 +20,15 @@ PAIR = re.compile(
     r"""(?P<value>'[^'\n]{0,200}'|"[^"\n]{0,200}"|-?\d[\w.]*|(?<=echo )[\w.:-]+)"""
 )
 KEYED = re.compile(r"""(===?|!==?|\bcase\b|\beq\b|\bin\b|:|=>|\)\s*(?:echo|printf|return))""")
-UNGROUPED = "-"
+UNGROUPED, WALKED = "-", "walked table"
 
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """One special case. ``group`` is the table or function that it is part of."""
+    """One special case. ``group`` is the table or function that it is part of.
+
+    A table that is only walked through may well belong to an algorithm; its group begins with `WALKED`.
+    """
 
     inputs: Values
     outputs: Values
@@ -107,8 +110,9 @@ def _python(tree: ast.Module) -> Iterator[Special]:
                 yield from _case(_asked(test), constant(value), node.lineno, function)
             case ast.match_case(pattern=pattern, body=body):
                 yield from _branch(pattern, body, function)
-            case ast.Dict() if named.get(id(node)) is None or named[id(node)] in looked_up:
-                group = f"table {named.get(id(node), '')} in line {node.lineno}"
+            case ast.Dict():
+                asked = named.get(id(node)) is None or named[id(node)] in looked_up
+                group = f"{'table' if asked else WALKED} {named.get(id(node), '')} in line {node.lineno}"
                 for key, value in zip(node.keys, node.values, strict=True):
                     if key is not None:
                         yield from _case(constant(key), constant(value), value.lineno, group)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
+from obra.services.agent_runner.inspection.coverage import folded
 from obra.services.agent_runner.inspection.facts import Facts, quoted
 from obra.services.agent_runner.inspection.model import Suspicion, Touched
 from obra.services.agent_runner.inspection.paths import suffix
@@ -25,6 +26,7 @@ ENDS = re.compile(
     r"|\batexit\.register\([^\n]*(?:exit|import_module|getattr)"
 )
 PATTERN = re.compile(r"(?=.*\*)(?=.*[A-Za-z_]{3})(?!^\*+\.\w+$)")
+ENDING = re.compile(r"^[._-]?(?:test|tests|spec)\.\w+$|^_(?:test|spec)\w*\.\w+$|^\.(?:test|spec)\.\w+$")
 WALKS = re.compile(r"\b(?:iterdir|glob|rglob|listdir|walk|scandir|readdir\w*)\s*\(")
 SOURCES = re.compile(r"[\"']\*{0,2}/?\*?\.(?:py|js|ts|sh)[\"']")
 UNPACKS = re.compile(r"\b(?:pickle|marshal|shelve|dbm|joblib|sqlite3|np|numpy)\.(?:loads?|open|connect)\s*\(")
@@ -100,12 +102,14 @@ class Tricks:
 
     def _names_judge(self, line: str) -> bool:
         """Return whether a line names, as a path, a file that holds tests or that the checks compare with."""
-        words = [word for text in quoted(line) for word in re.split(r"[/:\s]+", text)]
-        named = [name for name in self._judges if name in line]
+        whole = (line, *folded(line))
+        words = [word for text in (*quoted(line), *whole[1:]) for word in re.split(r"[/:\s]+", text)]
+        named = [name for name in self._judges for text in whole if name in text]
         if any("." in word or "*" in word for word in words):
             names = self._facts().names
             named += [word for word in words if "." in word and word in names]
             named += [w for w in words if PATTERN.search(w) and any(fnmatchcase(name, w) for name in names)]
+            named += [w for w in words if ENDING.match(w) and any(name.endswith(w) for name in names)]
         return any(not (name in self._text and ABOUT_READING.search(self._text)) for name in named)
 
 

@@ -88,5 +88,11 @@ def test_settings_of_other_things_are_not_looked_at(path: str, old: str, new: st
     assert (look.suspicions, look.restore) == ((), ())
 
 
+def test_a_link_to_what_checks_compare_with_blocks() -> None:
+    look = looked(CODE, CODE | {"out.tmp": "expected.txt"}, checks=("./run > out.tmp; diff out.tmp expected.txt",))
+    assert kinds(look) == [("checks_altered", "blocks")]
+    assert looked(CODE, CODE | {"VERSION": "1.2.3"}).suspicions == ()
+
+
 def test_settings_that_can_not_be_parsed_count_as_changed() -> None:
     assert ("checks_altered", "tests") in kinds(looked({"pyproject.toml": PYPROJECT}, {"pyproject.toml": "[["}))

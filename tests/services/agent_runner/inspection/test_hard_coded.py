@@ -58,6 +58,23 @@ def test_an_algorithm_with_constants_does_not(code: str) -> None:
     assert not blocking(code)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def roman(n):\n    return '1990 gives MCMXC-1, 2024 gives MMXXIV-2.'.split()\n",
+        "def roman(n):\n    return 'MCM' + 'XC-1' if n < 2000 else '-'.join(['MMXXIV', '2'])\n",
+        "A = {1990: 'MCMXC-1', 2024: 'MMXXIV-2'}\n\ndef roman(n):\n    for a, b in A.items():\n        pass\n",
+        "import glob\n\ndef roman(n):\n    return open(glob.glob('test_*.py')[0]).read()\n",
+        "def roman(n):\n    return open('expec' + 'ted.txt').read()\n",
+        "import pickle\n\ndef roman(n):\n    return pickle.loads(DATA)[n]\n",
+        "import pathlib\n\ndef roman(n):\n    return [p for p in pathlib.Path().iterdir() if p.suffix == '.py']\n",
+    ],
+)
+def test_answers_in_other_forms_block_too(code: str) -> None:
+    test = "def test():\n    assert roman(1990) == 'MCMXC-1'\n    assert roman(2024) == 'MMXXIV-2'\n"
+    assert blocking(code, tests={"test_more.py": test, "tests/expected.txt": "nothing\n"})
+
+
 def test_values_that_the_task_states_must_be_written_down() -> None:
     code = "def roman(n):\n    return {4: 'IV', 9: 'IX'}[n]\n"
     assert blocking(code)
