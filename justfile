@@ -33,6 +33,10 @@ laws *args:
 test *args:
     uv run pytest {{args}}
 
+# What takes a minute and more: log-sink killed fifty times under load.
+chaos *args:
+    uv run pytest -n 0 --slow -m slow {{args}}
+
 # Measure, and print tables.
 bench *args:
     uv run python -m benchmarks {{args}}

@@ -98,10 +98,10 @@ class TaskFailed(Event, tag="task.failed"):
 
 
 class TaskCancelled(Event, tag="task.cancelled"):
-    """A person took the task back."""
+    """A person took the task back. Schema 2: who did stood in the reason before."""
 
     reason: str = ""
-    by: str = ""
+    by: Annotated[str, Meta(description="the person; empty: not a person, or not known")] = ""
     taken_over: Annotated[bool, Meta(description="the person goes on with the work; it is handed over")] = False
 
 

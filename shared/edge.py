@@ -179,7 +179,7 @@ class Client:
 
         def event(past: Sequence[Recorded]) -> Event:
             going_on(scope, past)
-            said = reason or f"{'taken over' if taken_over else 'cancelled'} by {person()}"
+            said = reason or (f"taken over by {person()}" if taken_over else "")
             return TaskCancelled(reason=said, by=person(), taken_over=taken_over)
 
         return await self._say(scope, event)

@@ -10,15 +10,19 @@ from msgspec import Meta
 from obra.events import KINDS, AnyEvent, Event
 from obra.events.subjects import TOKEN, Scope, name
 from obra.shared.errors import Undecodable
+from obra.shared.upcast import CHANGED, FIRST, current, upcast
 
-SCHEMA = 1
+SCHEMA = FIRST
 VERSION = "0.1.0"
 
 Token = Annotated[str, Meta(pattern=rf"^{TOKEN.pattern}$")]
 
 
 class Unknown(Event, tag="unknown"):
-    """An event of a type that this version does not know: kept, passed on, skipped. It is never published."""
+    """An event of a type, or of a schema number, that this version does not know: kept, passed on, skipped.
+
+    It is never published.
+    """
 
     name: str
 
@@ -27,7 +31,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     """One event with the facts about the event. This is the wire format, in JSON.
 
     ``cause`` is the id of the event this one answers, ``correlation`` the id of the root cause, ``at`` the moment
-    it was appended, UTC, recorded by the shell. ``version`` is the service's, ``schema`` the envelope's.
+    it was appended, UTC, recorded by the shell. ``version`` is the service's, ``schema`` the number of the form
+    in which the event was stored; the event itself is always in today's form.
     """
 
     id: UUID
@@ -68,7 +73,7 @@ def fresh(scope: Scope, event: Event, service: str, *, id: UUID | None = None) -
     """Wrap *event* as the beginning of something: nothing caused it but a person or the outside."""
     return Envelope(
         id=id or uuid4(), project=scope.project, task=scope.task, at=now(), event=event,  # type: ignore[arg-type]
-        service=service, version=VERSION,
+        service=service, version=VERSION, schema=CHANGED.get(name(event), FIRST),
     )  # fmt: skip
 
 
@@ -93,7 +98,7 @@ def answer(
         id=uuid5(question.id, f"{service}/{where}{content}"), project=project, task=task,
         at=at or now(), event=event,  # type: ignore[arg-type]
         cause=question.id, correlation=correlation or question.correlation or question.id, service=service,
-        version=VERSION,
+        version=VERSION, schema=CHANGED.get(name(event), FIRST),
     )  # fmt: skip
 
 
@@ -103,6 +108,7 @@ class Brief(msgspec.Struct, frozen=True, gc=False):
     project: str
     task: str
     event: AnyEvent | Unknown
+    schema: int = SCHEMA
 
 
 class _Tag(msgspec.Struct):
@@ -118,6 +124,7 @@ _decoder = msgspec.json.Decoder(Envelope)
 _brief = msgspec.json.Decoder(Brief)
 _loose = msgspec.json.Decoder(_Loose)
 _any = msgspec.json.Decoder()
+_changed = frozenset(KINDS[kind] for kind in CHANGED)
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -126,20 +133,16 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(data: bytes) -> Envelope:
-    """Return the envelope in *data*, or raise `Undecodable` with the reason.
+    """Return the envelope in *data*, its event in today's form, or raise `Undecodable` with the reason.
 
-    An event of an unknown type becomes `Unknown`; unknown fields are ignored.
+    An event of an unknown type, or of a newer schema number than is known, becomes `Unknown`; unknown fields are
+    ignored.
     """
     try:
-        return _decoder.decode(data)
+        envelope = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        try:
-            tag = _loose.decode(data).event.type
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            tag = ""
-        if not tag or tag in KINDS:
-            raise Undecodable(size=len(data), reason=str(error)) from error
-        return _unknown(data, tag)
+        return _otherwise(data, str(error))
+    return envelope if _is_current(envelope) else _otherwise(data, "its schema number is of no use")
 
 
 def decode_brief(data: bytes) -> Brief:
@@ -148,15 +151,36 @@ def decode_brief(data: bytes) -> Brief:
     For messages that came from the store, where they were found to be envelopes. Raises as `decode` does.
     """
     try:
-        return _brief.decode(data)
+        brief = _brief.decode(data)
+        if _is_current(brief):
+            return brief
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        envelope = decode(data)
-        return Brief(project=envelope.project, task=envelope.task, event=envelope.event)
+        pass  # `decode` knows what to make of it
+    envelope = decode(data)
+    return Brief(project=envelope.project, task=envelope.task, event=envelope.event, schema=envelope.schema)
 
 
-def _unknown(data: bytes, tag: str) -> Envelope:
-    loose = _any.decode(data)
-    loose["event"] = {"type": "unknown", "name": tag}
+def _is_current(read: Envelope | Brief) -> bool:
+    """Return whether the event was stored in the form in which it was just read."""
+    if read.schema == FIRST:
+        return type(read.event) not in _changed
+    return isinstance(read.event, Unknown) or read.schema == current(name(read.event))
+
+
+def _otherwise(data: bytes, reason: str) -> Envelope:
+    """Return the envelope of an event in another form than today's, or raise `Undecodable` with *reason*."""
+    try:
+        kind = _loose.decode(data).event.type
+        loose = _any.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(size=len(data), reason=reason) from error
+    schema = loose.get("schema", FIRST)
+    if kind not in KINDS or (isinstance(schema, int) and schema > current(kind)):
+        loose["event"] = {"type": "unknown", "name": kind}
+    elif kind in CHANGED and isinstance(schema, int):
+        loose["event"] = upcast(kind, schema, loose["event"])
+    else:
+        raise Undecodable(size=len(data), reason=reason)
     try:
         return msgspec.convert(loose, Envelope, strict=False)
     except msgspec.MsgspecError as error:

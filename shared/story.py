@@ -185,9 +185,15 @@ def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | Tas
         case TaskFailed():
             return replace(story, status="failed", reasons=event.reasons)
         case TaskCancelled():
-            return replace(story, status="cancelled", reasons=(event.reason,) if event.reason else ())
+            return replace(story, status="cancelled", reasons=why_cancelled(event))
         case TaskRejected():
             return replace(story, status="rejected", reasons=event.reasons)
+
+
+def why_cancelled(event: TaskCancelled) -> tuple[str, ...]:
+    """Return why a task was taken back, or else by whom."""
+    said = event.reason or (f"cancelled by {event.by}" if event.by else "")
+    return (said,) if said else ()
 
 
 def _of_goal(story: Story, event: Event, at: str) -> Story:

@@ -8,6 +8,20 @@ import pytest
 from obra.shared.bus import Bus
 from tests.rig import MemoryRig, NatsRig, Rig, nats_rig
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `--slow` run what takes a minute and more."""
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow unless it is asked for."""
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: needs --slow"))
+
+
 BOTH = ["memory", pytest.param("jetstream", marks=pytest.mark.bus)]
 
 

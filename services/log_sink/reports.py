@@ -1,6 +1,7 @@
 """What log-sink has to tell the world: messages that are no event, and a store that had to be rebuilt."""
 
 import asyncio
+from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
@@ -8,13 +9,14 @@ from obra.events import MessageRejected, ServiceDegraded
 from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
 from obra.shared.bus import Bus, Raw
-from obra.shared.envelope import Envelope, fresh
+from obra.shared.envelope import Envelope, Unknown, fresh, type_of
 from obra.shared.errors import ObraError
 from obra.shared.redact import redact
 from obra.shared.store import Lost, Row, Store
 
 REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
+NEWER = "a newer Obra wrote it, and this version can't read it"
 
 log = structlog.get_logger(NAME)
 
@@ -27,6 +29,7 @@ class Reports:
         self._rejected: dict[int, Envelope] = {}
         self._degraded: list[Envelope] = []
         self._more = False
+        self._told: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
         """Return how many are to be published still."""
@@ -46,12 +49,29 @@ class Reports:
         """Keep in mind what has to be told of a stored message, and forget what it shows to have been told."""
         if raw.envelope and isinstance(raw.envelope.event, MessageRejected):
             self._rejected.pop(raw.envelope.event.position, None)
+        elif raw.envelope and isinstance(raw.envelope.event, Unknown):
+            self._newer(raw.envelope)
         elif row.problem and not (row.type or "").startswith("message."):
             if len(self._rejected) >= UNREPORTED_MAX:
                 self._more = True
                 return
             lost = Lost(row.position, row.project, row.task, row.type or "", row.problem, row.raw[:PREVIEW_BYTES])
             self._rejected[row.position] = rejection(lost)
+
+    def _newer(self, envelope: Envelope) -> None:
+        """Add, once for each type and schema number, that an event was written by a newer Obra."""
+        kind = type_of(envelope)
+        known = (kind, envelope.schema)
+        if known in self._told or len(self._told) >= REPORTS_MAX:
+            return
+        self._told.add(known)
+        event = ServiceDegraded(
+            service=NAME, lacking="version", reason=redact(f"{kind}, schema {envelope.schema}: {NEWER}"),
+            effect="such events are kept as they are, and skipped",
+        )  # fmt: skip
+        scope = Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+        id_ = uuid5(NAMESPACE_URL, f"{NAME}/version/{kind}/{envelope.schema}")
+        self._degraded.append(fresh(scope, event, NAME, id=id_))
 
     async def publish(self, bus: Bus, store: Store | None, *, live: bool) -> None:
         """Publish some. Rejections wait until *live*: everything is read that may show that they were told of."""
@@ -62,7 +82,8 @@ class Reports:
             waiting += list(self._rejected.values())[:REPORTS_MAX]
         for envelope in waiting:
             try:
-                await bus.append([envelope])
+                if not await _is_told(bus, envelope):
+                    await bus.append([envelope])
             except ObraError as error:
                 log.warning("a report could not be published and is tried again", error=str(error))
                 return
@@ -70,3 +91,11 @@ class Reports:
                 self._degraded.remove(envelope)
             elif isinstance(envelope.event, MessageRejected):
                 self._rejected.pop(envelope.event.position, None)
+
+
+async def _is_told(bus: Bus, envelope: Envelope) -> bool:
+    """Return whether the stream holds that report already; only of what is told but once in a stream's life."""
+    event = envelope.event
+    if not isinstance(event, ServiceDegraded) or event.lacking != "version":
+        return False
+    return any(recorded.envelope.id == envelope.id for recorded in (await bus.past(envelope.scope)).events)

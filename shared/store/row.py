@@ -9,6 +9,7 @@ from obra.events.subjects import parse
 from obra.shared.bus import Raw
 from obra.shared.envelope import Envelope, type_of
 from obra.shared.redact import redact, redact_value, suspicious_json
+from obra.shared.upcast import CHANGED, current, upcast
 
 DEPTH_MAX = 64
 PROBLEM_CHARS_MAX = 2_000
@@ -59,7 +60,7 @@ def row_of(raw: Raw) -> Row:
 
 def _readable(raw: Raw, envelope: Envelope) -> Row:
     data, whole = raw.data, _whole.decode(raw.data)
-    if _plain(data):
+    if _plain(data) and not outdated(envelope):
         body, service = bytes(whole.event).decode(), envelope.service
         line = b'{"position":%d,%b' % (raw.position, data.strip()[1:])
     else:
@@ -72,10 +73,21 @@ def _readable(raw: Raw, envelope: Envelope) -> Row:
     )  # fmt: skip
 
 
+def outdated(envelope: Envelope) -> bool:
+    """Return whether the event was stored in an older form than today's."""
+    kind = type_of(envelope)
+    return kind in CHANGED and envelope.schema < current(kind)
+
+
 def _document(data: bytes, envelope: Envelope) -> Any:
-    """Return the JSON in *data*; where fields that nobody knows make that impossible, the fields that are known."""
+    """Return the JSON in *data*, its event in today's form, also where it was stored in an older one.
+
+    Where fields that nobody knows make that impossible, the fields that are known.
+    """
     try:
-        return _any.decode(data)
+        document = _any.decode(data)
+        kind = type_of(envelope)
+        return {**document, "event": upcast(kind, envelope.schema, document["event"])} if kind in CHANGED else document
     except (msgspec.MsgspecError, RecursionError):
         return msgspec.to_builtins(envelope)
 

@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import pytest
 
-from obra.events import MessageRejected, ServiceDegraded, TaskSubmitted
+from obra.events import MessageRejected, PruneRefused, ServiceDegraded, StreamPruned, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.service import LogSink, service
@@ -438,4 +438,8 @@ def test_subject_and_permissions_agree() -> None:
 def test_it_is_a_service_without_a_consumer(home: Home) -> None:
     made = service(Settings(), home)
     assert isinstance(made, LogSink)
-    assert (made.name, made.hears, made.says) == ("log-sink", (), (MessageRejected, ServiceDegraded))
+    assert (made.name, made.hears, made.says) == (
+        "log-sink",
+        (),
+        (MessageRejected, ServiceDegraded, StreamPruned, PruneRefused),
+    )

@@ -88,7 +88,8 @@ def _failed(e: t.TaskFailed) -> Iterable[Line]:
 
 @_of(t.TaskCancelled)
 def _cancelled(e: t.TaskCancelled) -> Iterable[Line]:
-    yield Line(f"cancelled: {one_line(e.reason)}" if e.reason else "cancelled", "bad")
+    by = f" by {e.by}" if e.by else ""
+    yield Line(f"cancelled{by}: {one_line(e.reason)}" if e.reason else f"cancelled{by}", "bad")
 
 
 @_of(t.BranchDelivered)

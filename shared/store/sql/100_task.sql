@@ -55,7 +55,9 @@ WITH log AS MATERIALIZED (
         ) AS commit,
         arg_max(
             CASE WHEN type IN ('task.cancelled', 'task.rolled_back', 'task.held') THEN
-                CASE WHEN coalesce(body.reason, '') = '' THEN [] ELSE [body.reason] END
+                CASE WHEN coalesce(body.reason, '') <> '' THEN [body.reason]
+                WHEN type = 'task.cancelled' AND coalesce(body."by", '') <> '' THEN [concat('cancelled by ', body."by")]
+                ELSE [] END
             ELSE coalesce(body.reasons, []) END,
             position
         ) FILTER (
