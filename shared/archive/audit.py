@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from obra.shared.archive.columns import first_that_differs
 from obra.shared.archive.diagnosis import diagnosed
 from obra.shared.archive.fault import Fault
+from obra.shared.archive.projected import first_of_settled, first_of_typed
 from obra.shared.errors import BadUsage
 from obra.shared.store.chain import GENESIS, link
 
@@ -35,7 +36,7 @@ def audited(db: "DuckDBPyConnection", progress: Progress = lambda done, total: N
     """Return whether the store behind *db* is unaltered. It reads every row once, in order, in bounded memory.
 
     The chain alone would miss a column that disagrees with its message, which is what SQL reads: so each column is
-    held against the bytes too.
+    held against the bytes, too, and what is derived from them for views against both.
     """
     total, previous, after, done = _count(db), GENESIS, 0, 0
     for low, high in spans(db):
@@ -51,8 +52,10 @@ def audited(db: "DuckDBPyConnection", progress: Progress = lambda done, total: N
                 if columns and columns.position == position:
                     return Audit(done, after, previous, columns)
                 previous, after, done = stored, position, done + 1
+        if typed := first_of_typed(db, low, high):
+            return Audit(done, after, previous, typed)
         progress(done, total)
-    return Audit(done, after, previous, _cut(db, after))
+    return Audit(done, after, previous, _cut(db, after) or first_of_settled(db))
 
 
 def spans(db: "DuckDBPyConnection", after: int = 0) -> Iterator[tuple[int, int]]:

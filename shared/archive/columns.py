@@ -48,20 +48,31 @@ def first_that_differs(db: "DuckDBPyConnection", low: int, high: int) -> Fault |
 
 def differing(db: "DuckDBPyConnection", position: int) -> str:
     """Return the column of the row at *position* that its message does not say, or nothing."""
+    row = row_at(db, position)
+    if row is None:
+        return "problem" if _holds(db, position) else ""
+    stored = db.execute(STORED, [row.body, position]).fetchone()
+    assert stored
+    return next((name for name, same in _compared(row, stored) if not same), "")
+
+
+def row_at(db: "DuckDBPyConnection", position: int) -> Row | None:
+    """Return the row that the message at *position* makes; None where it is none, or claims to be an event."""
     place = db.execute("SELECT project, task, type, raw, problem FROM event WHERE position = ?", [position]).fetchone()
     if place is None:
-        return ""
+        return None
     project, task, kind, raw, problem = place
     if problem is None:  # the columns are what is in doubt: an event says by itself where it belongs
         try:
             envelope = decode(raw)
         except Undecodable:
-            return "problem"
+            return None
         project, task, kind = envelope.project, envelope.task, type_of(envelope)
-    row = row_of(message(position, project, task, kind, raw))
-    stored = db.execute(STORED, [row.body, position]).fetchone()
-    assert stored
-    return next((name for name, same in _compared(row, stored) if not same), "")
+    return row_of(message(position, project, task, kind, raw))
+
+
+def _holds(db: "DuckDBPyConnection", position: int) -> bool:
+    return db.execute("SELECT 1 FROM event WHERE position = ?", [position]).fetchone() is not None
 
 
 def _compared(row: Row, stored: tuple[Any, ...]) -> list[tuple[str, bool]]:

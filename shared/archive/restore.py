@@ -11,6 +11,7 @@ from obra.shared.archive.database import literal, workbench
 from obra.shared.archive.manifest import BadArchive, Manifest
 from obra.shared.bus import Raw
 from obra.shared.store import Store, opened
+from obra.shared.store.derived import settle, type_all
 from obra.shared.store.row import row_of
 
 BATCH_ROWS = 4_000
@@ -47,8 +48,21 @@ def from_archive(
         with workbench(target=target) as db:
             db.execute(INSERT.format(files=", ".join(map(literal, files)), until=limit))
             db.execute("UPDATE target.sink SET watermark = (SELECT coalesce(max(position), 0) FROM target.event)")
+        _derive(target)
     _check(folder, target, manifest if limit >= manifest.through else None, progress)
     return manifest
+
+
+def _derive(target: Path) -> None:
+    """Make what the views of *target* stand on."""
+    db = opened(target)
+    try:
+        db.begin()
+        type_all(db)
+        settle(db)
+        db.commit()
+    finally:
+        db.close()
 
 
 def _check(folder: Path, target: Path, manifest: Manifest | None, progress: Progress) -> None:

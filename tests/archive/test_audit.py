@@ -6,7 +6,8 @@ import pytest
 
 from obra.shared.archive.against import compared
 from obra.shared.bus.memory import MemoryBus
-from obra.shared.store import opened
+from obra.shared.store import Store, opened
+from obra.shared.store.derived import settle
 from tests.archive.stores import audit, made, spaced, tamper
 from tests.recorded import message, simulated
 
@@ -111,6 +112,23 @@ def test_a_tail_that_is_cut_off_is_missed(store: Path) -> None:
     tamper(store, f"DELETE FROM event WHERE position > {AT}")
     detail = f"the store was written up to position {end:,}, but its last event stands at {AT}"
     assert found(store) == ("cut", AT, detail)
+
+
+@pytest.mark.parametrize("change", ["task = 't99'", "body = typed_body('{\"cost_usd\": 9}')", "type = 'task.failed'"])
+def test_fields_that_views_read_are_held_against_the_events(store: Path, change: str) -> None:
+    tamper(store, f"UPDATE typed SET {change} WHERE position = {AT}")
+    kind, position, detail = found(store)
+    assert (kind, position) == ("altered", AT)
+    assert "obra replay" in detail
+
+
+def test_rows_that_views_keep_are_held_against_the_events(store: Path) -> None:
+    Store(store).close()
+    settled = opened(store)
+    settle(settled)
+    settled.close()
+    tamper(store, "UPDATE task_settled SET status = 'completed', branch = 'mine'")
+    assert found(store)[0] == "altered"
 
 
 def test_the_first_of_several_faults_is_named(store: Path) -> None:

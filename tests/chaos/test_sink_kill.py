@@ -96,7 +96,8 @@ async def test_a_sink_that_is_killed_loses_nothing_and_doubles_nothing(kills: in
     nonsense = [position for position, _, data in stored if data.startswith(b"nonsense")]
     rejected = [json.loads(data)["event"]["position"] for _, name, data in stored if name.endswith("message.rejected")]
     assert sorted(rejected) == nonsense
-    lines = (home.logs / "events.jsonl").read_bytes().splitlines()
+    files = sorted(home.logs.glob("events.jsonl*"), key=lambda path: path.name, reverse=True)  # .2, .1, the newest
+    lines = [line for file in files for line in file.read_bytes().splitlines()]
     assert [json.loads(line)["position"] for line in lines] == [position for position, _, _ in stored]
     store = Store(home.store)
     assert store.verify() is None

@@ -1,0 +1,58 @@
+"""Holds what the store derives from its events (typed fields, settled rows of views) against the events themselves."""
+
+from typing import TYPE_CHECKING
+
+from obra.shared.archive.columns import row_at
+from obra.shared.archive.fault import Fault
+from obra.shared.store.derived import SETTLED
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+EVERYTHING = 2**63 - 1
+SUSPECTS = """
+SELECT coalesce(e.position, t.position), coalesce(e.id::VARCHAR, ''), coalesce(e.type, t.type),
+    e.position IS NULL OR t.position IS NULL OR t.project IS DISTINCT FROM e.project
+    OR t.task IS DISTINCT FROM e.task OR t.type IS DISTINCT FROM e.type OR t.service IS DISTINCT FROM e.service
+    OR t.happened_at IS DISTINCT FROM e.happened_at
+FROM (SELECT *, typed_body(to_json(body)::VARCHAR) AS said FROM event
+    WHERE position > $1 AND position <= $2 AND problem IS NULL) e
+FULL JOIN (FROM typed WHERE position > $1 AND position <= $2) t ON t.position = e.position
+WHERE e.position IS NULL OR t.position IS NULL OR t.project IS DISTINCT FROM e.project
+    OR t.task IS DISTINCT FROM e.task OR t.type IS DISTINCT FROM e.type OR t.service IS DISTINCT FROM e.service
+    OR t.happened_at IS DISTINCT FROM e.happened_at OR t.body IS DISTINCT FROM e.said
+ORDER BY 1
+"""
+"""Rows of `typed` that their events do not say, spelt as the store spells JSON; some are spelt as they came."""
+
+
+def first_of_typed(db: "DuckDBPyConnection", low: int, high: int) -> Fault | None:
+    """Return the first event above *low* up to *high* whose typed fields, which views read, are not its own."""
+    for position, id_, kind, certain in db.execute(SUSPECTS, [low, high]).fetchall():
+        if certain or not _as_it_came(db, position):
+            detail = "the fields that views read are not its own; `obra replay` mends it"
+            return Fault("altered", position, detail, id_, kind)
+    return None
+
+
+def _as_it_came(db: "DuckDBPyConnection", position: int) -> bool:
+    """Return whether the typed fields at *position* are those of its message."""
+    row = row_at(db, position)
+    found = db.execute(
+        "SELECT body IS NOT DISTINCT FROM typed_body(?) FROM typed WHERE position = ?", [row and row.body, position]
+    ).fetchone()
+    return found == (True,)
+
+
+def first_of_settled(db: "DuckDBPyConnection") -> Fault | None:
+    """Return a row of a view that was kept and is not what its events add up to."""
+    for view in SETTLED:
+        anew = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}_anew({EVERYTHING}, 0) v"
+        kept = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}() v"
+        found = db.execute(
+            f"SELECT min(position) FROM ((({kept}) EXCEPT ({anew})) UNION ALL (({anew}) EXCEPT ({kept})))"
+        ).fetchone()
+        if found and found[0] is not None:
+            detail = f"what the view {view} keeps of it is not what the events say; `obra replay` mends it"
+            return Fault("altered", int(found[0]), detail)
+    return None
