@@ -37,6 +37,10 @@ test *args:
 chaos *args:
     uv run pytest -n 0 --slow -m slow {{args}}
 
+# Record real runs as histories of this version; never again once it is released.
+record *args:
+    uv run python -m tests.histories.record {{args}}
+
 # Measure, and print tables.
 bench *args:
     uv run python -m benchmarks {{args}}

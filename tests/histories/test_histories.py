@@ -1,0 +1,102 @@
+"""Recorded histories of every version: decided again, each decision comes out the same, and so does each story.
+
+A history of a version that was released is never recorded anew. Where a change is meant to decide old tasks otherwise,
+it must not: the policy that a task was readied under is in its events, so that a new default leaves old tasks alone.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obra.events import Event
+from obra.events.subjects import Scope
+from obra.services.decider.decide import DECIDER
+from obra.services.scorer.decide import DECIDER as SCORER
+from obra.shared.bus import Raw
+from obra.shared.decider import Decider
+from obra.shared.envelope import Recorded, Unknown, encode
+from obra.shared.story import fold, result
+from tests.archive.stores import audit, made
+from tests.recorded import message
+
+HERE = Path(__file__).parent
+HISTORIES = sorted(HERE.glob("v*/*.jsonl"))
+DECIDERS: tuple[Decider[Any], ...] = (DECIDER, SCORER)
+each = pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+
+
+def messages(path: Path) -> list[Raw]:
+    """Return what was recorded, as it stood in the stream."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [message(line["position"], line["subject"], line["data"].encode()) for line in lines]
+
+
+@dataclass(frozen=True)
+class Question:
+    """An event that was put to a decider, what had happened when it answered, and what it said."""
+
+    recorded: Recorded
+    past: tuple[Event, ...]
+    answers: tuple[Recorded, ...]
+
+
+def questions(path: Path, decider: Decider[Any]) -> Iterator[Question]:
+    """Yield each question that *decider* heard. It answered seeing all that stood before its first answer."""
+    raws = messages(path)
+    scopes = {raw.envelope.scope for raw in raws if raw.envelope}
+    for scope in sorted(scopes):
+        past = [r for r in _of(raws, scope) if not isinstance(r.event, Unknown)]
+        for at, question in enumerate(past):
+            if not isinstance(question.event, decider.hears):
+                continue
+            answers = [
+                r for r in past if r.envelope.cause == question.envelope.id and r.envelope.service == decider.name
+            ]
+            before = past.index(answers[0]) if answers else len(past)
+            yield Question(question, tuple(r.event for r in past[: max(before, at + 1)]), tuple(answers))
+
+
+def _of(raws: list[Raw], scope: Scope) -> list[Recorded]:
+    return [Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope and raw.envelope.scope == scope]
+
+
+def test_there_are_histories_of_every_sort() -> None:
+    assert {path.stem for path in HISTORIES} >= {
+        "accepted", "retried", "failed", "approved", "waiting", "cancelled", "crashing", "interrupted", "outage",
+    }  # fmt: skip
+
+
+@each
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: decider.name)
+def test_every_decision_comes_out_the_same(path: Path, decider: Decider[Any]) -> None:
+    asked = list(questions(path, decider))
+    for question in asked:
+        said = decider.decide(decider.fold(question.past), question.recorded.event)
+        assert [*said] == [answer.event for answer in question.answers], question.recorded
+
+
+@each
+def test_every_story_comes_out_the_same(path: Path) -> None:
+    expected = json.loads(path.with_suffix(".json").read_text())
+    story = fold(_of(messages(path), Scope("default", "t1")))
+    told = result(story) | {"text": story.text, "repo": story.repo}
+    assert {name: told[name] for name in expected if name in told} == expected
+
+
+@each
+def test_every_message_is_read_stored_and_verified(path: Path, tmp_path: Path) -> None:
+    raws = messages(path)
+    assert [raw.problem for raw in raws if raw.problem] == []
+    made(tmp_path / "obra.duckdb", raws)
+    assert audit(tmp_path / "obra.duckdb").fault is None
+
+
+@each
+def test_an_event_of_this_version_is_encoded_as_it_was(path: Path) -> None:
+    for raw in messages(path):
+        assert raw.envelope
+        assert json.loads(encode(raw.envelope)) == json.loads(raw.data)
