@@ -16,7 +16,7 @@ TEST_FILE = re.compile(r"(^|/)(tests?|spec|__tests__)/|(^|/)(test_[^/]*|[^/]*(_t
 def _absent(*kinds: str) -> Callable[[Seen], Verdict]:
     def verdict(seen: Seen) -> Verdict:
         tree, findings = seen
-        if any(finding.kind in kinds for finding in findings):
+        if any(finding.kind in kinds and finding.blocks for finding in findings):
             return "broken"
         return "kept" if tree else "unknown"
 
@@ -40,7 +40,6 @@ CHECKS: Mapping[str, Callable[[Seen], Verdict]] = {
     "not-destructive": _absent("destructive"),
     "tests-not-weakened": _absent("tests_deleted", "tests_weakened", "checks_altered"),
     "not-hard-coded": _absent("hard_coded"),
-    "no-secrets": _absent("secret", "secrets"),
     "tests-changed": _tests_changed,
 }
 """Each check by the name that rules use."""

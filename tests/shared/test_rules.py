@@ -108,6 +108,8 @@ def test_a_rule_is_held_against_the_evidence() -> None:
     changed, idle = tree("sales/a.py", "tests/test_a.py"), tree()
     assert verdict("tests-not-weakened", changed, found("tests_weakened")) == "broken"
     assert verdict("tests-not-weakened", changed, found("hard_coded")) == "kept"
+    asked_for = (Finding(kind="tests_deleted", detail="the task asks for it", blocks=False),)
+    assert verdict("tests-not-weakened", changed, asked_for) == "kept"
     assert verdict("not-hard-coded", changed, found("hard_coded")) == "broken"
     assert verdict("not-destructive", changed, found("destructive")) == "broken"
     assert (verdict("something-changed", changed, ()), verdict("something-changed", idle, ())) == ("kept", "broken")
