@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import msgspec
 
-from obra.shared.store.confine import bound, checked
+from obra.shared.store.confine import bound
 from obra.shared.store.errors import QueryFailed, StoreSilent
 from obra.shared.store.query import ANSWER_BYTES_MAX, MESSAGE_BYTES_MAX, End, Head, Piece, Query, Rows
+from obra.shared.store.syntax import checked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -193,7 +194,10 @@ def _clean(row: list[Any], broad: Sequence[int], nested: Sequence[int]) -> list[
             isinstance(value, int) and not INT_MIN <= value <= INT_MAX
         ):
             row[index] = str(value)
-    for index in nested:
-        if row[index] is not None:
-            row[index] = json.loads(row[index])
+    try:
+        for index in nested:
+            if row[index] is not None:
+                row[index] = json.loads(row[index])
+    except RecursionError as error:
+        raise QueryFailed(reason="a value is nested too deep; cast it to VARCHAR") from error
     return row

@@ -29,6 +29,7 @@ from obra.shared.home import Home
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreLocked, StoreSilent
 from obra.shared.store.query import MESSAGE_BYTES_MAX, SUBJECT, RemoteQuery, local_query
 from obra.shared.store.select import Wanted, local_events, remote_events
+from tests.escapes import ESCAPES, assert_a_reason
 from tests.recorded import envelopes
 from tests.rig import SETTINGS as NATS_SETTINGS
 from tests.rig import MemoryRig, Nats
@@ -338,6 +339,15 @@ async def test_a_query_sees_everything_that_had_happened_when_it_was_asked(live:
     for number in range(20):
         await live.say(*envelopes(Scope("shop", f"t{number}"), [TaskSubmitted(text="x", repo="/r")]))
         assert (await live.asked("SELECT count(*) FROM event")).rows == ((number + 1,),)
+
+
+@pytest.mark.bus
+async def test_the_running_store_refuses_what_the_file_refuses(live: Live) -> None:
+    for sql in ESCAPES:
+        with pytest.raises((QueryRefused, QueryFailed)) as refused:
+            await live.asked(sql)
+        assert_a_reason(refused.value, sql)
+    assert (await live.asked("SELECT 1")).rows == ((1,),)
 
 
 @pytest.mark.bus

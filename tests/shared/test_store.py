@@ -31,6 +31,7 @@ from obra.shared.store.row import DEPTH_MAX, row_of
 from obra.shared.store.schema import views
 from obra.shared.store.select import Wanted, local_events
 from obra.shared.story import Story, fold
+from tests.escapes import ESCAPES, assert_a_reason
 from tests.recorded import envelopes, message, messages, of_task, simulated
 
 DOCS = Path(__file__).parents[2] / "docs" / "sql.md"
@@ -365,86 +366,17 @@ def test_what_only_reads_is_answered(path: Path, sql: str) -> None:
     assert isinstance(local_query(path, sql), Table)
 
 
-ESCAPES = [
-    *"""\
-SELECT * FROM read_csv('/etc/passwd')
-SELECT * FROM read_text('/etc/passwd')
-FROM '/etc/passwd'
-FROM read_blob('/etc/passwd')
-FROM glob('/*')
-FROM sniff_csv('/etc/passwd')
-FROM read_parquet('/x')
-FROM parquet_metadata('/x')
-FROM read_json_auto('/x')
-FROM read_duckdb('/x')
-COPY event TO '/tmp/x'
-COPY (SELECT 1) TO '/tmp/x'
-EXPORT DATABASE '/tmp/x'
-ATTACH '/tmp/x.db'
-INSTALL httpfs
-LOAD httpfs
-PRAGMA version
-PRAGMA database_list
-SET threads = 1
-SET VARIABLE as_of = 1
-RESET threads
-USE main
-CREATE TABLE x (i INT)
-CREATE TEMP TABLE x AS SELECT 1
-CREATE MACRO m() AS 1
-INSERT INTO sink VALUES (1, 1, '')
-DELETE FROM event
-UPDATE event SET task = 'x'
-DROP TABLE event
-ALTER TABLE event ADD COLUMN x INT
-SELECT 1; DELETE FROM event
-SELECT 1; SELECT 2
-EXPLAIN ANALYZE DELETE FROM event
-EXPLAIN INSERT INTO sink VALUES (9)
-SELECT getenv('HOME')
-FROM query('SELECT 1')
-FROM query_table('event')
-FROM duckdb_secrets()
-SELECT current_setting('secret_directory')
-FROM duckdb_settings()
-CALL pragma_version()
-CHECKPOINT
-VACUUM
-FROM checkpoint()
-FROM force_checkpoint('x')
-FROM enable_logging()
-FROM truncate_duckdb_logs()
-SELECT write_log('x')
-SELECT pg_sleep(100)
-SELECT "SLEEP_MS"(100)
-FROM arrow_scan(1, 2, 3)
-FROM pandas_scan(1)
-FROM python_map_function(1)
-FROM seq_scan('event')
-SELECT nextval('x')
-FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))
-PREPARE x AS SELECT 1
-EXECUTE x
-BEGIN
-COMMIT
-ROLLBACK
-SELECT * FROM (FROM read_csv('/etc/passwd'))
-PIVOT event ON type USING count(*)
-WITH x AS (FROM glob('/*')) FROM x
-SELECT (SELECT content FROM read_text('/etc/passwd'))
-;
--- nothing
-SELECT 1 FROM event WHERE task IN (SELECT * FROM read_text('/x'))
-""".splitlines(),
-    "", ";", "-- nothing", "SELECT '\0'",
-]  # fmt: skip
-
-
 @pytest.mark.parametrize("sql", ESCAPES)
-def test_what_reaches_outside_or_acts_is_refused(path: Path, sql: str) -> None:
+def test_what_reaches_outside_or_acts_is_refused_with_a_reason(path: Path, sql: str) -> None:
     with pytest.raises((QueryRefused, QueryFailed)) as refused:
         local_query(path, sql)
-    assert "passwd" not in str(refused.value).replace(sql, "") or "file" not in str(refused.value)
+    assert_a_reason(refused.value, sql)
+
+
+def test_what_makes_something_of_a_bounded_size_is_answered(path: Path) -> None:
+    sql = "SELECT repeat('ab', 2), lpad('7', 3, '0'), range(3), (SELECT count(*) FROM range(2000000))"
+    assert local_query(path, sql).rows == (("abab", "007", [0, 1, 2], 2_000_000),)
+    assert local_query(path, "SELECT count(body.checks::VARIANT[]) > 0 FROM event").rows == ((True,),)
 
 
 def test_a_running_store_is_as_shut_as_a_file(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 -- Where each task stands: one row a task.
 CREATE OR REPLACE MACRO task_anew(as_of, since) AS TABLE
-WITH log AS MATERIALIZED (
+WITH log AS NOT MATERIALIZED (
     FROM moved(as_of, since)
-), past AS MATERIALIZED (
+), past AS NOT MATERIALIZED (
     FROM log ANTI JOIN undone(as_of := as_of) USING (position)
 ), over AS (
     SELECT project, task, min(position) AS position, arg_min(type[6:], position) AS status,

@@ -1,6 +1,6 @@
 -- Each run of each attempt, with its evidence, its score and what was decided.
 CREATE OR REPLACE MACRO attempt_anew(as_of, since) AS TABLE
-WITH log AS MATERIALIZED (
+WITH log AS NOT MATERIALIZED (
     FROM moved(as_of, since)
 )
 SELECT project, task, body.attempt, body.run,

@@ -1,0 +1,133 @@
+"""What people might try to make a query do that is no question to the store."""
+
+from obra.shared.store.errors import QueryFailed, QueryRefused
+
+ESCAPES = [
+    *"""\
+SELECT * FROM read_csv('/etc/passwd')
+SELECT * FROM read_text('/etc/passwd')
+FROM '/etc/passwd'
+FROM read_blob('/etc/passwd')
+FROM glob('/*')
+FROM sniff_csv('/etc/passwd')
+FROM read_parquet('/x')
+FROM parquet_metadata('/x')
+FROM read_json_auto('/x')
+FROM read_duckdb('/x')
+COPY event TO '/tmp/x'
+COPY (SELECT 1) TO '/tmp/x'
+EXPORT DATABASE '/tmp/x'
+ATTACH '/tmp/x.db'
+INSTALL httpfs
+LOAD httpfs
+PRAGMA version
+PRAGMA database_list
+SET threads = 1
+SET VARIABLE as_of = 1
+RESET threads
+USE main
+CREATE TABLE x (i INT)
+CREATE TEMP TABLE x AS SELECT 1
+CREATE MACRO m() AS 1
+INSERT INTO sink VALUES (1, 1, '')
+DELETE FROM event
+UPDATE event SET task = 'x'
+DROP TABLE event
+ALTER TABLE event ADD COLUMN x INT
+SELECT 1; DELETE FROM event
+SELECT 1; SELECT 2
+EXPLAIN ANALYZE DELETE FROM event
+EXPLAIN INSERT INTO sink VALUES (9)
+SELECT getenv('HOME')
+FROM query('SELECT 1')
+FROM query_table('event')
+FROM duckdb_secrets()
+SELECT current_setting('secret_directory')
+FROM duckdb_settings()
+CALL pragma_version()
+CHECKPOINT
+VACUUM
+FROM checkpoint()
+FROM force_checkpoint('x')
+FROM enable_logging()
+FROM truncate_duckdb_logs()
+SELECT write_log('x')
+SELECT pg_sleep(100)
+SELECT "SLEEP_MS"(100)
+FROM arrow_scan(1, 2, 3)
+FROM pandas_scan(1)
+FROM python_map_function(1)
+FROM seq_scan('event')
+SELECT nextval('x')
+FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))
+PREPARE x AS SELECT 1
+EXECUTE x
+BEGIN
+COMMIT
+ROLLBACK
+SELECT * FROM (FROM read_csv('/etc/passwd'))
+PIVOT event ON type USING count(*)
+WITH x AS (FROM glob('/*')) FROM x
+SELECT (SELECT content FROM read_text('/etc/passwd'))
+;
+-- nothing
+SELECT 1 FROM event WHERE task IN (SELECT * FROM read_text('/x'))
+FROM 'https://example.org/x.parquet'
+FROM read_parquet('s3://bucket/x')
+FROM '/proc/self/environ'
+FROM parquet_schema('/x')
+FROM duckdb_logs()
+FROM duckdb_extensions()
+FROM duckdb_databases()
+FROM which_secret('x', 's3')
+FROM pragma_storage_info('event')
+FROM json_tree('[]')
+DETACH obra
+IMPORT DATABASE '/tmp/x'
+UPDATE EXTENSIONS
+SET lock_configuration = false
+SET enable_external_access = true
+COPY FROM DATABASE a TO b
+CREATE SECRET x (TYPE s3)
+SELECT setval('x', 1)
+SELECT setseed(0.5)
+SELECT json_serialize_plan('SELECT 1')
+SELECT main.getenv('HOME')
+SELECT system.main.getenv('HOME')
+SELECT list_transform(['HOME'], lambda x: getenv(x))
+SELECT count(*) FILTER (getenv('HOME') IS NOT NULL) FROM event
+SELECT 1 ORDER BY getenv('HOME')
+SELECT 1 LIMIT (SELECT length(getenv('HOME')))
+SELECT CASE WHEN true THEN current_setting('memory_limit') END
+FROM event e, LATERAL (SELECT content FROM read_text(e.task))
+SELECT * FROM event POSITIONAL JOIN read_csv('/etc/passwd')
+SELECT columns(*) FROM (SUMMARIZE FROM '/etc/passwd')
+DESCRIBE FROM '/etc/passwd'
+SUMMARIZE '/etc/passwd'
+EXPLAIN FROM read_text('/etc/passwd')
+SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON::VARIANT
+SELECT TRY_CAST(decode(raw)::JSON AS VARIANT) FROM event
+SELECT x::VARIANT FROM (SELECT decode(raw)::JSON AS x FROM event)
+SELECT ['[]'::JSON]::VARIANT[]
+SELECT cast_to_type('[]'::JSON, body) FROM event
+SELECT json_contains(repeat('[', 100000), '1')
+SELECT repeat('x', 4000000000)
+SELECT range(1000000000)
+SELECT range(position * 1000000) FROM event
+SELECT list_resize([1], 2000000000, 0)
+SELECT array_agg(position) OVER () FROM event
+SELECT repeat('[', 100000)::JSON
+""".splitlines(),
+    "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
+    "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,
+    "SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON",
+    "", ";", "-- nothing", "SELECT '\0'",
+]  # fmt: skip
+
+
+def assert_a_reason(error: QueryRefused | QueryFailed, sql: str) -> None:
+    """Assert that *error* says why, and shows nothing of what was reached for."""
+    reason = str(error).partition(": ")[2].replace(sql, "") if sql else str(error)
+    assert len(reason) > len("no reason"), reason
+    assert "root:" not in reason
+    assert "took longer" not in reason
