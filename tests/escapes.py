@@ -1,6 +1,6 @@
 """What people might try to make a query do that is no question to the store."""
 
-from obra.shared.store.errors import QueryFailed, QueryRefused
+from obra.shared.errors import ObraError
 
 ESCAPES = [
     *"""\
@@ -125,7 +125,7 @@ SELECT repeat('[', 100000)::JSON
 ]  # fmt: skip
 
 
-def assert_a_reason(error: QueryRefused | QueryFailed, sql: str) -> None:
+def assert_a_reason(error: ObraError, sql: str) -> None:
     """Assert that *error* says why, and shows nothing of what was reached for."""
     reason = str(error).partition(": ")[2].replace(sql, "") if sql else str(error)
     assert len(reason) > len("no reason"), reason
