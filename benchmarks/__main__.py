@@ -5,7 +5,7 @@ import inspect
 import sys
 from importlib import import_module
 
-NAMES = ("help", "start", "overhead", "idle", "store", "whatif", "supervision", "ab")
+NAMES = ("help", "start", "overhead", "idle", "store", "eventsourcing", "whatif", "supervision", "ab")
 
 
 def main(asked: list[str]) -> int:

@@ -1,17 +1,19 @@
-"""How fast events get into the store, and how fast questions are answered; beside the ceilings of the same machine."""
+"""How fast events get into the store, out of it, and how fast questions are answered; each beside its ceiling."""
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
 from benchmarks.table import show
+from obra.services.decider.decide import DECIDER
 from obra.services.log_sink.service import service
 from obra.services.log_sink.sink import Sink
 from obra.shared.bus import Raw
@@ -21,29 +23,25 @@ from obra.shared.config import NatsSettings, Settings
 from obra.shared.embedded.access import users_for
 from obra.shared.envelope import Envelope
 from obra.shared.home import Home
-from obra.shared.store import Store
+from obra.shared.store import Store, opened
 from obra.shared.store.query import local_query
 from obra.shared.store.row import row_of
-from tests.recorded import simulated
+from obra.shared.store.schema import views
+from obra.shared.store.stream import Heard, folded, told
+from tests.recorded import message, simulated
 from tests.rig import Nats
 
 BATCH = 4_000
 WORLDS = 700
-SIZES = (100_000, 1_000_000)
+SIZE = 1_000_000
 ROUNDS = 5
 QUESTIONS = {
-    "count(*): the ceiling": "SELECT count(*) FROM event",
+    "count(*): the floor": "SELECT count(*) FROM event",
     "events by type": "SELECT type, count(*) FROM event GROUP BY type",
     "the newest 20 events": "SELECT position, type, task FROM event ORDER BY position DESC LIMIT 20",
     "one task's past": "SELECT position, type, body FROM event WHERE task = 't7' ORDER BY position",
     "sum over a field of body": "SELECT sum(body.cost_usd::DOUBLE) FROM event WHERE type = 'agent.exited'",
     "view task, one task": "FROM task WHERE task = 't7'",
-    "view task, counted": "SELECT status, count(*) FROM task GROUP BY status",
-    "view task as of the middle": "SELECT status, count(*) FROM task(as_of := {middle}) GROUP BY status",
-    "view attempt, counted": "SELECT ending, count(*) FROM attempt GROUP BY ending",
-    "view check_result": "SELECT command, count(*) FROM check_result GROUP BY command",
-    "view cost": "SELECT sum(cost_usd) FROM cost",
-    "view hop": "SELECT count(*) FROM hop",
 }
 
 
@@ -53,8 +51,20 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def batches(raws: list[Raw]) -> list[list[Raw]]:
-    return [raws[begin : begin + BATCH] for begin in range(0, len(raws), BATCH)]
+def batches(raws: list[Raw]) -> Iterable[list[Raw]]:
+    return (raws[begin : begin + BATCH] for begin in range(0, len(raws), BATCH))
+
+
+def grown(raws: list[Raw], size: int) -> list[Raw]:
+    """Return *size* messages: those of *raws* and copies of them, each copy of other tasks."""
+    made: list[Raw] = []
+    for copy in range(-(-size // len(raws))):
+        name = b'"task":"c%d-t' % copy
+        for raw in raws[: size - len(made)]:
+            data = raw.data.replace(b'"task":"t', name)
+            subject = raw.subject.replace("obra.shop.t", f"obra.shop.c{copy}-t")
+            made.append(message(len(made) + 1, subject, data))
+    return made
 
 
 async def sunk(bus: MemoryBus, root: Path, count: int) -> float:
@@ -63,14 +73,15 @@ async def sunk(bus: MemoryBus, root: Path, count: int) -> float:
     sink, stop = Sink(root / "obra.duckdb", root / "events.jsonl", BATCH), asyncio.Event()
     begin = time.perf_counter()
     task = asyncio.create_task(sink.run(bus, stop))
-    await sink.caught_up(count, 600)
+    await sink.caught_up(count, 3_600)
     took = time.perf_counter() - begin
     stop.set()
     await task
     return took
 
 
-async def sunk_from_jetstream(raws: list[Raw], root: Path) -> float:
+async def from_jetstream(raws: list[Raw], root: Path) -> tuple[float, float]:
+    """Return how long a bare reader of the stream takes, and how long a sink."""
     root.mkdir()
     nats = Nats(root, tuple(users_for([service(Settings(), Home(root / "home"))])), sync="2m")
     await nats.start()
@@ -83,74 +94,92 @@ async def sunk_from_jetstream(raws: list[Raw], root: Path) -> float:
                 await admin.nc.flush()
         while await admin.last_position() < len(raws):
             await asyncio.sleep(0.05)
-        return await sunk(bus, root / "sink", len(raws))  # type: ignore[arg-type]
+        begin = time.perf_counter()
+        async for raw in bus.follow(0):
+            if raw.position == len(raws):
+                break
+        bare = time.perf_counter() - begin
+        return bare, await sunk(bus, root / "sink", len(raws))  # type: ignore[arg-type]
     finally:
         await bus.close()
         await admin.close()
         await nats.kill()
 
 
-async def writing(root: Path, raws: list[Raw]) -> None:
-    rows = [row_of(raw) for raw in raws]
+async def writing(root: Path, raws: list[Raw]) -> Path:
+    """Measure the way in; return the store that was filled."""
     decoder = msgspec.json.Decoder(Envelope)
-    figures = {"decode alone": timed(lambda: [decoder.decode(raw.data) for raw in raws])}
-    store = Store(root / "raw.duckdb")
-    grouped = [rows[begin : begin + BATCH] for begin in range(0, len(rows), BATCH)]
-    figures["append alone, 4,000 a commit"] = timed(lambda: deque(map(store.append, grouped), maxlen=0))
-    store.close()
-    figures["rows: redact, text, log line"] = timed(lambda: [row_of(raw) for raw in raws])
+    figures = {"decode alone": timed(lambda: deque((decoder.decode(raw.data) for raw in raws), maxlen=0))}
+    figures["rows: redact, text, log line"] = timed(lambda: deque(map(row_of, raws), maxlen=0))
+    path, rows_s, append_s = root / "raw.duckdb", 0.0, 0.0
+    store = Store(path)
+    for batch in batches(raws):
+        begin = time.perf_counter()
+        rows = [row_of(raw) for raw in batch]
+        rows_s += time.perf_counter() - begin
+        append_s += timed(lambda made=rows: store.append(made))  # type: ignore[misc]
+    figures["append alone, 4,000 a commit"] = append_s + timed(store.close)
     memory = MemoryBus()
     memory.log = raws
     figures["log-sink, bus in memory"] = await sunk(memory, root / "memory", len(raws))
-    figures["log-sink, JetStream"] = await sunk_from_jetstream(raws, root / "jetstream")
+    bare, sink = await from_jetstream(raws, root / "jetstream")
+    figures |= {"JetStream read and decoded: its ceiling": bare, "log-sink, JetStream: a rebuild of the store": sink}
     top = figures["append alone, 4,000 a commit"]
     bytes_each = sum(len(raw.data) for raw in raws) / len(raws)
     show(
         f"Into the store: {len(raws):,} events of {bytes_each:,.0f} bytes",
-        ("step", "events/s", "of the append alone"),
-        [(name, f"{len(raws) / took:,.0f}", f"{top / took:.2f}") for name, took in figures.items()],
+        ("step", "events/s", "s", "of the append alone"),
+        [(name, f"{len(raws) / took:,.0f}", f"{took:.1f}", f"{top / took:.2f}") for name, took in figures.items()],
     )
-
-
-def grown(root: Path, raws: list[Raw], size: int) -> Path:
-    """Return a store of *size* events: those of *raws* and copies of them under other names."""
-    path = root / f"{size}.duckdb"
-    store = Store(path)
-    for batch in batches(raws):
-        store.append([row_of(raw) for raw in batch])
-    each = len(raws)
-    for copy in range(1, -(-size // each)):
-        store.db.execute(f"""
-            INSERT INTO event SELECT position + {copy * each}, md5(concat(id, {copy}))::UUID, project,
-                concat(task, '-', {copy}), type, happened_at, if(cause IS NULL, NULL, md5(concat(cause, {copy}))::UUID),
-                correlation, service, body, raw, hash, problem, stored_at
-            FROM event WHERE position <= {min(each, size - copy * each)}
-        """)
-    store.db.execute("UPDATE sink SET watermark = (SELECT max(position) FROM event)")
-    store.close()
     return path
 
 
-def asking(root: Path, raws: list[Raw]) -> None:
-    paths = {size: grown(root, raws, size) for size in SIZES}
-    table, floor = [], dict[int, float]()
-    for name, sql in QUESTIONS.items():
-        line = [name]
-        for size, path in paths.items():
-            asked = sql.format(middle=size // 2)
-            took = median(timed(lambda p=path, s=asked: local_query(p, s)) for _ in range(ROUNDS))  # type: ignore[misc]
-            floor.setdefault(size, took)
-            line += [f"{took * 1_000:,.1f}", f"{took / floor[size]:.1f}"]
-        table.append(line)
-    head = ["question"] + [part for size in SIZES for part in (f"{size:,} events, ms", "ratio")]
-    show("Asked of the file, opening it included", head, table)
+def folding(path: Path, count: int) -> None:
+    db = opened(path, read_only=True)
+
+    def fetch() -> None:
+        rows = db.execute("SELECT position, raw FROM event")
+        while rows.fetchmany(2_048):
+            pass
+
+    heard = Heard(kinds=(*DECIDER.hears, *DECIDER.says))
+    work: dict[str, Callable[[], object]] = {
+        "fetch alone: the ceiling": fetch,
+        "every event, decoded": lambda: deque(told(db), maxlen=0),
+        "every event, folded": lambda: folded(told(db), lambda count, _: count + 1, 0),
+        "what the decider hears, by its own fold": lambda: folded(told(db, heard), DECIDER.evolve, DECIDER.initial),
+    }
+    took = {name: timed(step) for name, step in work.items()}
+    db.close()
+    show(
+        f"Out of the store: {count:,} events, one process",
+        ("step", "events/s", "s"),
+        [(name, f"{count / spent:,.0f}", f"{spent:.1f}") for name, spent in took.items()],
+    )
+
+
+def asking(path: Path, count: int) -> None:
+    def asked(sql: str) -> float:
+        return median(timed(lambda: local_query(path, sql)) for _ in range(ROUNDS)) * 1_000
+
+    floor, lines = asked(next(iter(QUESTIONS.values()))), list[tuple[str, ...]]()
+    lines += [(name, f"{(ms := asked(sql)):,.1f}", f"{ms - floor:,.1f}", "") for name, sql in QUESTIONS.items()]
+    for view in views():
+        whole = f"SELECT count({'*' if view == 'history' else 'COLUMNS(*)'}) FROM {view}"
+        now = asked(whole)
+        then = max(asked(f"{whole}(as_of := {at})") for at in (count // 2, count - 1))
+        lines.append((f"view {view}, all columns", f"{now:,.1f}", f"{now - floor:,.1f}", f"{then / now:.1f}"))
+    head = ("question", "ms", "less the opening of the file, ms", "as of a position, times as long")
+    show(f"Asked of the file: {count:,} events", head, lines)
 
 
 async def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="obra-bench-"))
     try:
-        raws = simulated(range(WORLDS))
-        await writing(root, raws)
-        await asyncio.to_thread(asking, root, raws)
+        raws = await asyncio.to_thread(grown, simulated(range(WORLDS)), SIZE)
+        sys.stdout.write("messages made\n")
+        path = await writing(root, raws)
+        await asyncio.to_thread(folding, path, len(raws))
+        await asyncio.to_thread(asking, path, len(raws))
     finally:
         shutil.rmtree(root)

@@ -52,6 +52,10 @@ _NAMES = (
     r"pass(?:word|wd|phrase)|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|token|credentials?"
     r"|(?:api|access|private|auth|encryption|signing|account)[_-]?key"
 )
+_LAST_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "key")
+_AFTER = ('"', "'", " ", "\t", "=", ":", "\\")
+"""What a name must end with, and what must follow, for a value to follow: ``"tokens":`` in an event is no name. The
+backslash stands for the quote after it, in JSON."""
 _ASSIGNED = re.compile(
     rf"""(?P<name>{_NAMES})["']?[ \t]{{0,3}}(?:=(?!=)|:(?![:=]))[ \t]{{0,3}}"""
     r"""(?:"(?P<double>[^"\n]{1,4096})"|'(?P<single>[^'\n]{1,4096})'|(?P<bare>[^\s"'`,;&<>()\[\]{}|\\]{4,4096}))(?P<call>\(?)""",
@@ -135,12 +139,7 @@ RULES: tuple[Rule, ...] = (
         ),
         _kept("basic"),
     ),
-    Rule(
-        "assigned",
-        ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "key"),
-        _ASSIGNED,
-        _assigned,
-    ),
+    Rule("assigned", tuple(word + after for word in _LAST_WORDS for after in _AFTER), _ASSIGNED, _assigned),
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))

@@ -118,6 +118,9 @@ def test_the_one_search_finds_what_a_search_for_every_hint_finds(text: str) -> N
     low = text.casefold()
     expected = any(hint in low for rule in RULES for hint in rule.hints)
     assert suspicious(text) == expected
+    assert not any(
+        redact(text[begin:]) != text[begin:] for begin in range(0, len(text), 7) if not suspicious(text[begin:])
+    )
     data = text.encode("utf-8", "surrogatepass")
     if data.decode("utf-8", "replace") == text:
         assert suspicious_json(data) == (expected or "\n" in text or "\\u" in text)
@@ -130,6 +133,18 @@ def test_a_text_that_no_hint_is_found_in_is_left_as_it_is_by_every_rule(text: st
         assert [rule.apply(text) for rule in RULES] == [text] * len(RULES)
 
 
+@given(mixed(), mixed())
+@settings(max_examples=300, deadline=None)
+def test_json_that_is_not_suspicious_holds_nothing_that_redaction_would_change(name: str, text: str) -> None:
+    value = {name: {"a": [text, 1]}, "event": text, name + "x": name}
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return
+    if not suspicious_json(data):
+        assert redact_value(value) == value
+
+
 @given(st.text(max_size=300))
 def test_what_is_not_suspicious_is_not_changed(text: str) -> None:
     if not suspicious(text):
@@ -137,7 +152,7 @@ def test_what_is_not_suspicious_is_not_changed(text: str) -> None:
 
 
 PARTS = [
-    *HINTS,
+    *(hint for hint in HINTS if hint[-1] not in "'\t=\\"),
     *SECRETS,
     "password=",
     "authorization: ",
