@@ -21,8 +21,9 @@ from obra.shared.edge import Client, Override, Resolution, settled
 from obra.shared.envelope import Recorded
 from obra.shared.errors import EnvironmentLacks
 from obra.shared.home import Home
+from obra.shared.outcome import result
 from obra.shared.store.select import Wanted, remote_events
-from obra.shared.story import Story, fold, result
+from obra.shared.story import Story, fold
 from obra.shared.submission import prepare
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from obra.services.console.render.summary import summary
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
-from obra.shared.story import Story, exit_code, result
+from obra.shared.outcome import exit_code, result
+from obra.shared.story import Story
 
 DOING = {
     "submitted": "waiting for the planner",

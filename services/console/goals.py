@@ -18,7 +18,8 @@ from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.edge import TaskUnknown
 from obra.shared.envelope import Recorded
-from obra.shared.story import Story, evolve_story, exit_code, result
+from obra.shared.outcome import exit_code, result
+from obra.shared.story import Story, evolve_story
 
 HEADS = {"completed": "Reached", "failed": "Not reached", "cancelled": "Cancelled", "waiting": "Waits for a person"}
 RESTING = frozenset({"waiting", "rolled_back"})

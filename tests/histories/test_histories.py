@@ -19,7 +19,8 @@ from obra.services.scorer.decide import DECIDER as SCORER
 from obra.shared.bus import Raw
 from obra.shared.decider import Decider
 from obra.shared.envelope import Recorded, Unknown, encode
-from obra.shared.story import fold, result
+from obra.shared.outcome import result
+from obra.shared.story import fold
 from tests.archive.stores import audit, made
 from tests.recorded import message
 

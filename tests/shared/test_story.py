@@ -40,7 +40,8 @@ from obra.events import (
 )
 from obra.shared.chapter import Chapter
 from obra.shared.envelope import Envelope, Recorded
-from obra.shared.story import Story, exit_code, fold, result
+from obra.shared.outcome import exit_code, result
+from obra.shared.story import Story, fold
 from tests.arbitrary import pasts
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 0, tzinfo=UTC)

@@ -12,7 +12,8 @@ from obra.services.console.render.summary import summary
 from obra.services.console.render.words import lines
 from obra.shared.envelope import Recorded
 from obra.shared.history import standing, until
-from obra.shared.story import fold, result
+from obra.shared.outcome import result
+from obra.shared.story import fold
 
 
 @click.command(short_help="Tell the whole story of a task.")

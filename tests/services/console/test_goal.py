@@ -70,8 +70,8 @@ def test_a_goal_is_drafted_by_the_model_reviewed_by_a_person_and_reached(person:
         )  # fmt: skip
         assert held["reasons"] == ["the plan waits for your word", "shop-1: make it"]
         assert "waiting" in mine.obra("status").stdout
-        approved = mine.json("reject", "shop", "--note", "no need", code=1)
-    assert (approved["goal"], approved["status"], approved["tasks"]) == ("shop", "failed", [])
+        reached = mine.json("approve", "shop")
+    assert (reached["goal"], reached["status"], reached["branches"]) == ("shop", "completed", ["obra/shop-1"])
 
 
 def test_a_goal_without_a_plan_waits_for_one_and_takes_it(person: Person) -> None:
@@ -81,6 +81,15 @@ def test_a_goal_without_a_plan_waits_for_one_and_takes_it(person: Person) -> Non
     assert person.json("goal", "edit", "g", "--plan", str(person.root / "plan.toml"))["status"] == "completed"
     refused = person.obra("goal", "edit", "g", "--plan", str(person.root / "plan.toml"), code=2)
     assert "Goal 'g' takes no plan any more: it is completed." in refused.stderr
+
+
+def test_a_goal_with_a_task_that_fails_is_not_reached_and_what_waited_is_not_begun(person: Person) -> None:
+    (person.root / "plan.toml").write_text(PLAN.replace('text = "make b"', 'text = "make b"\nchecks = ["false"]'))
+    wishes = ("--plan", str(person.root / "plan.toml"), "--agent", person.script(WORK), "--llm", "none")
+    result = person.json("goal", *wishes, "--goal-id", "g", "--attempts", "1", code=1)
+    assert (result["status"], result["branches"], result["milestones"]) == ("failed", ["obra/g-1"], [])
+    assert [task["status"] for task in result["tasks"]] == ["completed", "failed", "failed"]
+    assert [reason.split(":")[0] for reason in result["reasons"]] == ["g-2 failed", "g-3 was not begun"]
 
 
 def test_a_task_in_a_paused_project_waits_and_says_why(person: Person) -> None:
