@@ -53,9 +53,8 @@ _NAMES = (
     r"|(?:api|access|private|auth|encryption|signing|account)[_-]?key"
 )
 _LAST_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "key")
-_AFTER = ('"', "'", " ", "\t", "=", ":", "\\")
-"""What a name must end with, and what must follow, for a value to follow: ``"tokens":`` in an event is no name. The
-backslash stands for the quote after it, in JSON."""
+_VALUE_FOLLOWS = re.compile(rb"""["'\\]{0,2}[ \t]{0,3}[=:]""")
+"""What must stand behind the last word of a name for `_ASSIGNED` to match, also where JSON escapes the quote."""
 _ASSIGNED = re.compile(
     rf"""(?P<name>{_NAMES})["']?[ \t]{{0,3}}(?:=(?!=)|:(?![:=]))[ \t]{{0,3}}"""
     r"""(?:"(?P<double>[^"\n]{1,4096})"|'(?P<single>[^'\n]{1,4096})'|(?P<bare>[^\s"'`,;&<>()\[\]{}|\\]{4,4096}))(?P<call>\(?)""",
@@ -139,10 +138,11 @@ RULES: tuple[Rule, ...] = (
         ),
         _kept("basic"),
     ),
-    Rule("assigned", tuple(word + after for word in _LAST_WORDS for after in _AFTER), _ASSIGNED, _assigned),
+    Rule("assigned", _LAST_WORDS, _ASSIGNED, _assigned),
 )  # fmt: skip
 
 HINTS: tuple[str, ...] = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
+_WORD_FIRST = len(HINTS) - len(_LAST_WORDS)
 _hints = BytesAhoCorasick([hint.encode() for hint in HINTS])
 """Finds all hints in one pass over a text, instead of one pass for each."""
 _odd = BytesAhoCorasick([*(hint.encode() for hint in HINTS), b"\n", b"\\u"])
@@ -153,7 +153,7 @@ _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 
 def suspicious(text: str) -> bool:
     """Return whether any rule might apply to *text*: a cheap test, false for most texts."""
-    return bool(_hints.find_matches_as_indexes(text.casefold().encode("utf-8", "surrogatepass")))
+    return _found(_hints, text.casefold().encode("utf-8", "surrogatepass"))
 
 
 def suspicious_json(data: bytes) -> bool:
@@ -161,8 +161,15 @@ def suspicious_json(data: bytes) -> bool:
 
     The hottest line of log-sink, hence one search for all of it; most messages are ASCII.
     """
-    low = data.lower() if data.isascii() else data.decode("utf-8", "replace").casefold().encode()
-    return bool(_odd.find_matches_as_indexes(low))
+    return _found(_odd, data.lower() if data.isascii() else data.decode("utf-8", "replace").casefold().encode())
+
+
+def _found(finder: BytesAhoCorasick, low: bytes) -> bool:
+    """Return whether *low* holds a hint; one that is the last word of a name counts only where a value follows."""
+    if not finder.find_matches_as_indexes(low):
+        return False
+    found = finder.find_matches_as_indexes(low, overlapping=True)
+    return any(not _WORD_FIRST <= index < len(HINTS) or _VALUE_FOLLOWS.match(low, end) for index, _, end in found)
 
 
 def _holds(low: str, hints: tuple[str, ...]) -> bool:
