@@ -200,7 +200,7 @@ class AgentRunner(Acting):
         ledger = Ledger(call)
         await ledger.load()
         state = ledger.state
-        if state.task is None or state.over or ledger.answered:
+        if state.task is None or state.over or attempt in state.delivered or ledger.answered:
             return
         accepted = state.accepted(attempt)
         workspace = find(Place.of(self._home, call.scope))

@@ -9,6 +9,7 @@ from obra.events import (
     AttemptInterrupted,
     AttemptRequested,
     AttemptStarted,
+    BranchDelivered,
     ChecksRan,
     Event,
     Policy,
@@ -52,7 +53,8 @@ class State:
     """A task as its runner sees it. ``over`` is true once nobody may say anything more about it.
 
     ``rolled_back``: it was, so its workspace may hold what no run here tells of; ``returned``: and was not yet put
-    back. ``labelled``: its hidden checks have spoken, or could not.
+    back. ``delivered``: attempts whose branch was made since. ``labelled``: its hidden checks have spoken, or could
+    not.
     """
 
     task: TaskSubmitted | None = None
@@ -60,6 +62,7 @@ class State:
     grown_from: tuple[str, ...] = ()
     runs: dict[Key, Run] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
+    delivered: frozenset[int] = frozenset()
     degraded: bool = False
     rolled_back: bool = False
     returned: bool = False
@@ -122,9 +125,11 @@ def evolve(state: State, event: Event) -> State:
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
             return replace(state, over=True)
         case TaskRolledBack():
-            return replace(state, rolled_back=True, returned=True)
+            return replace(state, rolled_back=True, returned=True, delivered=frozenset())
         case WorkspaceRestored():
             return replace(state, returned=False)
+        case BranchDelivered(attempt=attempt):
+            return replace(state, delivered=state.delivered | {attempt})
         case AttemptCancelled():
             return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
         case TaskLabelled() | ServiceDegraded():
