@@ -13,7 +13,10 @@ CREATE OR REPLACE MACRO typed_body(body) AS from_json(body, '{
     "findings": [{"kind": "VARCHAR", "detail": "VARCHAR", "path": "VARCHAR", "blocks": "BOOLEAN"}],
     "provider": "VARCHAR", "usable": "BOOLEAN", "approves": "BOOLEAN", "text": "VARCHAR", "repo": "VARCHAR",
     "service": "VARCHAR", "lacking": "VARCHAR", "subject": "VARCHAR", "consumer": "VARCHAR", "rule": "VARCHAR", "name": "VARCHAR", "severity": "VARCHAR",
-    "question": "VARCHAR", "breakpoint": "VARCHAR"
+    "question": "VARCHAR", "breakpoint": "VARCHAR",
+    "claims": [{"kind": "VARCHAR", "text": "VARCHAR", "verdict": "VARCHAR", "evidence": "VARCHAR"}],
+    "claim": "VARCHAR", "evidence": "VARCHAR", "kind": "VARCHAR", "confidence_raw": "DOUBLE", "good": "BOOLEAN",
+    "source": "VARCHAR", "note": {"text": "VARCHAR"}
 }');
 -- `cause_type` and `hop_us`: what kind of event this one answers, and how much later it was said, microseconds.
 CREATE OR REPLACE TABLE typed AS
