@@ -8,11 +8,13 @@ import click
 from obra.services.console.options import Place, placed
 from obra.services.console.reading import reading
 from obra.services.console.render.table import write
+from obra.shared.store.examples import examples
 from obra.shared.store.query import Table
 
 
 @click.command(short_help="Ask the store in SQL, read-only.")
-@click.argument("query")
+@click.argument("query", required=False)
+@click.option("--examples", "show_examples", is_flag=True, help="List questions worth asking, with their queries.")
 @click.option(
     "--format",
     "form",
@@ -22,12 +24,18 @@ from obra.shared.store.query import Table
     show_default=True,
 )
 @placed
-def sql(place: Place, query: str, form: str) -> int:
+def sql(place: Place, query: str | None, show_examples: bool, form: str) -> int:
     """Ask the store in SQL, read-only.
 
     The table `event` holds everything that ever happened; docs/sql.md describes it and the views over it. It sees
     all that had happened when it was asked.
     """
+    if show_examples:
+        for example in examples():
+            click.echo(f"-- {example.question}\n{example.sql};\n")
+        return 0
+    if query is None:
+        raise click.UsageError("give a QUERY, or --examples for some to begin with")
     write(asyncio.run(_ask(place, query)), form, sys.stdout)
     return 0
 
