@@ -51,7 +51,7 @@ class Server(ScriptedOllama):
         case = next(case for case in self.cases if case.mark in shown)
         if "approves" not in json.dumps(question.get("format", "")):
             return Says(json.dumps({"advice": ""}))
-        approves = self.reviewer.approves(case, shown)
+        approves = self.reviewer.approves(case, shown.partition("<<<")[2])  # not what its own instructions say
         summary = f"a scripted reviewer that {self.reviewer.behaviour}"
         return Says(
             json.dumps({"summary": summary, "issues": [], "quality": 0.9 if approves else 0.2, "approves": approves})
