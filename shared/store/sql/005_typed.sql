@@ -10,6 +10,7 @@ CREATE OR REPLACE MACRO typed_body(body) AS from_json(body, '{
     "branch": "VARCHAR", "passed": "BOOLEAN", "quality": "DOUBLE", "confidence": "DOUBLE",
     "checks": [{"command": "VARCHAR", "exit_code": "BIGINT", "timed_out": "BOOLEAN", "duration_ms": "DOUBLE",
         "output": {"text": "VARCHAR"}}],
+    "session": "VARCHAR", "used": "DOUBLE", "emergency": "BOOLEAN", "briefings": ["JSON"],
     "findings": [{"kind": "VARCHAR", "detail": "VARCHAR", "path": "VARCHAR", "blocks": "BOOLEAN"}],
     "provider": "VARCHAR", "usable": "BOOLEAN", "approves": "BOOLEAN", "text": "VARCHAR", "repo": "VARCHAR",
     "service": "VARCHAR", "lacking": "VARCHAR", "subject": "VARCHAR", "consumer": "VARCHAR", "rule": "VARCHAR", "name": "VARCHAR", "severity": "VARCHAR",
