@@ -22,7 +22,7 @@ from tests.recorded import envelopes, messages, of_task
 from tests.simulation.world import World
 
 SCOPE = Scope("shop", "t1")
-TASKS, MOMENTS = 60, 12
+TASKS, MOMENTS = 90, 12
 
 
 def past(*events: Event) -> list[Recorded]:
