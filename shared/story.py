@@ -185,15 +185,10 @@ def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | Tas
         case TaskFailed():
             return replace(story, status="failed", reasons=event.reasons)
         case TaskCancelled():
-            return replace(story, status="cancelled", reasons=why_cancelled(event))
+            why = event.reason or (f"cancelled by {event.by}" if event.by else "")
+            return replace(story, status="cancelled", reasons=(why,) if why else ())
         case TaskRejected():
             return replace(story, status="rejected", reasons=event.reasons)
-
-
-def why_cancelled(event: TaskCancelled) -> tuple[str, ...]:
-    """Return why a task was taken back, or else by whom."""
-    said = event.reason or (f"cancelled by {event.by}" if event.by else "")
-    return (said,) if said else ()
 
 
 def _of_goal(story: Story, event: Event, at: str) -> Story:
