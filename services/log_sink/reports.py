@@ -5,7 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
-from obra.events import MessageRejected, ServiceDegraded
+from obra.events import MessageRejected, ServiceDegraded, StreamPruned
 from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
 from obra.shared.bus import Bus, Raw
@@ -44,6 +44,14 @@ class Reports:
         """Add that the store was lacking."""
         event = ServiceDegraded(service=NAME, lacking="store", reason=redact(reason)[:2_000], effect=effect)
         self._degraded.append(fresh(Scope(PROJECT_LEVEL, PROJECT_LEVEL), event, NAME))
+
+    def incomplete(self, gap: StreamPruned, watermark: int) -> None:
+        """Add that the stream has let go of what a store that ends at *watermark* lacks, and the way to get it back."""
+        self.degraded(
+            f"it ends at position {watermark:,}, and the stream was pruned up to {gap.through:,}: stop Obra, then "
+            f"bring back the rest with `obra replay --from {gap.archive or 'DIR'}`",
+            "it is rebuilt from what the stream still has",
+        )
 
     def note(self, raw: Raw, row: Row) -> None:
         """Keep in mind what has to be told of a stored message, and forget what it shows to have been told."""

@@ -14,6 +14,7 @@ from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
 from obra.services.log_sink.reports import UNREPORTED_MAX, Reports
 from obra.services.log_sink.snapshot import taken
+from obra.shared.archive.pruned import forgotten
 from obra.shared.bus import Bus, Raw
 from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.store import Lost, Row, Store
@@ -170,6 +171,8 @@ class Sink:
 
     async def _copy(self, bus: Bus, journal: Journal, stop: asyncio.Event) -> None:
         self._pending = Pending(self._batch_max)
+        if gap := await forgotten(bus, self.position):
+            self.reports.incomplete(gap, self.position)
         await self._report(bus)
         reading = asyncio.create_task(self._read(bus))
         writing = asyncio.create_task(self._write(bus, journal))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from obra.events import StreamPruned, TaskCancelled, TaskCompleted, TaskFailed, TaskRejected
-from obra.events.subjects import PROJECT_LEVEL, Scope
+from obra.events.subjects import PROJECT_LEVEL, Scope, subject
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded
 
@@ -53,6 +53,14 @@ async def prunings(bus: Bus) -> list[StreamPruned]:
 async def pruned_through(bus: Bus) -> int:
     """Return the position up to which the stream may lack what the store holds; 0 if it was never pruned."""
     return max((event.through for event in await prunings(bus)), default=0)
+
+
+async def forgotten(bus: Bus, watermark: int) -> StreamPruned | None:
+    """Return the pruning that lets a store which ends at *watermark* never get everything from the stream, or None."""
+    if await bus.last_position([subject(SCOPE, StreamPruned)]) <= watermark:
+        return None
+    widest = max(await prunings(bus), key=lambda event: event.through, default=None)
+    return widest if widest and widest.through > watermark else None
 
 
 def is_cut(events: Sequence[Recorded]) -> bool:

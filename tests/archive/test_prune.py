@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from obra.events import Event, PruneRefused, PruneRequested, StreamPruned, TaskLabelled, TimerSet
+from obra.events import Event, PruneRefused, PruneRequested, ServiceDegraded, StreamPruned, TaskLabelled, TimerSet
 from obra.events.subjects import Scope
 from obra.services.log_sink.prune import Pruner
 from obra.services.log_sink.sink import Sink
@@ -110,6 +110,27 @@ async def test_a_sink_begins_again_behind_what_was_pruned(bus: Bus, tmp_path: Pa
     assert (store.verify(), store.watermark) == (None, await bus.last_position())
     store.close()
     assert [path.name for path in tmp_path.glob("obra.duckdb*")] == ["obra.duckdb"]
+
+
+async def test_a_store_that_is_lost_after_pruning_is_missed_once_and_a_way_back_named(bus: Bus, tmp_path: Path) -> None:
+    for one in history():
+        await bus.append([one])
+    async with sinking(bus, tmp_path) as sink:
+        last, head = await through(bus, sink)
+        await asked(bus, PruneRequested(through=last, hash=head, archive="/a"))
+    (tmp_path / "obra.duckdb").unlink()
+    for _ in range(2):
+        async with sinking(bus, tmp_path) as sink:
+            await through(bus, sink)
+    said = [r.event for r in (await bus.past(SCOPE)).events if isinstance(r.event, ServiceDegraded)]
+    assert said == [
+        ServiceDegraded(
+            service="log-sink", lacking="store",
+            reason=f"it ends at position 0, and the stream was pruned up to {last:,}: stop Obra, then "
+            "bring back the rest with `obra replay --from /a`",
+            effect="it is rebuilt from what the stream still has",
+        )
+    ]  # fmt: skip
 
 
 async def test_without_proof_nothing_goes(memory: object, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import contextlib
 import json
 import random
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -27,19 +29,47 @@ from tests.rig import SETTINGS, Nats
 FEW, MANY = 5, 50
 BATCH = 40
 SEED = 20_260_102
+STEP = 1_500
+"""How far the store comes, at most, before a kill that waits for it."""
+LEAD = 4_000
+"""How far the stream runs ahead of the store, at most: the log keeps only so much, and machines differ."""
+START_S = 1.2
 TEST_S = 300.0
 
 
-async def load(bus: JetStreamBus, stop: asyncio.Event) -> None:
-    """Say something all the time, some of it nonsense, until *stop*."""
-    number = 0
-    while not stop.is_set():
-        scope = Scope("shop", f"t{number % 7}")
-        heard = [InputReceived(text=Content.of(f"{number}/{n} " + "x" * 300)) for n in range(BATCH)]
-        await bus.append([fresh(scope, event, "tester") for event in heard])
-        if number % 10 == 0:
-            await bus.js.publish(f"obra.shop.t{number % 7}.input.received", b"nonsense %d" % number)
-        number += 1
+@dataclass
+class Load:
+    """Says something all the time, some of it nonsense, and remembers what was acknowledged."""
+
+    bus: JetStreamBus
+    acknowledged: list[UUID] = field(default_factory=list)
+    stopped: bool = False
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _until: int = LEAD
+
+    async def run(self) -> None:
+        number = 0
+        while not self.stopped:
+            self._room.clear()
+            if await self.bus.last_position() > self._until:
+                await self._room.wait()
+            scope = Scope("shop", f"t{number % 7}")
+            heard = [InputReceived(text=Content.of(f"{number}/{n} " + "x" * 300)) for n in range(BATCH)]
+            said = [fresh(scope, event, "tester") for event in heard]
+            await self.bus.append(said)
+            self.acknowledged += [one.id for one in said]
+            if number % 10 == 0:
+                await self.bus.js.publish(f"obra.shop.t{number % 7}.input.received", b"nonsense %d" % number)
+            number += 1
+
+    def follow(self, position: int) -> None:
+        """Go on until the stream is `LEAD` ahead of *position*, where the store is."""
+        self._until = position + LEAD
+        self._room.set()
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._room.set()
 
 
 async def sink_process(nats: Nats, home: Home, root: Path) -> asyncio.subprocess.Process:
@@ -63,19 +93,24 @@ async def test_a_sink_that_is_killed_loses_nothing_and_doubles_nothing(kills: in
     home, chance = Home(tmp_path / "home"), random.Random(SEED)
     nats = Nats(tmp_path, tuple(users_for([service(Settings(), home)])), sync="2m")
     await nats.start()
-    admin, edge, stop = await nats.login("admin"), await nats.login("edge"), asyncio.Event()
+    admin, edge = await nats.login("admin"), await nats.login("edge")
     await provision(admin.js, SETTINGS)
     ask = RemoteQuery(edge.nc)
-    talking = asyncio.create_task(load(admin, stop))
+    load = Load(admin)
+    talking = asyncio.create_task(load.run())
     try:
         async with asyncio.timeout(TEST_S):
             at = 0
-            for _ in range(kills):
+            for number in range(kills):
                 process = await sink_process(nats, home, tmp_path)
-                at = await come_to(ask, at + chance.randrange(1, 3_000))
+                if number % 2:  # while it starts, or opens the store, or has just begun
+                    await asyncio.sleep(chance.uniform(0, START_S))
+                else:
+                    at = await come_to(ask, at + chance.randrange(1, STEP))
                 process.kill()
                 await process.wait()
-            stop.set()
+                load.follow(at)
+            load.stop()
             await talking
             process = await sink_process(nats, home, tmp_path)
             await settled(admin, ask)
@@ -83,7 +118,6 @@ async def test_a_sink_that_is_killed_loses_nothing_and_doubles_nothing(kills: in
             assert await process.wait() == 0
         expected = await everything(admin)
     finally:
-        stop.set()
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
@@ -93,6 +127,10 @@ async def test_a_sink_that_is_killed_loses_nothing_and_doubles_nothing(kills: in
         await nats.kill()
     stored = [(raw.position, raw.subject, raw.data) for raw in local_events(home.store, Wanted())]
     assert stored == expected
+    inputs = [
+        json.loads(data)["id"] for _, name, data in stored if name.endswith("input.received") and data[:1] == b"{"
+    ]
+    assert inputs == [str(one) for one in load.acknowledged]
     nonsense = [position for position, _, data in stored if data.startswith(b"nonsense")]
     rejected = [json.loads(data)["event"]["position"] for _, name, data in stored if name.endswith("message.rejected")]
     assert sorted(rejected) == nonsense
