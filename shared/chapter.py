@@ -1,6 +1,7 @@
 """One attempt in the story of a task."""
 
-from dataclasses import dataclass, field, replace
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
@@ -22,8 +23,7 @@ from obra.events import (
 from obra.shared.evidence import seen_in
 
 
-@dataclass(frozen=True, slots=True)
-class Chapter:
+class Chapter(msgspec.Struct, frozen=True):
     """One attempt, all its runs together: the newest evidence, and the sums of time, money and tokens.
 
     Times are ISO 8601, UTC. ``commit`` is the newest checkpoint.
@@ -41,7 +41,7 @@ class Chapter:
     result: str = ""
     interruptions: tuple[str, ...] = ()
     cost_usd: float = 0.0
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = msgspec.field(default_factory=Tokens)
     agent_ms: float = 0.0
     checks: tuple[tuple[str, int], ...] = ()
     findings: tuple[str, ...] = ()

@@ -1,8 +1,7 @@
 """What could be observed of one run: gathered from its events, read by everyone who judges it."""
 
-from dataclasses import dataclass, replace
-
-from msgspec.structs import replace as changed
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
@@ -34,8 +33,7 @@ Key = tuple[int, int]
 """Attempt and run, in the order in which runs happen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """All that is known of the newest run. ``attempt`` 0 means that none was asked for yet."""
 
     attempt: int = 0
@@ -123,7 +121,7 @@ def gather(evidence: Evidence, event: Event) -> Evidence:
         case AgentExited():
             return replace(evidence, exited=event)
         case WorkspaceCheckpointed(interrupted=False):
-            return replace(evidence, checkpoint=changed(event, patch=Content()))
+            return replace(evidence, checkpoint=replace(event, patch=Content()))
         case WorkspaceInspected(findings=findings):
             return replace(evidence, findings=findings)
         case ChecksRan():

@@ -20,9 +20,11 @@ What a rollback undid is no part of the story, but for its cost: `fold` passes o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     OVERRIDES,
@@ -75,8 +77,7 @@ RESTING: frozenset[str] = frozenset({"waiting", "rolled_back"})
 """It goes on once a person has spoken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(msgspec.Struct, frozen=True):
     """One task so far. ``attempts`` is the highest attempt that was started; money and tokens are of all runs.
 
     ``question`` is what it waits with, where that is
@@ -97,7 +98,7 @@ class Story:
     branch: str = ""
     commit: str = ""
     cost_usd: float = 0.0
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = msgspec.field(default_factory=Tokens)
     agent: str = ""
     llm: str = ""
     sandbox: str = ""

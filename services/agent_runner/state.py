@@ -1,6 +1,7 @@
 """What the runner must know of a task's past, folded from its events."""
 
-from dataclasses import dataclass, field, replace
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
@@ -32,8 +33,7 @@ Key = tuple[int, int]
 """Attempt and run, in the order in which runs happen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """One run so far. ``over`` is true once its outcome stands: finished or interrupted."""
 
     started: AttemptStarted | None = None
@@ -48,8 +48,7 @@ class Run:
 UNKNOWN = Run()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A task as its runner sees it. ``over`` is true once nobody may say anything more about it.
 
     ``rolled_back``: it was, so its workspace may hold what no run here tells of; ``returned``: and was not yet put
@@ -58,10 +57,10 @@ class State:
     """
 
     task: TaskSubmitted | None = None
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = msgspec.field(default_factory=Policy)
     grown_from: tuple[str, ...] = ()
-    runs: dict[Key, Run] = field(default_factory=dict)
-    cancelled: dict[int, str] = field(default_factory=dict)
+    runs: dict[Key, Run] = msgspec.field(default_factory=dict)
+    cancelled: dict[int, str] = msgspec.field(default_factory=dict)
     delivered: frozenset[int] = frozenset()
     degraded: bool = False
     rolled_back: bool = False

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
-from msgspec.structs import replace as changed
+from msgspec.structs import replace
 
 from obra.events import (
     AttemptFinished,
@@ -73,7 +72,7 @@ def _decided(state: State) -> Sequence[Event]:
 def _shadow(state: State, candidate: Policy, made: DecisionMade) -> DecisionShadowed:
     score = state.evidence.score
     if score is not None and score.shadow is not None:
-        score = changed(score, quality=score.shadow.quality, confidence=score.shadow.confidence)
+        score = replace(score, quality=score.shadow.quality, confidence=score.shadow.confidence)
     other = _decision(replace(state, policy=candidate, evidence=replace(state.evidence, score=score)))
     return DecisionShadowed(
         action=other.action, attempt=other.attempt, run=other.run, was=made.action, counted=other.counted,

@@ -1,6 +1,6 @@
 """How the decider's memory of a task follows from its events."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from obra.events import (
     JUDGED,

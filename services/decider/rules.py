@@ -5,7 +5,8 @@ reasons, but alone it neither makes nor breaks an attempt.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from obra.events import HOPELESS, OUTAGES, Action, Ending
 from obra.services.decider import breakpoints, questions, words

@@ -1,8 +1,9 @@
 """What the decider remembers of one task, and what is due."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from obra.events import (
     AttemptInterrupted,
@@ -26,8 +27,7 @@ Due = Literal[
 """What must be answered next: a decision, what follows from the decision just made, or the task's completion."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """One task, as far as a decision depends on it.
 
     ``stands``: *open* while runs are made or about to be, *waiting* for a timer, *person* at a breakpoint, *asking*
@@ -40,10 +40,10 @@ class State:
     """
 
     task: TaskSubmitted | None = None
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = msgspec.field(default_factory=Policy)
     candidate: Policy | None = None
     llm: bool = False
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     made: int = 0
     stands: Literal["open", "waiting", "person", "asking", "delivering", "closed"] = "open"
     due: Due = ""
@@ -60,7 +60,7 @@ class State:
     solution: Evidence | None = None
     passed: frozenset[str] = frozenset()
     milestones: tuple[str, ...] = ()
-    raised: Mapping[str, int] = field(default_factory=dict)
+    raised: Mapping[str, int] = msgspec.field(default_factory=dict)
     failures: int = 0
     outages: int = 0
     interruptions: int = 0
@@ -68,7 +68,7 @@ class State:
     checkpoints: int = 0
     cost_usd: float = 0.0
     agent_s: float = 0.0
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = msgspec.field(default_factory=Tokens)
 
     @property
     def attempts_max(self) -> int:

@@ -1,12 +1,11 @@
 """What a rule says, and the names that reach decisions."""
 
-from dataclasses import dataclass
+import msgspec
 
 from obra.events import Action, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """An action with its reasons. ``rule`` names who says so; empty: the rule's own name.
 
     Of escalate it is the breakpoint that is raised.

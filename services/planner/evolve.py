@@ -1,6 +1,6 @@
 """Takes in what happened, one event at a time."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from obra.events import (
     BreakpointRaised,

@@ -1,6 +1,7 @@
 """One goal: from its statement over a plan to its end."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     BreakpointRaised,
@@ -19,8 +20,7 @@ from obra.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(msgspec.Struct, frozen=True):
     """A goal so far.
 
     ``draft`` is the newest proposal that was not dealt with, ``number`` that of the newest that was asked for or made,

@@ -4,7 +4,7 @@ Every so often a project starts the task that has waited longest, whatever its p
 ones can't keep it waiting for ever.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from obra.events.subjects import Scope
 from obra.services.planner.state import Item, Lane, State, Status

@@ -1,8 +1,9 @@
 """What the planner remembers: every task's place in line, every project's lane, every goal."""
 
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
+from msgspec.structs import replace
 from rpds import HashTrieMap
 
 from obra.events import Calibration, Complexity, Policy
@@ -24,8 +25,7 @@ Urgency = tuple[int, float, int]
 """Priority negated, deadline, place: the least goes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One task in line. ``place`` is the position of its submission, ``held`` what it was last said to wait for.
 
     ``past`` tells what it was from each position on at which its status changed, so that a rollback can return to
@@ -42,7 +42,7 @@ class Item:
     repo: str = ""
     base: str = ""
     problems: tuple[str, ...] = ()
-    size: Complexity = field(default_factory=Complexity)
+    size: Complexity = msgspec.field(default_factory=Complexity)
     held: str = ""
     timed: bool = False
     late: bool = False
@@ -63,8 +63,7 @@ class Item:
         return (-self.priority, self.deadline, self.place)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True):
     """One project: who waits for a turn, by urgency and by age; how many are in work; how many ever started.
 
     The first of each heap is always a task that is queued; behind it there may be some that are not any more.
@@ -78,22 +77,21 @@ class Lane:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Everything, over all projects. Nothing here is ever walked through whole: a decision costs what it touches.
 
     ``dependents`` are the tasks that were said to wait for a task, ``busy`` the projects in which somebody queues.
     """
 
-    policy: Policy = field(default_factory=Policy)
-    calibration: Calibration = field(default_factory=Calibration)
+    policy: Policy = msgspec.field(default_factory=Policy)
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
     candidate: Policy | None = None
-    tasks: "HashTrieMap[Scope, Item]" = field(default_factory=HashTrieMap)
-    dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = field(default_factory=HashTrieMap)
-    lanes: "HashTrieMap[str, Lane]" = field(default_factory=HashTrieMap)
+    tasks: "HashTrieMap[Scope, Item]" = msgspec.field(default_factory=HashTrieMap)
+    dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = msgspec.field(default_factory=HashTrieMap)
+    lanes: "HashTrieMap[str, Lane]" = msgspec.field(default_factory=HashTrieMap)
     busy: frozenset[str] = frozenset()
     running: int = 0
-    goals: "HashTrieMap[Scope, Goal]" = field(default_factory=HashTrieMap)
+    goals: "HashTrieMap[Scope, Goal]" = msgspec.field(default_factory=HashTrieMap)
 
     def lane(self, project: str) -> Lane:
         """Return the lane of *project*."""

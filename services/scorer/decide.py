@@ -1,9 +1,9 @@
 """How good is the work, and how sure is that?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
-from msgspec.structs import replace as changed
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     JUDGED,
@@ -29,17 +29,16 @@ from obra.shared.decider import Decider
 from obra.shared.evidence import Evidence, gather
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """The evidence of the newest run, and by what it is scored."""
 
     submitted: bool = False
     checks: bool = False
-    policy: Policy = field(default_factory=Policy)
-    calibration: Calibration = field(default_factory=Calibration)
+    policy: Policy = msgspec.field(default_factory=Policy)
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
     candidate: Policy | None = None
     reviewed: bool = False
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     over: bool = False
 
     @property
@@ -78,7 +77,7 @@ def decide(state: State, event: Event) -> Sequence[Event]:
     scored = score(state.evidence, found, state.policy, state.calibration, checked=state.checks)
     if state.candidate is not None:
         other = score(state.evidence, found, state.candidate, state.calibration, checked=state.checks)
-        scored = changed(scored, shadow=Shadow(quality=other.quality, confidence=other.confidence))
+        scored = replace(scored, shadow=Shadow(quality=other.quality, confidence=other.confidence))
     return [*contradictions(state.evidence, found), scored]
 
 

@@ -1,6 +1,6 @@
 """How what the session-manager remembers follows from a task's events."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,

@@ -1,6 +1,6 @@
 """What the session-manager remembers of one task."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from obra.events import (
     Briefing,
@@ -19,17 +19,15 @@ NONE: Key = (0, 0)
 SOLO = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(msgspec.Struct, frozen=True):
     """An attempt that was not accepted: what was seen of it, and why it was not."""
 
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     reasons: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A question that an earlier attempt left open, and what somebody said to it."""
 
     question: str
@@ -38,8 +36,7 @@ class Answer:
     person: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fullness:
+class Fullness(msgspec.Struct, frozen=True):
     """How full the agent's conversation is, by its own report. ``warned``, ``asked``, ``refreshed``: for which run."""
 
     used: int = 0
@@ -57,8 +54,7 @@ class Fullness:
         return min(1.0, round(self.used / self.window, 4)) if self.window else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """One task's session: how far each step has come, and all that a prompt tells.
 
     ``prepared``, ``reserved`` and ``requested`` are the newest run that each step was taken for. ``open_usd`` is
@@ -88,7 +84,7 @@ class State:
     doublings: int = 0
     base: str | None = None
     tree: WorkspaceCheckpointed | None = None
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     findings: tuple[Finding, ...] = ()
     ended: Key = NONE
     next: Key = (1, 1)
@@ -97,7 +93,7 @@ class State:
     earlier: tuple[str, ...] = ()
     asked: QuestionAsked | None = None
     answers: tuple[Answer, ...] = ()
-    full: Fullness = field(default_factory=Fullness)
+    full: Fullness = msgspec.field(default_factory=Fullness)
     summary: SessionRefreshed | None = None
     closing: str = ""
     asked_at_end: bool = False

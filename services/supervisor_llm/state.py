@@ -1,6 +1,7 @@
 """What supervisor-llm must know of a task: a pure fold, and what is still to be said."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
@@ -19,8 +20,7 @@ from obra.events import (
 NAME = "supervisor-llm"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What the latest run left: nothing of earlier runs, so that the state stays small."""
 
     attempt: int = 0
@@ -30,8 +30,7 @@ class Evidence:
     checks: ChecksRan | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A task as supervisor-llm sees it."""
 
     task: TaskSubmitted | None = None

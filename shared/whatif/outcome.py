@@ -1,7 +1,9 @@
 """What became of a task, as far as it is known: attempts, money, decisions, and whether the work was good."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
@@ -15,8 +17,7 @@ from obra.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """One task's outcome. ``costs`` in USD by attempt; ``good`` by attempt, where ground truth has arrived.
 
     A person's approval of what was escalated counts as ground truth for that attempt unless a label says otherwise.
@@ -24,8 +25,8 @@ class Known:
 
     readied: bool = False
     attempts: int = 0
-    costs: dict[int, float] = field(default_factory=dict)
-    good: dict[int, bool] = field(default_factory=dict)
+    costs: dict[int, float] = msgspec.field(default_factory=dict)
+    good: dict[int, bool] = msgspec.field(default_factory=dict)
     approved: frozenset[int] = frozenset()
     accepted: int = 0
     escalated: frozenset[int] = frozenset()
