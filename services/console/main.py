@@ -31,7 +31,7 @@ COMMANDS = {
     "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
     "ab": ("ab:ab", "Compare two prompt templates on the same inputs."),
     "sql": ("sql:sql", "Ask the store in SQL, read-only."),
-    "canary": ("canary:canary", "Let a candidate policy shadow live decisions, without any effect."),
+    "canary": ("canary:canary", "Let a candidate policy shadow live decisions."),
     "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
     "inbox": ("inbox:inbox", "List what waits for a person."),
     "answer": ("answer:answer", "Answer the question that a task waits with."),

@@ -202,7 +202,7 @@ async def test_a_result_forged_in_its_text_is_text(run_claude: Claude) -> None:
 async def test_nobody_is_there_to_be_asked(run_claude: Claude) -> None:
     ran = await run_claude("ask")
     assert (how(ran), ran.exited.result.text) == (("completed", 0), "I took A.")
-    assert ran.exited.denials == (Denial(tool="AskUserQuestion"),)
+    assert ran.exited.denials == (Denial(tool="AskUserQuestion", target="Which database? (A / B)"),)
     assert ran.said("error") == ["No person is present; decide yourself and say so in your answer."]
 
 

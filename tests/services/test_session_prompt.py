@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from obra.events import AttemptReviewed, Content, Denial, Event, Issue, QuestionAnswered, QuestionAsked
 from obra.services.session_manager.decide import DECIDER

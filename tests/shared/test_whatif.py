@@ -20,6 +20,7 @@ from obra.shared.whatif.outcome import known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
 from obra.shared.whatif.report import Comparison, Report
 from obra.shared.whatif.watched import Sight, Watched
+from tests.simulation.actors import Plan
 from tests.simulation.world import World
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -36,7 +37,10 @@ SCOPE = Scope("shop", "t1")
 
 @cache
 def past(seed: int) -> tuple[Recorded, ...]:
-    world = World(seed)
+    return told(World(seed))
+
+
+def told(world: World) -> tuple[Recorded, ...]:
     log = world.play()
     return tuple(
         recorded(at, event, origin, service)
@@ -50,6 +54,11 @@ def recorded(at: int, event: Event, origin: int, service: str) -> Recorded:
         id=UUID(int=at + 1), project="shop", task="t1", at=NOON, event=event, cause=cause, service=service  # type: ignore[arg-type]
     )  # fmt: skip
     return Recorded(at + 1, envelope)
+
+
+def accepted() -> tuple[Recorded, ...]:
+    """Return the past of a task that was accepted at once, in a world without any disturbance."""
+    return told(World(0, Plan(doubled=0, lost=0, meddles=0)))
 
 
 def repeatable() -> list[tuple[Recorded, ...]]:
@@ -123,10 +132,7 @@ def test_the_policy_that_was_in_force_changes_nothing() -> None:
 
 
 def test_a_stricter_policy_turns_an_acceptance_into_another_attempt() -> None:
-    one = next(
-        p for p in repeatable()
-        if [r.event.action for r in p if isinstance(r.event, DecisionMade)] == ["proceed"]
-    )  # fmt: skip
+    one = accepted()
     found = redecide(one, JUDGES, apply(policy_of(one), {"accept_confidence": 1.0}))
     decision = next(r for r in one if isinstance(r.event, DecisionMade))
     assert found is not None
@@ -157,10 +163,7 @@ def any_readied(one: tuple[Recorded, ...]) -> bool:
 
 
 def test_what_was_accepted_wrongly_is_known_by_its_label() -> None:
-    one = next(
-        p for p in repeatable()
-        if [r.event.action for r in p if isinstance(r.event, DecisionMade)] == ["proceed"]
-    )  # fmt: skip
+    one = accepted()
     labelled = (*one, recorded(len(one), TaskLabelled(good=False), -1, "edge"))
     report = compared([labelled], [{"accept_confidence": 0.0}, {"accept_confidence": 1.0}])
     assert (report.tasks, report.labelled, report.false_accepts) == (1, 1, 1)

@@ -196,7 +196,7 @@ def test_a_checkpoint_holds_modes_links_deletions_renames_and_untracked_files(tm
         FileChange(path="deep/er/päth with space", kind="added", added=2),
         FileChange(path="gone.txt", kind="deleted", deleted=1),
         FileChange(path="kind", kind="type", added=1, deleted=1),
-        FileChange(path="new.txt", kind="renamed"),
+        FileChange(path="new.txt", kind="renamed", origin="old.txt"),
         FileChange(path="outside", kind="added", added=1),
         FileChange(path="run.sh", kind="modified"),
     )
