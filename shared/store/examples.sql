@@ -1,9 +1,9 @@
 -- What does an accepted task cost?
 SELECT t.agent, count(*) AS accepted, round(avg(t.cost_usd), 4) AS usd_each, round(median(t.cost_usd), 4) AS usd_median
-FROM task t WHERE t.status = 'completed' GROUP BY t.agent ORDER BY accepted DESC
+FROM task t WHERE t.status = 'completed' GROUP BY t.agent ORDER BY accepted DESC, t.agent
 
 -- What do tasks that were not accepted cost?
-SELECT status, count(*) AS tasks, round(sum(cost_usd), 4) AS usd FROM task WHERE status <> 'completed' GROUP BY status ORDER BY usd DESC
+SELECT status, count(*) AS tasks, round(sum(cost_usd), 4) AS usd FROM task WHERE status <> 'completed' GROUP BY status ORDER BY usd DESC, status
 
 -- Retry yield: how many tasks does each further attempt bring home?
 SELECT attempts, count(*) AS tasks, count(*) FILTER (status = 'completed') AS accepted,
@@ -20,12 +20,12 @@ SELECT r.project, r.task, r.happened_at AS asked_at, min(a.happened_at) AS answe
     round(min(epoch(a.happened_at) - epoch(r.happened_at)), 1) AS seconds
 FROM history r LEFT JOIN history a ON a.project = r.project AND a.task = r.task AND a.position > r.position
     AND a.type IN ('breakpoint.resolved', 'question.answered')
-WHERE r.type = 'breakpoint.raised' GROUP BY ALL ORDER BY asked_at
+WHERE r.type = 'breakpoint.raised' GROUP BY ALL ORDER BY asked_at, project, task
 
 -- Which agents say that they are done when they are not?
 SELECT agent, count(*) AS said_done, count(*) FILTER (checks_passed IS FALSE) AS false_done,
     round(count(*) FILTER (checks_passed IS FALSE) / count(*), 3) AS rate
-FROM attempt WHERE ending = 'completed' GROUP BY agent ORDER BY rate DESC
+FROM attempt WHERE ending = 'completed' GROUP BY agent ORDER BY rate DESC, agent
 
 -- Which checks fail most often?
 SELECT command, count(*) AS runs, count(*) FILTER (NOT passed) AS failed, round(avg(duration_ms)) AS ms
@@ -38,30 +38,31 @@ SELECT round(count(*) FILTER (attempts = 1) / greatest(count(*), 1), 3) AS first
 SELECT agent, ending, count(*) AS runs FROM attempt GROUP BY ALL ORDER BY runs DESC, agent, ending
 
 -- Which decisions were made, and how many by people?
-SELECT action, count(*) AS decisions, count(*) FILTER (decided_by <> 'decider') AS by_people FROM decision GROUP BY action ORDER BY decisions DESC, action
+SELECT action, count(*) AS decisions, count(*) FILTER (decided_by <> 'decider' OR rule = 'resolved') AS by_people
+FROM decision GROUP BY action ORDER BY decisions DESC, action
 
 -- Why was something tried again?
 SELECT unnest(reasons) AS reason, count(*) AS times FROM decision WHERE action = 'retry' GROUP BY reason ORDER BY times DESC, reason
 
 -- Which tasks are stuck at a person?
-SELECT project, task, reasons, submitted_at FROM task WHERE status = 'waiting' ORDER BY submitted_at
+SELECT project, task, reasons, submitted_at FROM task WHERE status = 'waiting' ORDER BY submitted_at, project, task
 
 -- How many tokens went where?
-SELECT used_by, model, sum(input) AS input, sum(output) AS output, sum(cache_read) AS cache_read FROM token GROUP BY ALL ORDER BY input DESC
+SELECT used_by, model, sum(input) AS input, sum(output) AS output, sum(cache_read) AS cache_read FROM token GROUP BY ALL ORDER BY input DESC, used_by, model
 
 -- How much of the time is the agent's, and how much is Obra's?
 SELECT a.task, round(sum(a.agent_ms)) AS agent_ms, round((epoch(any_value(t.ended_at)) - epoch(any_value(t.submitted_at))) * 1000) AS whole_ms
-FROM attempt a JOIN task t USING (project, task) WHERE t.ended_at IS NOT NULL GROUP BY ALL ORDER BY whole_ms DESC
+FROM attempt a JOIN task t USING (project, task) WHERE t.ended_at IS NOT NULL GROUP BY ALL ORDER BY whole_ms DESC, a.task
 
 -- Where does the time go between services?
-SELECT cause, answer, events, p50_ms, p95_ms FROM hop ORDER BY p95_ms DESC LIMIT 10
+SELECT cause, answer, events, p50_ms, p95_ms FROM hop ORDER BY p95_ms DESC, cause, answer LIMIT 10
 
 -- What went wrong lately?
-SELECT type, what, count(*) AS times, max(happened_at) AS newest FROM error GROUP BY ALL ORDER BY times DESC, type
+SELECT type, what, count(*) AS times, max(happened_at) AS newest FROM error GROUP BY ALL ORDER BY times DESC, type, what
 
 -- How large are accepted changes?
 SELECT t.task, a.files, a.lines_added, a.lines_deleted FROM task t JOIN attempt a USING (project, task)
-WHERE t.status = 'completed' AND a.decision = 'proceed' ORDER BY a.lines_added DESC
+WHERE t.status = 'completed' AND a.decision = 'proceed' ORDER BY a.lines_added DESC, t.task
 
 -- Does the reviewer agree with the checks?
 SELECT l.model, l.approves, a.checks_passed, count(*) AS reviews
@@ -70,7 +71,8 @@ WHERE l.purpose = 'review' AND l.usable GROUP BY ALL ORDER BY ALL
 
 -- How sure was Obra of what it accepted, and of what it did not?
 SELECT status, round(avg(confidence), 3) AS confidence, round(avg(quality), 3) AS quality, count(*) AS tasks
-FROM task GROUP BY status ORDER BY tasks DESC, status
+FROM task SEMI JOIN (FROM attempt WHERE confidence IS NOT NULL) USING (project, task)
+GROUP BY status ORDER BY tasks DESC, status
 
 -- How many runs were lost to crashes?
 SELECT count(*) AS lost, count(DISTINCT (project, task)) AS tasks FROM attempt WHERE ending = 'interrupted'
