@@ -1,20 +1,24 @@
-"""Runs every benchmark, or those named: ``just bench overhead start``. Figures are of this machine, on this day."""
+"""Runs every benchmark, or those named: ``just bench overhead start``. Figures are of this machine, on this day.
+
+``just bench archive=50000`` measures with fewer events, where a benchmark takes a number of them.
+"""
 
 import asyncio
 import inspect
 import sys
 from importlib import import_module
 
-NAMES = ("help", "start", "overhead", "idle", "store", "eventsourcing", "whatif", "supervision", "ab")
+NAMES = ("help", "start", "overhead", "idle", "store", "archive", "eventsourcing", "whatif", "supervision", "ab")
 
 
 def main(asked: list[str]) -> int:
-    unknown = sorted(set(asked) - set(NAMES))
+    sizes = {name: [int(size)] if size else [] for name, _, size in (one.partition("=") for one in asked or NAMES)}
+    unknown = sorted(set(sizes) - set(NAMES))
     if unknown:
         sys.stderr.write(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}\n")
         return 2
-    for name in asked or NAMES:
-        result = import_module(f"benchmarks.{name}").main()
+    for name, size in sizes.items():
+        result = import_module(f"benchmarks.{name}").main(*size)
         if inspect.isawaitable(result):
             asyncio.run(result)  # type: ignore[arg-type]
     return 0

@@ -1,12 +1,13 @@
 """How fast events get into the store, out of it, and how fast questions are answered; each beside its ceiling."""
 
 import asyncio
+import contextlib
 import shutil
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +17,7 @@ from benchmarks.table import show
 from obra.services.decider.decide import DECIDER
 from obra.services.log_sink.service import service
 from obra.services.log_sink.sink import Sink
-from obra.shared.bus import Raw
+from obra.shared.bus import Bus, Raw
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.bus.provision import provision
 from obra.shared.config import NatsSettings, Settings
@@ -67,7 +68,7 @@ def grown(raws: list[Raw], size: int) -> list[Raw]:
     return made
 
 
-async def sunk(bus: MemoryBus, root: Path, count: int) -> float:
+async def sunk(bus: Bus, root: Path, count: int) -> float:
     """Return how long a sink takes from its start until it has all of *bus*."""
     root.mkdir()
     sink, stop = Sink(root / "obra.duckdb", root / "events.jsonl", BATCH), asyncio.Event()
@@ -80,8 +81,9 @@ async def sunk(bus: MemoryBus, root: Path, count: int) -> float:
     return took
 
 
-async def from_jetstream(raws: list[Raw], root: Path) -> tuple[float, float]:
-    """Return how long a bare reader of the stream takes, and how long a sink."""
+@contextlib.asynccontextmanager
+async def jetstream(raws: list[Raw], root: Path) -> AsyncIterator[tuple[Bus, float]]:
+    """Lend log-sink's connection to a stream of *raws*, and how long a bare reader of it takes."""
     root.mkdir()
     nats = Nats(root, tuple(users_for([service(Settings(), Home(root / "home"))])), sync="2m")
     await nats.start()
@@ -95,11 +97,11 @@ async def from_jetstream(raws: list[Raw], root: Path) -> tuple[float, float]:
         while await admin.last_position() < len(raws):
             await asyncio.sleep(0.05)
         begin = time.perf_counter()
-        async for raw in bus.follow(0):
-            if raw.position == len(raws):
-                break
-        bare = time.perf_counter() - begin
-        return bare, await sunk(bus, root / "sink", len(raws))  # type: ignore[arg-type]
+        async with contextlib.aclosing(bus.follow(0)) as messages:
+            async for raw in messages:
+                if raw.position == len(raws):
+                    break
+        yield bus, time.perf_counter() - begin
     finally:
         await bus.close()
         await admin.close()
@@ -122,7 +124,8 @@ async def writing(root: Path, raws: list[Raw]) -> Path:
     memory = MemoryBus()
     memory.log = raws
     figures["log-sink, bus in memory"] = await sunk(memory, root / "memory", len(raws))
-    bare, sink = await from_jetstream(raws, root / "jetstream")
+    async with jetstream(raws, root / "jetstream") as (bus, bare):
+        sink = await sunk(bus, root / "jetstream" / "sink", len(raws))
     figures |= {"JetStream read and decoded: its ceiling": bare, "log-sink, JetStream: a rebuild of the store": sink}
     top = figures["append alone, 4,000 a commit"]
     bytes_each = sum(len(raw.data) for raw in raws) / len(raws)

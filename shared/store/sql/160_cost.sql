@@ -8,7 +8,7 @@ SELECT project, task,
     coalesce(sum(body.tokens.output) FILTER (type = 'agent.exited'), 0)::BIGINT AS tokens_output,
     coalesce(sum(body.tokens.cache_read) FILTER (type = 'agent.exited'), 0)::BIGINT AS tokens_cache_read,
     coalesce(sum(body.tokens.cache_write) FILTER (type = 'agent.exited'), 0)::BIGINT AS tokens_cache_write,
-    coalesce(sum(body.duration_ms) FILTER (type = 'agent.exited'), 0) AS agent_ms
+    coalesce(round(sum(body.duration_ms) FILTER (type = 'agent.exited'), 3), 0) AS agent_ms
 FROM typed
 WHERE position <= as_of AND type IN ('task.submitted', 'agent.exited')
 GROUP BY project, task;

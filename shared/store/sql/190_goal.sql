@@ -32,7 +32,7 @@ WITH past AS (
     SELECT s.project, s.body.goal::VARCHAR AS goal, count(*) AS tasks,
         count(*) FILTER (t.status = 'completed') AS completed,
         count(*) FILTER (t.status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AS open,
-        sum(t.cost_usd) AS cost_usd
+        round(sum(t.cost_usd), 6) AS cost_usd
     FROM event s JOIN task(as_of := as_of) t USING (project, task)
     WHERE s.type = 'task.submitted' AND coalesce(s.body.goal::VARCHAR, '') <> '' AND s.position <= as_of GROUP BY ALL
 )

@@ -8,7 +8,7 @@ WITH paused AS (
     SELECT project, count(*) AS tasks, count(*) FILTER (status = 'queued') AS queued,
         count(*) FILTER (status IN ('ready', 'running', 'checking', 'reviewing')) AS working,
         count(*) FILTER (status = 'waiting') AS waiting, count(*) FILTER (status = 'completed') AS completed,
-        count(*) FILTER (status IN ('failed', 'rejected', 'cancelled')) AS lost, sum(cost_usd) AS cost_usd
+        count(*) FILTER (status IN ('failed', 'rejected', 'cancelled')) AS lost, round(sum(cost_usd), 6) AS cost_usd
     FROM task(as_of := as_of) GROUP BY ALL
 )
 SELECT project, coalesce(p.paused, false) AS paused, coalesce(p.reason, '') AS reason, coalesce(c.tasks, 0) AS tasks,
