@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SQL_CHARS_MAX = 256 * 1024
 SIZE_MAX = 1_000_000
+DEPTH_MAX = 800
+"""Of the syntax tree. Python 3.11 reads a JSON document no deeper than about 990; later versions do."""
 
 TABLE_FUNCTIONS = frozenset({
     "range", "generate_series", "unnest", "repeat", "json_each", "duckdb_tables", "duckdb_columns",
@@ -108,6 +110,8 @@ def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:
         tree = json.loads(row[0]) if row else {"error": True, "error_message": "no syntax tree"}
     except RecursionError as error:
         raise QueryRefused(reason="it is nested too deep") from error
+    if _depth(tree) > DEPTH_MAX:
+        raise QueryRefused(reason="it is nested too deep")
     if tree["error"]:
         raise QueryRefused(reason=f"its syntax can't be checked: {tree.get('error_message')}")
     tables, streamed = TABLE_FUNCTIONS | set(views()), set[int]()
@@ -162,6 +166,15 @@ def _makes_variants(cast: Mapping[str, Any]) -> bool:
 
 def _name(node: Mapping[str, Any]) -> str:
     return str(node.get("function_name", "")).casefold()
+
+
+def _depth(tree: Any) -> int:
+    """Return how many lists and objects of a JSON document lie within one another at most."""
+    level, depth = [tree], 0
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
