@@ -73,7 +73,7 @@ def value(expression: str, facts: Mapping[str, Fact]) -> bool:
     from simpleeval import EvalWithCompoundTypes  # type: ignore[import-untyped]  # noqa: PLC0415 - only with rules
 
     evaluator = EvalWithCompoundTypes(operators=OPERATORS, functions=dict(FUNCTIONS), names=dict(facts))
-    evaluator.nodes = {kind: visit for kind, visit in evaluator.nodes.items() if kind in NODES}
+    evaluator.nodes = {kind: visit for kind, visit in (evaluator.nodes or {}).items() if kind in NODES}
     try:
         found = evaluator.eval(expression, previously_parsed=parsed)
     except Exception as error:  # noqa: BLE001,RUF100 - the library's errors and Python's alike: the rule can't be used

@@ -82,7 +82,7 @@ class Inspection:
             return settled(found, blocks=True)
         if not (found.protects and self._policy.protected_checks):
             return (*silent(ran), *settled(found, blocks=found.licence.level == "none"))
-        protected = Protected(self._workspace, self._commit, found, check, self._tools.blocking)
+        protected = Protected(self._workspace, self._commit, found, check, self._tools.blocking)  # pyright: ignore[reportArgumentType]
         return (*silent(ran), *await protected.findings(ran))
 
     def _said(self, finding: Finding) -> Finding:

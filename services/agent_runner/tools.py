@@ -80,4 +80,5 @@ async def attend(
     finally:
         for task in (*ends, work):
             task.cancel()
-        await asyncio.gather(*ends, work, return_exceptions=True)
+        everything: list[asyncio.Future[Any]] = [*ends, work]
+        await asyncio.gather(*everything, return_exceptions=True)

@@ -109,7 +109,7 @@ def _sequel(state: State) -> Event:
 
 def _severity(state: State, name: str) -> Severity:
     """Return how urgent a breakpoint is: as its rule says, where it is one of the policy's own."""
-    own = {named(rule, place): rule.severity for place, rule in enumerate(state.policy.rules, 1)}
+    own: dict[str, Severity] = {named(rule, place): rule.severity for place, rule in enumerate(state.policy.rules, 1)}
     return own.get(name) or SEVERITIES.get(name, "warning")
 
 

@@ -32,10 +32,8 @@ def _id(position: int, raw: bytes) -> UUID:
 
 def move_aside(path: Path, sort: str) -> Path:
     """Rename *path* and its write-ahead log to the first free ``NAME.SORT-N``; return the new path."""
-    for number in range(1, ASIDES_MAX):
-        target = path.with_name(f"{path.name}.{sort}-{number}")
-        if not target.exists():
-            break
+    names = (path.with_name(f"{path.name}.{sort}-{number}") for number in range(1, ASIDES_MAX))
+    target = next((name for name in names if not name.exists()), path.with_name(f"{path.name}.{sort}-{ASIDES_MAX}"))
     log_file = path.with_name(f"{path.name}.wal")
     if log_file.exists():
         log_file.replace(target.with_name(f"{target.name}.wal"))

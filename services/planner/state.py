@@ -1,6 +1,6 @@
 """What the planner remembers: every task's place in line, every project's lane, every goal."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +23,10 @@ LOST: frozenset[Status] = ENDED - {"completed"}
 
 Urgency = tuple[int, float, int]
 """Priority negated, deadline, place: the least goes first."""
+
+
+def _nothing() -> "HashTrieMap[Any, Any]":
+    return HashTrieMap()
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -86,12 +90,12 @@ class State(msgspec.Struct, frozen=True):
     policy: Policy = msgspec.field(default_factory=Policy)
     calibration: Calibration = msgspec.field(default_factory=Calibration)
     candidate: Policy | None = None
-    tasks: "HashTrieMap[Scope, Item]" = msgspec.field(default_factory=HashTrieMap)
-    dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = msgspec.field(default_factory=HashTrieMap)
-    lanes: "HashTrieMap[str, Lane]" = msgspec.field(default_factory=HashTrieMap)
+    tasks: "HashTrieMap[Scope, Item]" = msgspec.field(default_factory=_nothing)
+    dependents: "HashTrieMap[Scope, tuple[Scope, ...]]" = msgspec.field(default_factory=_nothing)
+    lanes: "HashTrieMap[str, Lane]" = msgspec.field(default_factory=_nothing)
     busy: frozenset[str] = frozenset()
     running: int = 0
-    goals: "HashTrieMap[Scope, Goal]" = msgspec.field(default_factory=HashTrieMap)
+    goals: "HashTrieMap[Scope, Goal]" = msgspec.field(default_factory=_nothing)
 
     def lane(self, project: str) -> Lane:
         """Return the lane of *project*."""

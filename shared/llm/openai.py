@@ -89,13 +89,15 @@ class OpenAI:
         """See `Provider.ask`."""
         client = await self._open()
         async with failures(self._at, self._settings.timeout_s, _understood):
-            terms: Concessions | None = self._accepted.get(question.model, Concessions())
-            while terms is not None:
-                tried = terms
+            tried = self._accepted.get(question.model, Concessions())
+            while True:
                 response = await client.post(
                     "chat/completions", json=_request(question, tried), headers=self._headers()
                 )
                 terms = tried.after(response.text) if response.status_code in REFUSED else None
+                if terms is None:
+                    break
+                tried = terms
             reply = _reply(self._body(response), question, tried)
             self._accepted[question.model] = tried
             return reply

@@ -64,6 +64,7 @@ def opened(path: Path, *, read_only: bool = False) -> "DuckDBPyConnection":
     """
     import duckdb  # noqa: PLC0415 - heavy, and the console reaches this module
 
+    problem: duckdb.Error | None = None
     for wait_s in LOCK_TRIES:
         time.sleep(wait_s)
         try:

@@ -87,7 +87,7 @@ def _p(differences: Sequence[float]) -> float:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ties and small samples, which `PAIRS_MIN` takes care of
-        return float(wilcoxon(differences).pvalue)
+        return float(wilcoxon(differences).pvalue)  # pyright: ignore[reportAttributeAccessIssue] - scipy has no types
 
 
 def _holm(raw: Sequence[float]) -> list[float]:

@@ -98,10 +98,10 @@ def _with_result(seen: Observed, result: Result, exit_: Exit) -> tuple[Ending, s
         (denied, "denied", f"it reported success, but was denied {', '.join(denied)}"),
         (left, "completed", "it reported success, did not exit by itself, and was stopped"),
     )
-    return next(
-        ((ending, detail) for true, ending, detail in rows if true),
-        ("completed", "it ended by itself and reported success"),
-    )
+    for true, ending, detail in rows:
+        if true:
+            return ending, detail
+    return "completed", "it ended by itself and reported success"
 
 
 def _provider(seen: Observed, result: Result) -> Ending:

@@ -99,8 +99,9 @@ def _rules(
 
 def _of(kind: type[Any], past: Sequence[Event], sent: AttemptRequested) -> Any:
     """Return the newest event of *kind* of the run that was *sent*; None if there is none."""
-    of_run = (event for event in reversed(past) if isinstance(event, kind))
-    return next((event for event in of_run if (event.attempt, event.run) == (sent.attempt, sent.run)), None)
+    of_kind: list[Any] = [event for event in past if isinstance(event, kind)]
+    of_run = (event for event in reversed(of_kind) if (event.attempt, event.run) == (sent.attempt, sent.run))
+    return next(of_run, None)
 
 
 def _words(told: dict[str, Any]) -> Iterator[str]:

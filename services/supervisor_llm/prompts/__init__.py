@@ -30,5 +30,5 @@ class Prompt:
 @cache
 def load(name: str) -> Prompt:
     """Return the prompt called *name*."""
-    text, repair = (files(__package__).joinpath(file).read_bytes() for file in (f"{name}.md", REPAIR))
+    text, repair = (files(__name__).joinpath(file).read_bytes() for file in (f"{name}.md", REPAIR))
     return Prompt(name, text.decode(), repair.decode(), hashlib.sha256(text + repair).hexdigest())
