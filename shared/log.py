@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
-import structlog
+
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # or structlog imports it, 50 ms, for tracebacks not used
+import structlog  # noqa: E402
+
+if sys.modules["rich"] is None:
+    del sys.modules["rich"]
 
 _open: list[TextIO] = []
 
