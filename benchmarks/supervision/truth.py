@@ -4,9 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
-from io import BytesIO
 from pathlib import Path
 
 from benchmarks.supervision.cases import Case
@@ -38,14 +36,14 @@ class Truth:
 
 def _run(case: Case, git_dir: Path, commit: str) -> str:
     """Return what the first hidden check that fails says; empty if all pass."""
-    archive = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "archive", commit], capture_output=True, check=True, timeout=LIMIT_S,
-        env={"PATH": os.environ["PATH"]},
-    )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="obra-truth-") as folder:
-        place = Path(folder)
-        with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-            tar.extractall(place, filter="data")
+        place = Path(folder) / "work"
+        place.mkdir()
+        subprocess.run(
+            ["git", f"--git-dir={git_dir}", f"--work-tree={place}", "checkout", "-q", commit, "--", "."],
+            capture_output=True, check=True, timeout=LIMIT_S,
+            env={"PATH": os.environ["PATH"], "GIT_INDEX_FILE": f"{folder}/index"},
+        )  # fmt: skip
         for root, files in ((place, case.task.hidden), (place / "base", case.task.files)):
             for path, text in files.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
