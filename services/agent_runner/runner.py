@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
-
 from obra.events import (
     JUDGED,
     AgentExited,
@@ -28,7 +26,6 @@ from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checkpoint import Checkpoint, Label, record
 from obra.services.agent_runner.checks import run_check
 from obra.services.agent_runner.execute import run_agent
-from obra.services.agent_runner.inspecting import Inspection
 from obra.services.agent_runner.job import Job
 from obra.services.agent_runner.kit import pack
 from obra.services.agent_runner.ledger import Ledger
@@ -44,12 +41,13 @@ from obra.services.agent_runner.tools import Cancelled, Stopped, Tools, attend
 from obra.services.agent_runner.watch import Signals
 from obra.services.agent_runner.workspace import Workspace
 from obra.shared.errors import BlobMissing, EnvironmentLacks
+from obra.shared.log import get_logger
 from obra.shared.service import Call
 
 CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
 """Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 
 
 class Attempt:
@@ -156,6 +154,8 @@ class Attempt:
     async def _judge(self, exited: AgentExited, ready: Ready, redact: Redactor) -> None:
         """Run the checks, inspect the change beside them, and say what both have shown, all of it or nothing."""
         seen, task = self._ledger.state.run(self._key), self._task
+        from obra.services.agent_runner.inspecting import Inspection  # noqa: PLC0415 - see AgentRunner.run
+
         inspection = Inspection(self._tools, ready.workspace, task, self._ledger.state.policy, redact)
         async with inspection.begin(seen.checkpoint, exited):
             ran = await self._check(ready, redact) if task.checks else None

@@ -7,10 +7,9 @@ import weakref
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
-
-import structlog
 
 from obra.events import (
     AgentExited,
@@ -59,6 +58,7 @@ from obra.shared.bus import Bus
 from obra.shared.config import Settings
 from obra.shared.git import stop_all
 from obra.shared.home import Home
+from obra.shared.log import get_logger
 from obra.shared.service import Acting, Call, Service
 
 ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected, GoalCompleted, GoalFailed)
@@ -77,12 +77,15 @@ SAYS: tuple[type[Event], ...] = (
     TaskLabelled,
 )  # fmt: skip
 
+INSPECTING = "obra.services.agent_runner.inspecting"
+"""A hundred patterns, 45 ms: made ready while nobody waits."""
+
 IN_HAND_MAX = 256
 """Attempts that run or wait for their turn here, and deliveries, which never wait for an agent."""
 
 LEASE_S = 30.0
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 
 
 def service(settings: Settings, home: Home) -> Service:
@@ -111,6 +114,7 @@ class AgentRunner(Acting):
         helpers = [
             asyncio.create_task(self._watch.follow(bus, after)),
             asyncio.create_task(choose("auto", self._settings.sandbox)),  # tried now, known when it is needed
+            asyncio.create_task(asyncio.to_thread(import_module, INSPECTING)),
         ]
         working = asyncio.create_task(super().run(bus, stop))
         try:

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import random
 
-import structlog
-
 from obra.events import Event, PruneRefused, PruneRequested, StreamPruned
 from obra.events.subjects import subject
 from obra.services.log_sink.lost import NAME
@@ -14,12 +12,13 @@ from obra.shared.archive.pruned import SCOPE, over
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, answer
 from obra.shared.errors import AppendRefused, ObraError
+from obra.shared.log import get_logger
 from obra.shared.store.errors import StoreSilent
 
 CATCH_UP_S = 60.0
 RETRY_S = 1.0
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 
 
 class Pruner:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.sink import Sink
 from obra.shared.errors import ObraError
+from obra.shared.log import get_logger
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
 from obra.shared.store.query import SUBJECT, End, Head, Piece, Query, Rows
 
@@ -29,7 +29,7 @@ FLUSH_EVERY_BYTES = 4 * 1024**2
 FLUSH_S = 10.0
 INTERRUPT_S = 5.0
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 _queries = msgspec.json.Decoder(Query)
 
 

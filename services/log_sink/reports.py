@@ -3,14 +3,13 @@
 import asyncio
 from uuid import NAMESPACE_URL, uuid5
 
-import structlog
-
 from obra.events import MessageRejected, ServiceDegraded, StreamPruned
 from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
 from obra.shared.bus import Bus, Raw
 from obra.shared.envelope import Envelope, Unknown, fresh, type_of
 from obra.shared.errors import ObraError
+from obra.shared.log import get_logger
 from obra.shared.redact import redact
 from obra.shared.store import Lost, Row, Store
 
@@ -18,7 +17,7 @@ REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
 NEWER = "a newer Obra wrote it, and this version can't read it"
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 
 
 class Reports:

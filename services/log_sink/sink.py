@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
@@ -17,6 +15,7 @@ from obra.services.log_sink.snapshot import taken
 from obra.shared.archive.pruned import forgotten
 from obra.shared.bus import Bus, Raw
 from obra.shared.errors import BusUnavailable, ObraError
+from obra.shared.log import get_logger
 from obra.shared.store import Lost, Row, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
 from obra.shared.store.row import row_of
@@ -31,7 +30,7 @@ WRITE_TRIES = 5
 DRAIN_S = 5.0
 PAUSE_S = 0.2
 
-log = structlog.get_logger(NAME)
+log = get_logger(NAME)
 
 
 class Sink:

@@ -11,8 +11,6 @@ import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
-import structlog
-
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
 from obra.shared.bus.tail import Tail
@@ -23,6 +21,7 @@ from obra.shared.embedded.lease import LeaseServer
 from obra.shared.embedded.server import Server, start
 from obra.shared.errors import EnvironmentLacks, ObraError
 from obra.shared.home import Home
+from obra.shared.log import get_logger
 from obra.shared.policies import adopt
 from obra.shared.presence import announce
 from obra.shared.service import Service
@@ -36,7 +35,7 @@ SERVER_GONE = 2
 
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
-log = structlog.get_logger("host")
+log = get_logger("host")
 
 
 class HostRuns(EnvironmentLacks):
