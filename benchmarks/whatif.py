@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from uuid import UUID
 
 from benchmarks.table import show
 from obra.events import Policy, TaskReadied
 from obra.events.subjects import Scope
-from obra.shared.envelope import Envelope, Recorded
+from obra.shared.envelope import Recorded
 from obra.shared.services import decider
 from obra.shared.whatif.candidates import Candidates, apply, product
 from obra.shared.whatif.redecide import Judges, redecide
 from obra.shared.whatif.report import Comparison
+from tests.recorded import played
 from tests.simulation.world import World
 
 TASKS, HISTORIES, ALONE_TASKS = 10_000, 200, 40
@@ -21,12 +20,11 @@ GRID = {
     "accept_quality": [0.5 + n / 20 for n in range(10)],
     "passed_prior": [0.5 + n / 20 for n in range(10)],
 }
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 async def main() -> None:
     judges = Judges(decider("scorer"), decider("decider"))
-    histories = [history(seed) for seed in range(HISTORIES)]
+    histories = [played(World(seed), Scope("bench", "t")) for seed in range(HISTORIES)]
     tried = product({}, GRID)
     comparison = Comparison(Candidates(tried), judges)
     start = time.perf_counter()
@@ -47,21 +45,6 @@ async def main() -> None:
             ["together", f"{grid_s:.1f}", f"{len(tried) * report.tasks / grid_s:,.0f}"],
             ["each alone (estimated)", f"{alone_s * len(tried) * report.tasks:,.0f}", f"{1 / alone_s:,.0f}"],
         ],
-    )  # fmt: skip
-
-
-def history(seed: int) -> tuple[Recorded, ...]:
-    world = World(seed)
-    log = world.play()
-    return tuple(
-        Recorded(
-            at + 1,
-            Envelope(
-                id=UUID(int=at + 1), project="bench", task="t", at=NOON, event=event,  # type: ignore[arg-type]
-                cause=UUID(int=origin + 1) if origin >= 0 else None, service=service,
-            ),
-        )
-        for at, (event, (origin, service)) in enumerate(zip(log, world.origins, strict=True))
     )  # fmt: skip
 
 

@@ -33,6 +33,21 @@ def envelopes(scope: Scope, events: Iterable[Event]) -> list[Envelope]:
     return made
 
 
+def played(world: World, scope: Scope) -> tuple[Recorded, ...]:
+    """Play *world* and return what happened, each event with what it answers and who says it."""
+    log = world.play()
+    return tuple(
+        Recorded(
+            at,
+            Envelope(
+                id=UUID(int=at), project=scope.project, task=scope.task, at=BEGIN, event=event,  # type: ignore[arg-type]
+                cause=UUID(int=origin + 1) if origin >= 0 else None, service=service,
+            ),
+        )
+        for at, (event, (origin, service)) in enumerate(zip(log, world.origins, strict=True), 1)
+    )  # fmt: skip
+
+
 def message(position: int, subject: str, data: bytes) -> Raw:
     """Return *data* as it stands in a stream at *position*."""
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from obra.events import MessageRejected
-from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
+from obra.events.subjects import PLATFORM, TOKEN, Scope
 from obra.shared.envelope import Envelope, fresh
 from obra.shared.redact import redact
 from obra.shared.store import Lost
@@ -17,7 +17,7 @@ ASIDES_MAX = 1_000
 def rejection(lost: Lost) -> Envelope:
     """Return what tells the world that *lost* is no event. Its id follows from the position: it is told once."""
     known = all(part and TOKEN.fullmatch(part) for part in (lost.project, lost.task))
-    scope = Scope(str(lost.project), str(lost.task)) if known else Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+    scope = Scope(str(lost.project), str(lost.task)) if known else PLATFORM
     parts = ("obra", lost.project, lost.task, lost.type) if lost.project is not None else ("obra", lost.type)
     preview = redact(lost.raw[:PREVIEW_BYTES].decode("utf-8", "replace"))
     event = MessageRejected(

@@ -5,10 +5,10 @@ import contextlib
 import random
 
 from obra.events import Event, PruneRefused, PruneRequested, StreamPruned
-from obra.events.subjects import subject
+from obra.events.subjects import PLATFORM, subject
 from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.sink import Sink
-from obra.shared.archive.pruned import SCOPE, over
+from obra.shared.archive.pruned import over
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, answer
 from obra.shared.errors import AppendRefused, ObraError
@@ -38,13 +38,13 @@ class Pruner:
                 await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.0))
 
     async def _follow(self, bus: Bus) -> None:
-        async with contextlib.aclosing(bus.follow(0, [subject(SCOPE, PruneRequested)])) as raws:
+        async with contextlib.aclosing(bus.follow(0, [subject(PLATFORM, PruneRequested)])) as raws:
             async for raw in raws:
                 if raw.envelope and isinstance(raw.envelope.event, PruneRequested):
                     await self._answer(bus, Recorded(raw.position, raw.envelope), raw.envelope.event)
 
     async def _answer(self, bus: Bus, question: Recorded, request: PruneRequested) -> None:
-        said = (r.envelope for r in (await bus.past(SCOPE)).events)
+        said = (r.envelope for r in (await bus.past(PLATFORM)).events)
         if any(
             one.cause == question.envelope.id and isinstance(one.event, StreamPruned | PruneRefused) for one in said
         ):

@@ -4,7 +4,7 @@ import asyncio
 from uuid import NAMESPACE_URL, uuid5
 
 from obra.events import MessageRejected, ServiceDegraded, StreamPruned
-from obra.events.subjects import PROJECT_LEVEL, Scope
+from obra.events.subjects import PLATFORM
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
 from obra.shared.bus import Bus, Raw
 from obra.shared.envelope import Envelope, Unknown, fresh, type_of
@@ -42,7 +42,7 @@ class Reports:
     def degraded(self, reason: str, effect: str) -> None:
         """Add that the store was lacking."""
         event = ServiceDegraded(service=NAME, lacking="store", reason=redact(reason)[:2_000], effect=effect)
-        self._degraded.append(fresh(Scope(PROJECT_LEVEL, PROJECT_LEVEL), event, NAME))
+        self._degraded.append(fresh(PLATFORM, event, NAME))
 
     def incomplete(self, gap: StreamPruned, watermark: int) -> None:
         """Add that the stream has let go of what a store that ends at *watermark* lacks, and the way to get it back."""
@@ -76,7 +76,7 @@ class Reports:
             service=NAME, lacking="version", reason=redact(f"{kind}, schema {envelope.schema}: {NEWER}"),
             effect="such events are kept as they are, and skipped",
         )  # fmt: skip
-        scope = Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+        scope = PLATFORM
         id_ = uuid5(NAMESPACE_URL, f"{NAME}/version/{kind}/{envelope.schema}")
         self._degraded.append(fresh(scope, event, NAME, id=id_))
 

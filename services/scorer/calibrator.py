@@ -11,14 +11,13 @@ from uuid import uuid5
 import msgspec
 
 from obra.events import CalibrationFitted
-from obra.events.subjects import PROJECT_LEVEL, Scope, heard
+from obra.events.subjects import PLATFORM, heard
 from obra.shared.bus import Bus
 from obra.shared.calibration_fit import fit
 from obra.shared.envelope import Envelope, Recorded, answer
 from obra.shared.errors import StaleAppend
 from obra.shared.outcomes import KINDS, Outcomes
 
-EVERYWHERE = Scope(PROJECT_LEVEL, PROJECT_LEVEL)
 GROWTH = 20
 """It is fitted again once there is a twentieth more, so that a thousand labels don't make a thousand maps."""
 
@@ -55,7 +54,7 @@ class Calibrator:
                     return
 
     async def _fit(self, bus: Bus, label: Recorded) -> None:
-        past = await bus.past(EVERYWHERE)
+        past = await bus.past(PLATFORM)
         fitted = [each.event for each in past.events if isinstance(each.event, CalibrationFitted)]
         before = fitted[-1] if fitted else None
         outcomes = self._outcomes.all()
@@ -71,5 +70,5 @@ class Calibrator:
         """Return the answer to *label* in the scope of everything; its id is of no other answer."""
         said = answer(label, self._service, found)
         return msgspec.structs.replace(
-            said, id=uuid5(said.id, ".".join(EVERYWHERE)), project=EVERYWHERE.project, task=EVERYWHERE.task
+            said, id=uuid5(said.id, ".".join(PLATFORM)), project=PLATFORM.project, task=PLATFORM.task
         )

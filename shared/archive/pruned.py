@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from obra.events import StreamPruned, TaskCancelled, TaskCompleted, TaskFailed, TaskRejected
-from obra.events.subjects import PROJECT_LEVEL, Scope, subject
+from obra.events.subjects import PLATFORM, Scope, subject
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SCOPE = Scope(PROJECT_LEVEL, PROJECT_LEVEL)
+
 """Where prunings are asked for and told of."""
 
 OVER = """
@@ -47,7 +47,7 @@ def over(db: "DuckDBPyConnection", through: int) -> list[tuple[Scope, int]]:
 
 async def prunings(bus: Bus) -> list[StreamPruned]:
     """Return every pruning that the stream tells of, in order."""
-    return [r.event for r in (await bus.past(SCOPE)).events if isinstance(r.event, StreamPruned)]
+    return [r.event for r in (await bus.past(PLATFORM)).events if isinstance(r.event, StreamPruned)]
 
 
 async def pruned_through(bus: Bus) -> int:
@@ -57,7 +57,7 @@ async def pruned_through(bus: Bus) -> int:
 
 async def forgotten(bus: Bus, watermark: int) -> StreamPruned | None:
     """Return the pruning that lets a store which ends at *watermark* never get everything from the stream, or None."""
-    if await bus.last_position([subject(SCOPE, StreamPruned)]) <= watermark:
+    if await bus.last_position([subject(PLATFORM, StreamPruned)]) <= watermark:
         return None
     widest = max(await prunings(bus), key=lambda event: event.through, default=None)
     return widest if widest and widest.through > watermark else None

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from obra.events import Event, PruneRefused, PruneRequested, ServiceDegraded, StreamPruned, TaskLabelled, TimerSet
-from obra.events.subjects import Scope
+from obra.events.subjects import PLATFORM, Scope
 from obra.services.log_sink.prune import Pruner
 from obra.services.log_sink.sink import Sink
-from obra.shared.archive.pruned import SCOPE, is_cut, over
+from obra.shared.archive.pruned import is_cut, over
 from obra.shared.archive.refill import refilled
 from obra.shared.bus import Bus
 from obra.shared.bus.memory import MemoryBus
@@ -54,7 +54,7 @@ async def sinking(bus: Bus, root: Path) -> AsyncIterator[Sink]:
 
 async def asked(bus: Bus, request: PruneRequested) -> Event:
     """Publish *request* and return the answer."""
-    envelope = fresh(SCOPE, request, "edge")
+    envelope = fresh(PLATFORM, request, "edge")
     position = await bus.append([envelope])
     async with asyncio.timeout(20), contextlib.aclosing(bus.follow(position)) as raws:
         async for raw in raws:
@@ -122,7 +122,7 @@ async def test_a_store_that_is_lost_after_pruning_is_missed_once_and_a_way_back_
     for _ in range(2):
         async with sinking(bus, tmp_path) as sink:
             await through(bus, sink)
-    said = [r.event for r in (await bus.past(SCOPE)).events if isinstance(r.event, ServiceDegraded)]
+    said = [r.event for r in (await bus.past(PLATFORM)).events if isinstance(r.event, ServiceDegraded)]
     assert said == [
         ServiceDegraded(
             service="log-sink", lacking="store",

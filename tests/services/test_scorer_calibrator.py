@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from obra.events import AttemptScored, CalibrationFitted, Event, TaskLabelled, TaskRolledBack
-from obra.events.subjects import Scope
-from obra.services.scorer.calibrator import EVERYWHERE, Calibrator
+from obra.events.subjects import PLATFORM, Scope
+from obra.services.scorer.calibrator import Calibrator
 from obra.services.scorer.service import service
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import Settings
@@ -34,7 +34,7 @@ async def labelled(bus: MemoryBus, number: int) -> Recorded:
 
 
 async def fitted(bus: MemoryBus) -> list[CalibrationFitted]:
-    past = await bus.past(EVERYWHERE)
+    past = await bus.past(PLATFORM)
     return [recorded.event for recorded in past.events if isinstance(recorded.event, CalibrationFitted)]
 
 
@@ -84,7 +84,7 @@ async def test_the_scorer_hears_labels_beside_what_its_decider_hears(bus: Memory
         await labelled(bus, number)
     async for raw in bus.follow(0, ["obra.-.-.calibration.fitted"]):
         assert raw.envelope
-        assert (raw.envelope.service, raw.envelope.scope) == ("scorer", EVERYWHERE)
+        assert (raw.envelope.service, raw.envelope.scope) == ("scorer", PLATFORM)
         break
     stop.set()
     await asyncio.wait_for(running, 10)

@@ -1,18 +1,16 @@
 """History decided again: the same rules, another policy, and nothing claimed that is not known."""
 
 import math
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obra.events import BreakpointResolved, DecisionMade, Event, Policy, TaskLabelled, TaskReadied
+from obra.events import BreakpointResolved, DecisionMade, Policy, TaskLabelled, TaskReadied
 from obra.events.subjects import Scope
-from obra.shared.envelope import Envelope, Recorded
+from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage
 from obra.shared.services import decider
 from obra.shared.whatif.candidates import Candidates, apply, changes, grid, members, product
@@ -20,10 +18,10 @@ from obra.shared.whatif.outcome import known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
 from obra.shared.whatif.report import Comparison, Report
 from obra.shared.whatif.watched import Sight, Watched
+from tests.recorded import played
 from tests.simulation.actors import Plan
 from tests.simulation.world import World
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 JUDGES = Judges(decider("scorer"), decider("decider"))
 SEEDS = range(60)
 GRID: dict[str, list[Any]] = {
@@ -37,28 +35,12 @@ SCOPE = Scope("shop", "t1")
 
 @cache
 def past(seed: int) -> tuple[Recorded, ...]:
-    return told(World(seed))
-
-
-def told(world: World) -> tuple[Recorded, ...]:
-    log = world.play()
-    return tuple(
-        recorded(at, event, origin, service)
-        for at, (event, (origin, service)) in enumerate(zip(log, world.origins, strict=True))
-    )
-
-
-def recorded(at: int, event: Event, origin: int, service: str) -> Recorded:
-    cause = UUID(int=origin + 1) if origin >= 0 else None
-    envelope = Envelope(
-        id=UUID(int=at + 1), project="shop", task="t1", at=NOON, event=event, cause=cause, service=service  # type: ignore[arg-type]
-    )  # fmt: skip
-    return Recorded(at + 1, envelope)
+    return played(World(seed), SCOPE)
 
 
 def accepted() -> tuple[Recorded, ...]:
     """Return the past of a task that was accepted at once, in a world without any disturbance."""
-    return told(World(0, Plan(doubled=0, lost=0, meddles=0)))
+    return played(World(0, Plan(doubled=0, lost=0, meddles=0)), SCOPE)
 
 
 def repeatable() -> list[tuple[Recorded, ...]]:
@@ -164,7 +146,8 @@ def any_readied(one: tuple[Recorded, ...]) -> bool:
 
 def test_what_was_accepted_wrongly_is_known_by_its_label() -> None:
     one = accepted()
-    labelled = (*one, recorded(len(one), TaskLabelled(good=False), -1, "edge"))
+    label = fresh(SCOPE, TaskLabelled(good=False), "edge")
+    labelled = (*one, Recorded(len(one) + 1, label))
     report = compared([labelled], [{"accept_confidence": 0.0}, {"accept_confidence": 1.0}])
     assert (report.tasks, report.labelled, report.false_accepts) == (1, 1, 1)
     assert [verdict.false_accepts for verdict in report.verdicts] == [1, 0]

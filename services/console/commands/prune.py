@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from obra.events import PruneRefused, PruneRequested, StreamPruned
+from obra.events.subjects import PLATFORM
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.selection import Bound, bound
 from obra.services.console.storefile import store_file
-from obra.shared.archive.pruned import SCOPE
 from obra.shared.client import Orchestrator
 from obra.shared.edge import EDGE
 from obra.shared.envelope import fresh
@@ -107,10 +107,10 @@ def _would_go(store: Path, through: int) -> tuple[int, int]:
 
 async def _answer(obra: Orchestrator, request: PruneRequested) -> StreamPruned:
     bus = obra.joined.bus
-    envelope = fresh(SCOPE, request, EDGE)
+    envelope = fresh(PLATFORM, request, EDGE)
     position = await bus.append([envelope])
     try:
-        async with asyncio.timeout(ANSWER_S), contextlib.aclosing(obra.events(position, [SCOPE.everything])) as raws:
+        async with asyncio.timeout(ANSWER_S), contextlib.aclosing(obra.events(position, [PLATFORM.everything])) as raws:
             async for raw in raws:
                 if raw.envelope is None or raw.envelope.cause != envelope.id:
                     continue
