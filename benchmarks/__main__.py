@@ -18,7 +18,11 @@ def main(asked: list[str]) -> int:
         sys.stderr.write(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}\n")
         return 2
     for name, size in sizes.items():
-        result = import_module(f"benchmarks.{name}").main(*size)
+        run = import_module(f"benchmarks.{name}").main
+        if size and not inspect.signature(run).parameters:
+            sys.stderr.write(f"the benchmark {name} has one size; leave out `={size[0]}`\n")
+            return 2
+        result = run(*size)
         if inspect.isawaitable(result):
             asyncio.run(result)  # type: ignore[arg-type]
     return 0
