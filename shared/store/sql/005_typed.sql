@@ -17,7 +17,12 @@ CREATE OR REPLACE MACRO typed_body(body) AS from_json(body, '{
     "question": "VARCHAR", "breakpoint": "VARCHAR",
     "claims": [{"kind": "VARCHAR", "text": "VARCHAR", "verdict": "VARCHAR", "evidence": "VARCHAR"}],
     "claim": "VARCHAR", "evidence": "VARCHAR", "kind": "VARCHAR", "confidence_raw": "DOUBLE", "good": "BOOLEAN",
-    "source": "VARCHAR", "note": {"text": "VARCHAR"}
+    "source": "VARCHAR", "note": {"text": "VARCHAR"},
+    "template": "VARCHAR", "rules": ["VARCHAR"], "resume": "VARCHAR", "tokens_estimated": "BIGINT",
+    "tokens_by": "VARCHAR", "pieces": ["VARCHAR"], "left_out": ["JSON"], "context_tokens": "BIGINT",
+    "context_window": "BIGINT", "was": "VARCHAR", "differs": "BOOLEAN", "policy_sha256": "VARCHAR",
+    "priority": "BIGINT", "deadline": "VARCHAR", "after": ["VARCHAR"], "goal": "VARCHAR", "milestone": "VARCHAR",
+    "waits_for": "VARCHAR", "complexity": {"total": "BIGINT"}, "resolution": "VARCHAR"
 }');
 -- `cause_type` and `hop_us`: what kind of event this one answers, and how much later it was said, microseconds.
 CREATE OR REPLACE TABLE typed AS

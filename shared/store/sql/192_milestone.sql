@@ -1,8 +1,8 @@
 -- Milestones: the tasks that share one, and when it was reached.
 CREATE OR REPLACE MACRO milestone(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 WITH reached AS (
-    SELECT project, task AS goal, body.milestone::VARCHAR AS milestone, min(happened_at) AS reached_at
-    FROM history(as_of := as_of) WHERE type = 'milestone.reached' GROUP BY ALL
+    SELECT project, task AS goal, body.milestone, min(happened_at) AS reached_at
+    FROM told(as_of := as_of) WHERE type = 'milestone.reached' GROUP BY ALL
 )
 SELECT l.project, l.goal, l.milestone, count(*) AS tasks, count(*) FILTER (l.status = 'completed') AS completed,
     count(*) FILTER (l.status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AS open,

@@ -2,8 +2,8 @@
 CREATE OR REPLACE MACRO project(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 WITH paused AS (
     SELECT project, arg_max(type = 'project.paused', position) AS paused,
-        arg_max(coalesce(body.reason::VARCHAR, ''), position) AS reason
-    FROM event WHERE type IN ('project.paused', 'project.resumed') AND position <= as_of GROUP BY ALL
+        arg_max(coalesce(body.reason, ''), position) AS reason
+    FROM typed WHERE type IN ('project.paused', 'project.resumed') AND position <= as_of GROUP BY ALL
 ), counted AS (
     SELECT project, count(*) AS tasks, count(*) FILTER (status = 'queued') AS queued,
         count(*) FILTER (status IN ('ready', 'running', 'checking', 'reviewing')) AS working,
