@@ -15,7 +15,9 @@ CHECK = 'test "$(cat a.txt)" = 12'
 ONE: dict[str, Any]
 TWO: dict[str, Any]
 ONE, TWO = {"write": {"path": "a.txt", "text": "1"}}, {"append": {"path": "a.txt", "text": "2"}}
-RIGHT = [{"steps": [{"write": {"path": "a.txt", "text": "12"}}, {"say": "done"}], "cost_usd": 0.02}]
+RIGHT: list[dict[str, Any]] = [
+    {"steps": [{"write": {"path": "a.txt", "text": "12"}}, {"say": "done"}], "cost_usd": 0.02}
+]
 RETRIED = [{"steps": [ONE, {"say": "done"}], "cost_usd": 0.01}, {"steps": [TWO, {"say": "done"}], "cost_usd": 0.01}]
 WRONG = [{"steps": [ONE, {"say": "All tests pass."}], "cost_usd": 0.01, "tokens": {"input": 900, "output": 120}}]
 ADVICE = {"advice": "Write a 1, then append a 2.", "pitfalls": ["a line's end is a character, too"]}
@@ -130,14 +132,15 @@ def held(stage: Stage) -> None:
     up = stage.start("up", wait=False)
     stage.until("policy.adopted")
     slow = [{"steps": [{"sleep_s": 1.0}, *RIGHT[0]["steps"]]}]
-    for more in (("t1",), ("t2", "--after", "t1"), ("t3", "--after", "t9"), ("t4", "--priority", "9")):
+    for more in (["t1"], ["t2", "--after", "t1"], ["t3", "--after", "t9"], ["t6", "--priority", "9"]):
         stage.run(slow, "--check", CHECK, "--detach", "--task-id", *more)
     stage.start("project", "pause", "--reason", "lunch")
-    stage.run(slow, "--check", CHECK, "--detach", "--task-id", "t5", "--after", "t4")
+    for more in (["t4"], ["t5", "--after", "t4"]):
+        stage.run(slow, "--check", CHECK, "--detach", "--task-id", *more)
     stage.start("cancel", "t4")
     stage.start("project", "resume")
-    stage.start("run", "--resume", "t1")
-    stage.start("run", "--resume", "t2")
+    for task in ("t1", "t6", "t2"):
+        stage.start("run", "--resume", task)
     up.send_signal(signal.SIGTERM)
     up.wait(TIMEOUT_S)
 
