@@ -8,7 +8,19 @@ import inspect
 import sys
 from importlib import import_module
 
-NAMES = ("help", "start", "overhead", "idle", "store", "archive", "eventsourcing", "whatif", "supervision", "ab")
+NAMES = (
+    "help",
+    "start",
+    "overhead",
+    "idle",
+    "store",
+    "views",
+    "archive",
+    "eventsourcing",
+    "whatif",
+    "supervision",
+    "ab",
+)
 
 
 def main(asked: list[str]) -> int:

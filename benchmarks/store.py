@@ -1,4 +1,4 @@
-"""How fast events get into the store, out of it, and how fast questions are answered; each beside its ceiling."""
+"""How fast events get into the store and out of it, each beside its ceiling. Questions: `benchmarks/views.py`."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from statistics import median
 
 import msgspec
 
@@ -25,9 +24,7 @@ from obra.shared.embedded.access import users_for
 from obra.shared.envelope import Envelope
 from obra.shared.home import Home
 from obra.shared.store import Store, opened
-from obra.shared.store.query import local_query
 from obra.shared.store.row import row_of
-from obra.shared.store.schema import views
 from obra.shared.store.stream import Heard, folded, told
 from tests.recorded import message, simulated
 from tests.rig import Nats
@@ -35,15 +32,6 @@ from tests.rig import Nats
 BATCH = 4_000
 WORLDS = 700
 SIZE = 1_000_000
-ROUNDS = 5
-QUESTIONS = {
-    "count(*): the floor": "SELECT count(*) FROM event",
-    "events by type": "SELECT type, count(*) FROM event GROUP BY type",
-    "the newest 20 events": "SELECT position, type, task FROM event ORDER BY position DESC LIMIT 20",
-    "one task's past": "SELECT position, type, body FROM event WHERE task = 't7' ORDER BY position",
-    "sum over a field of body": "SELECT sum(body.cost_usd::DOUBLE) FROM event WHERE type = 'agent.exited'",
-    "view task, one task": "FROM task WHERE task = 't7'",
-}
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -161,21 +149,6 @@ def folding(path: Path, count: int) -> None:
     )
 
 
-def asking(path: Path, count: int) -> None:
-    def asked(sql: str) -> float:
-        return median(timed(lambda: local_query(path, sql)) for _ in range(ROUNDS)) * 1_000
-
-    floor, lines = asked(next(iter(QUESTIONS.values()))), list[tuple[str, ...]]()
-    lines += [(name, f"{(ms := asked(sql)):,.1f}", f"{ms - floor:,.1f}", "") for name, sql in QUESTIONS.items()]
-    for view in views():
-        whole = f"SELECT count({'*' if view == 'history' else 'COLUMNS(*)'}) FROM {view}"
-        now = asked(whole)
-        then = max(asked(f"{whole}(as_of := {at})") for at in (count // 2, count - 1))
-        lines.append((f"view {view}, all columns", f"{now:,.1f}", f"{now - floor:,.1f}", f"{then / now:.1f}"))
-    head = ("question", "ms", "less the opening of the file, ms", "as of a position, times as long")
-    show(f"Asked of the file: {count:,} events", head, lines)
-
-
 async def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="obra-bench-"))
     try:
@@ -183,6 +156,5 @@ async def main() -> None:
         sys.stdout.write("messages made\n")
         path = await writing(root, raws)
         await asyncio.to_thread(folding, path, len(raws))
-        await asyncio.to_thread(asking, path, len(raws))
     finally:
         shutil.rmtree(root)

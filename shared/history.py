@@ -2,7 +2,7 @@
 
 A `task.rolled_back` returns its task to the state at position ``to``. So the events between ``to`` and the rollback
 are undone, and before ``to`` everything counts that counted there: a rollback that is undone itself undoes nothing.
-The view `history` of the store says the same in SQL (`shared/store/sql/010_history.sql`); a property test holds the
+The view `history` of the store says the same in SQL (`shared/store/sql/020_history.sql`); a property test holds the
 two equal.
 """
 

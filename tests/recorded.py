@@ -69,11 +69,11 @@ def simulated(seeds: Iterable[int], project: str = "shop") -> list[Raw]:
     """Return what happened in simulated worlds, one task each, one after the other."""
     told = list[Envelope]()
     for seed in seeds:
-        told += envelopes(Scope(project, f"t{seed}"), [_moved(event, len(told)) for event in World(seed).play()])
+        told += envelopes(Scope(project, f"t{seed}"), [moved(event, len(told)) for event in World(seed).play()])
     return messages(*told)
 
 
-def _moved(event: Event, by: int) -> Event:
+def moved(event: Event, by: int) -> Event:
     """Return *event* of a world, whose positions begin at 1, as it is where they begin behind *by*."""
     return replace(event, to=event.to + by) if isinstance(event, TaskRolledBack) else event
 

@@ -9,7 +9,6 @@ from obra.shared.store.derived import SETTLED
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-EVERYTHING = 2**63 - 1
 SUSPECTS = """
 SELECT coalesce(e.position, t.position), coalesce(e.id::VARCHAR, ''), coalesce(e.type, t.type),
     e.position IS NULL OR t.position IS NULL OR t.project IS DISTINCT FROM e.project
@@ -47,13 +46,14 @@ def _as_it_came(db: "DuckDBPyConnection", position: int) -> bool:
 
 def first_of_settled(db: "DuckDBPyConnection") -> Fault | None:
     """Return a row of a view that was kept and is not what its events add up to."""
+    upto = db.execute("SELECT max(position) FROM settling").fetchall()[0][0]
     for view in SETTLED:
-        anew = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}_anew({EVERYTHING}, 0) v"
-        kept = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}() v"
+        anew = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}_anew({upto}, 0) v"
+        kept = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM (SELECT * EXCLUDE (newest) FROM {view}_settled) v"
         found = db.execute(
             f"SELECT min(position) FROM ((({kept}) EXCEPT ({anew})) UNION ALL (({anew}) EXCEPT ({kept})))"
         ).fetchone()
         if found and found[0] is not None:
-            detail = f"what the view {view} keeps of it is not what the events say; `obra replay` mends it"
+            detail = f"what is kept of it for the view {view} is not what the events say; `obra replay` mends it"
             return Fault("altered", int(found[0]), detail)
     return None

@@ -14,8 +14,8 @@ SETTLE_EVERY = 25_000
 REBUILD_EVENTS = 100_000
 RECENT = 20_000
 """Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
-SETTLED = ("task", "attempt")
-"""The views that keep their rows: each has a macro `NAME_anew` and a table `NAME_settled`."""
+SETTLED = ("undone", "task", "attempt")
+"""What keeps its rows: each has a macro `NAME_anew` and a table `NAME_settled`."""
 
 _TYPE = """
 INSERT INTO typed WITH answered AS (
