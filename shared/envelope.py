@@ -38,7 +38,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     id: UUID
     project: Token
     task: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{1,64})$")]
-    at: datetime
+    at: Annotated[datetime, Meta(tz=True)]
     event: AnyEvent | Unknown
     cause: UUID | None = None
     correlation: UUID | None = None

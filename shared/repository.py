@@ -65,6 +65,9 @@ def locate(repo: Path, base: str = "") -> Target:
     ids = [line for line in ids if line and "^" not in line] if said.code == 0 else []
     if not ids and base:
         raise BadUsage(problem=f"{base!r} names no commit in {repo}; `git -C {repo} log --oneline --all` shows them")
+    if not ids and (lost := Git(cwd=repo).try_("rev-parse", "--quiet", "--verify", "HEAD")).code == 0:
+        head = lost.out.decode().strip()[:10]
+        raise BadUsage(problem=f"{repo} is damaged: HEAD is {head}, which can't be read; `git fsck` tells more")
     return Target(
         path=_top(repo, Path(git_dir), prefix, bare=bare == "true", inside=inside == "true"),
         git_dir=Path(git_dir), common_dir=Path(common_dir), base=ids[0] if ids else "", tree=ids[1] if ids else "",
@@ -117,7 +120,7 @@ def _dirty(target: Target) -> str:
     if not (count := said.out.count(b"\0")):
         return ""
     files = "1 uncommitted file is" if count == 1 else f"{count:,} uncommitted files are"
-    return f"{files} not included: the agent starts from commit {target.base[:10] or '(none)'}"
+    return f"{files} not included: the agent starts from {f'commit {target.base[:10]}' if target.base else 'nothing'}"
 
 
 def _submodules(target: Target) -> str:

@@ -8,6 +8,7 @@
 The last attempt repeats. The agent that plays it is `obra.services.agent_runner.scripted_agent`.
 """
 
+import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,9 +104,12 @@ def check_script(path: Path | str) -> None:
     """Read the script at *path*; `BadUsage` names the file and the key that is wrong."""
     path = Path(path)
     try:
-        if path.stat().st_size > SCRIPT_BYTES_MAX:
+        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe might never end
+            raise BadUsage(problem=f"{path}: the script must be a file")
+        with path.open("rb") as file:
+            data = file.read(SCRIPT_BYTES_MAX + 1)
+        if len(data) > SCRIPT_BYTES_MAX:
             raise BadUsage(problem=f"{path}: a script may have {SCRIPT_BYTES_MAX // 1024**2} MiB at most")
-        data = path.read_bytes()
     except OSError as error:
         raise BadUsage(problem=f"{path}: the script can't be read: {error.strerror}") from error
     try:

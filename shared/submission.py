@@ -13,12 +13,15 @@ from typing import Any
 import msgspec
 
 from obra.events import GoalSubmitted, TaskSubmitted
-from obra.events.subjects import TOKEN, Scope
+from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
 from obra.shared.config import Settings
 from obra.shared.errors import BadUsage, EnvironmentLacks
 from obra.shared.home import Home, write_private
+from obra.shared.problems import problems
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LIMIT = re.compile(r"Expected `(\w+)`( of length)? (>=|<=|>|<) ([0-9.]+)")
+RELATIONS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 SLUG_CHARS_MAX = 24
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -82,6 +85,8 @@ def prepare(
             "agent_env": tuple(named),
         }
     )  # fmt: skip
+    if wrong := next(problems(event), ""):
+        raise BadUsage(problem=wrong)
     if event.sandbox == "bwrap" and not settings.nats.url and not shutil.which("bwrap"):
         raise EnvironmentLacks(
             problem="--sandbox bwrap: bubblewrap is not installed (`apt install bubblewrap`); "
@@ -110,8 +115,8 @@ def renew_environment(home: Home, scope: Scope, task: TaskSubmitted, environ: Ma
 
 
 def token(text: str, what: str) -> str:
-    """Return *text* if it can be a part of a subject; `BadUsage` says what that takes."""
-    if not TOKEN.fullmatch(text):
+    """Return *text* if it can name a task or a project; `BadUsage` says what that takes."""
+    if not TOKEN.fullmatch(text) or text == PROJECT_LEVEL:
         raise BadUsage(problem=f"{what} {text!r}: up to 64 letters, digits, dashes and underscores, please")
     return text
 
@@ -193,4 +198,8 @@ def _in_words(message: str) -> str:
         "silence_s": "--silence", "checks": "--check", "agent_env": "--agent-env", "repo": "--repo", "text": "the task",
         "check_timeout_s": "--check-timeout", "hidden_checks": "--hidden-check",
     }  # fmt: skip
+    if limit := LIMIT.fullmatch(what):
+        kind, length, relation, number = limit.groups()
+        unit = "" if not length else " characters" if kind == "str" else " of them"
+        what = f"must be {RELATIONS[relation]} {float(number):,g}{unit}"
     return f"{options.get(field, '--' + field)}: {what[:1].lower()}{what[1:]}"

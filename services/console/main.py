@@ -1,5 +1,6 @@
 """`obra`: a table of commands, each imported when it is called, and the one place where errors become sentences."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -120,7 +121,23 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
-    sys.exit(_main(args))
+    _stand_in()
+    code = _main(args)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # a full disk, say, or a reader that is gone; Python would try again, and exit with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def _stand_in() -> None:
+    """Put /dev/null where a standard stream was closed, so that no file or socket of ours takes its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: SIM115 - until the process ends
+            if getattr(sys, name).fileno() != number:
+                os.dup2(getattr(sys, name).fileno(), number)
 
 
 def _main(args: Sequence[str] | None) -> int:
@@ -129,6 +146,9 @@ def _main(args: Sequence[str] | None) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.ClickException as error:
         _say(error.format_message())
         if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -157,4 +177,5 @@ def _failed(error: BaseException) -> int:
 
 
 def _say(text: str, sep: str = "obra: ") -> None:
-    click.echo(sep + text, err=True)
+    with contextlib.suppress(OSError):  # nobody can be told any more; the exit code still says it
+        click.echo(sep + text, err=True)

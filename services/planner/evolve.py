@@ -31,10 +31,10 @@ from obra.events import (
 from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.planner import goal as goals
 from obra.services.planner.line import moved
-from obra.services.planner.problems import NEVER, due, problems
 from obra.services.planner.state import ENDED, Item, State, Status
 from obra.shared import complexity
 from obra.shared.manager import Told
+from obra.shared.problems import NEVER, due, problems
 
 ENDS = (TaskCompleted, TaskFailed, TaskRejected, TaskCancelled)
 DEADLINE = "deadline"

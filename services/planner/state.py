@@ -9,8 +9,8 @@ from rpds import HashTrieMap
 from obra.events import Calibration, Complexity, Policy
 from obra.events.subjects import Scope
 from obra.services.planner.goal import Goal
-from obra.services.planner.problems import NEVER
 from obra.shared.heap import Heap
+from obra.shared.problems import NEVER
 
 Status = Literal[
     "new", "blocked", "queued", "running", "person", "completed", "failed", "cancelled", "rejected"

@@ -19,9 +19,9 @@ from obra.events import (
 from obra.events.subjects import TOKEN, Scope
 from obra.services.planner import plan
 from obra.services.planner.goal import Goal
-from obra.services.planner.problems import problems
 from obra.services.planner.state import ENDED, Item, State
 from obra.shared.manager import Answer
+from obra.shared.problems import problems
 
 SHOWN_MAX = 30
 

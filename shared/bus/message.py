@@ -5,8 +5,8 @@ from uuid import uuid5
 
 import msgspec
 
-from obra.events import MessageDeadLettered, TimerFired, TimerSet
-from obra.events.subjects import parse
+from obra.events import GoalSubmitted, MessageDeadLettered, TaskSubmitted, TimerFired, TimerSet
+from obra.events.subjects import PROJECT_LEVEL, parse
 from obra.shared.envelope import VERSION, Envelope, Recorded, decode, now, type_of
 from obra.shared.errors import Undecodable
 
@@ -20,12 +20,20 @@ def read(subject: str, data: bytes) -> Envelope:
     envelope = decode(data)
     inside = f"{envelope.project}.{envelope.task}.{type_of(envelope)}"
     if subject == f"obra.{inside}":
-        return envelope
+        return _named(envelope, len(data))
     try:
         parse(subject)
     except ValueError as error:
         raise Undecodable(size=len(data), reason=str(error)) from error
     raise Undecodable(size=len(data), reason=f"it came on {subject} and claims to be {inside}")
+
+
+def _named(envelope: Envelope, size: int) -> Envelope:
+    """Return *envelope*, unless it submits something under the name that stands for the project itself."""
+    if PROJECT_LEVEL in envelope.scope and isinstance(envelope.event, (TaskSubmitted, GoalSubmitted)):
+        reason = f"{PROJECT_LEVEL!r} stands for the whole project, or for all: no task, goal or project of one's own"
+        raise Undecodable(size=size, reason=f"{reason} can have that name")
+    return envelope
 
 
 def traceparent(envelope: Envelope) -> str:

@@ -53,6 +53,11 @@ def test_a_cut_envelope_is_none(event: Event, cut: int) -> None:
         decode(encode(fresh(Scope("p", "t"), event, "s"))[:-cut])
 
 
+def test_a_moment_without_a_zone_is_refused() -> None:
+    with pytest.raises(Undecodable, match=r"Expected `datetime` with a timezone component - at `\$\.at`"):
+        decode(encode(QUESTION).replace(b"2026-01-02T03:04:05Z", b"2026-01-02T03:04:05"))
+
+
 def test_an_event_of_an_unknown_type_is_kept_by_its_name() -> None:
     loose = msgspec.json.decode(encode(QUESTION))
     loose["event"] = {"type": "from.the.future", "x": 1}

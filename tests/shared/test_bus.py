@@ -19,6 +19,7 @@ from obra.events import (
     MessageDeadLettered,
     TaskCancelled,
     TaskReadied,
+    TaskSubmitted,
     TimerFired,
     TimerSet,
 )
@@ -448,6 +449,15 @@ async def test_following_yields_everything_as_it_was_stored(rig: Rig) -> None:
     assert abs(good.stored_at_ns / 1e9 - datetime.now(UTC).timestamp()) < 60
     assert (odd.position, odd.subject, odd.data, odd.envelope) == (2, "obra.shop.t1.odd", b"odd", None)
     assert isinstance(odd.problem, Undecodable)
+
+
+@pytest.mark.parametrize("scope", [Scope("shop", "-"), Scope("-", "t1")])
+async def test_nothing_is_submitted_under_the_name_of_the_project_itself(rig: Rig, scope: Scope) -> None:
+    envelope = sealed(TaskSubmitted(text="x", repo="/r"), scope)
+    await rig.inject(subject(scope, envelope.event), encode(envelope))
+    [raw] = await take(rig.bus.follow(0), 1)
+    assert raw.envelope is None
+    assert "'-' stands for the whole project, or for all" in str(raw.problem)
 
 
 async def test_an_unknown_type_is_passed_on(rig: Rig) -> None:

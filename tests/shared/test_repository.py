@@ -44,6 +44,15 @@ def test_a_repository_without_a_commit_is_fine_and_said(tmp_path: Path) -> None:
     assert "no commit yet" in target.notices[0]
 
 
+def test_a_repository_whose_head_is_lost_is_damaged_and_not_empty(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    head = git(repo, "rev-parse", "HEAD")
+    (repo / ".git" / "objects" / head[:2] / head[2:]).unlink()
+    with pytest.raises(BadUsage) as error:
+        inspect(repo)
+    assert str(error.value) == f"{repo} is damaged: HEAD is {head[:10]}, which can't be read; `git fsck` tells more"
+
+
 def test_bare_shallow_and_linked_repositories_are_told_apart(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
     git(tmp_path, "clone", "-q", "--bare", "repo", "bare")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,16 @@ def test_a_bad_script_is_refused_and_the_key_named(script: str, problem: str, tm
     with pytest.raises(BadUsage) as raised:
         check_script(path)
     assert str(raised.value) == f"{path}: {problem}"
+
+
+@pytest.mark.parametrize("name", ["zero", "fifo", "folder"])
+def test_a_script_that_is_no_file_is_not_even_opened(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(BadUsage) as raised:
+        check_script(tmp_path / name)
+    assert str(raised.value) == f"{tmp_path / name}: the script must be a file"
 
 
 async def test_circles_own_tests_and_a_refusal_are_noted_and_stop_nothing(tmp_path: Path) -> None:

@@ -74,6 +74,29 @@ def test_an_unknown_command_is_answered_with_what_comes_close(capsys: pytest.Cap
     assert capsys.readouterr().err.splitlines()[0] == "obra: there is no command 'evnts'; did you mean `obra events`?"
 
 
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console._main([]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[0]) == ("", "Usage: obra [OPTIONS] COMMAND [ARGS]...")
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        (">/dev/full", 4, "obra: unexpected OSError: [Errno 28] No space left on device; OBRA_LOG__LEVEL=debug shows"),
+        (">/dev/full 2>/dev/full", 4, ""),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_is_survived(streams: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m obra.services.console --version {streams}'],
+        capture_output=True, text=True, timeout=30, check=False, env={"PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr[: len(said)], bool(done.stderr)) == (code, said, bool(said))
+
+
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert console._main(["run", "x", "--nonsense"]) == 2
     assert (

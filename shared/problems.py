@@ -1,4 +1,7 @@
-"""What is wrong with a task as it was submitted: every reason, each a sentence that helps."""
+"""What is wrong with a task as it was submitted: every reason, each a sentence that helps.
+
+The edge asks before it submits, the planner again: whoever speaks NATS may submit without our edge.
+"""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ def problems(task: TaskSubmitted) -> Iterator[str]:
     """Yield every reason why *task* can't be worked on, but for those that lie in other tasks."""
     yield from _wording(task)
     yield from _choices(task)
-    if task.budget_usd is not None and not task.budget_usd > 0:
+    if task.budget_usd is not None and not 0 < task.budget_usd < NEVER:
         yield f"the budget must be more than 0 USD, not {task.budget_usd:g}; leave it out for no limit"
     for name in task.agent_env:
         if not VARIABLE.fullmatch(name):
