@@ -111,7 +111,7 @@ class Board:
         if spent := sum(story.cost_usd for story in self.tasks.values()):
             yield f"  cost       {money(spent)}"
         if self.branches:
-            yield f"\nAll accepted work is in {count(len(self.branches), 'branch').replace('branchs', 'branches')}:"
+            yield f"\nAll accepted work is in {count(len(self.branches), 'branch', 'branches')}:"
             yield f"  git -C {self.story.repo} merge {' '.join(self.branches)}"
         yield from self._advice(status)
 

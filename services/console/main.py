@@ -16,44 +16,60 @@ from obra.shared.errors import ObraError
 STARTED_NS = time.time_ns()
 """When this command began: what happens from here on, `obra events --follow` shows."""
 
-COMMANDS = {
-    "demo": ("demo:demo", "Show the whole loop on a sample repository: no account, no model."),
-    "run": ("run:run", "Have a task done on a git repository, and follow it to its end."),
-    "goal": ("goal:goal", "Have a goal planned and reached, task by task."),
-    "task": ("task:task", "Submit tasks without following them; list and show them."),
-    "milestone": ("milestone:milestone", "List milestones, and show the tasks of one."),
-    "project": ("project:project", "List projects; pause one, and let it go on."),
-    "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
-    "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
-    "show": ("show:show", "Tell the whole story of a task."),
-    "diff": ("diff:diff", "Show what changed in a task between two points."),
-    "rollback": ("rollback:rollback", "Return a task, or a whole project, to an earlier point."),
-    "events": ("events:events", "List events, or follow them as they happen."),
-    "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
-    "ab": ("ab:ab", "Compare two prompt templates on the same inputs."),
-    "sql": ("sql:sql", "Ask the store in SQL, read-only."),
-    "canary": ("canary:canary", "Let a candidate policy shadow live decisions."),
-    "whatif": ("whatif:whatif", "Decide recorded history again under another policy; no tokens."),
-    "inbox": ("inbox:inbox", "List what waits for a person."),
-    "answer": ("answer:answer", "Answer the question that a task waits with."),
-    "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
-    "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
-    "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
-    "override": ("override:override", "Decide otherwise about a task, whatever the rules say."),
-    "take-over": ("takeover:takeover", "Go on with a task by hand: its work so far becomes a branch."),
-    "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
-    "label": ("label:label", "Say whether accepted or refused work was good in the end."),
-    "calibration": ("calibration:calibration", "Measure how far confidences can be believed, on labelled work."),
-    "verify": ("verify:verify", "Prove that the store is unaltered, or name the first event that isn't."),
-    "anchor": ("anchor:anchor", "Sign the head of the chain, and keep it in a git note or a file."),
-    "export": ("export:export", "Write everything as Parquet, partitioned by day."),
-    "import": ("import_:import_", "Restore a store from an export."),
-    "replay": ("replay:replay", "Rebuild the store from the stream or an export, and prove that it is the same."),
-    "prune": ("prune:prune", "Let the stream forget what an export holds."),
-    "doctor": ("doctor:doctor", "Say what is installed, what is missing and what to do about it."),
-    "service": ("service:service", "Run one service alone, for a distributed installation."),
+SECTIONS = {
+    "Begin": {
+        "demo": ("demo:demo", "Show the whole loop on a sample repository; needs no account."),
+        "doctor": ("doctor:doctor", "Say what is installed, what is missing and what to do about it."),
+    },
+    "Have work done": {
+        "run": ("run:run", "Have a task done on a git repository, and follow it to its end."),
+        "goal": ("goal:goal", "Have a goal planned and reached, task by task."),
+        "task": ("task:task", "Submit tasks without following them; list and show them."),
+        "milestone": ("milestone:milestone", "List milestones, and show the tasks of one."),
+        "project": ("project:project", "List projects; pause one, and let it go on."),
+        "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
+    },
+    "See what happens": {
+        "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
+        "show": ("show:show", "Tell the whole story of a task."),
+        "events": ("events:events", "List events, or follow them as they happen."),
+        "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
+        "diff": ("diff:diff", "Show what changed in a task between two points."),
+        "sql": ("sql:sql", "Ask the store in SQL, read-only."),
+    },
+    "Decide what waits for you": {
+        "inbox": ("inbox:inbox", "List what waits for a person."),
+        "answer": ("answer:answer", "Answer the question that a task waits with."),
+        "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
+        "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
+        "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
+        "override": ("override:override", "Decide otherwise about a task, whatever the rules say."),
+        "take-over": ("takeover:takeover", "Go on with a task by hand: its work so far becomes a branch."),
+        "cancel": ("resolve:cancel", "Take a task back; its running agent is stopped."),
+        "rollback": ("rollback:rollback", "Return a task, or a whole project, to an earlier point."),
+    },
+    "Judge the judgement": {
+        "label": ("label:label", "Say whether accepted or refused work was good in the end."),
+        "calibration": ("calibration:calibration", "Measure how far confidences can be believed, on labelled work."),
+        "whatif": ("whatif:whatif", "Decide recorded history again under another policy."),
+        "canary": ("canary:canary", "Let a candidate policy shadow live decisions."),
+        "ab": ("ab:ab", "Compare two prompt templates on the same inputs."),
+    },
+    "Keep and prove the record": {
+        "verify": ("verify:verify", "Prove that the store is unaltered, or name what was altered."),
+        "anchor": ("anchor:anchor", "Sign the head of the chain into a git note or a file."),
+        "replay": ("replay:replay", "Rebuild the store, and prove that it is the same."),
+        "export": ("export:export", "Write everything as Parquet, partitioned by day."),
+        "import": ("import_:import_", "Restore a store from an export."),
+        "prune": ("prune:prune", "Let the stream forget what an export holds."),
+    },
+    "Distribute": {
+        "service": ("service:service", "Run one service alone, for a distributed installation."),
+    },
 }
-"""Every command: where it is, and its one line in `obra --help`, so that help imports none of them."""
+"""Commands by what they are for: where each is, and its line in `obra --help`, so that help imports none."""
+
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 FOLLOWING = frozenset({"demo", "run", "goal", "answer", "approve", "reject", "retry", "override"})
 
@@ -97,9 +113,11 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(141 if ctx.invoked_subcommand in FOLLOWING else 0) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        """Write the tables of commands, aligned with one another."""
+        wide = max(map(len, COMMANDS))
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(f"{name:<{wide}}", line) for name, (_, line) in commands.items()])
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -45,7 +45,7 @@ async def _begun(obra: Orchestrator, scope: Scope, project: str | None) -> Named
     found = [row for row in waits if str(row["id"]).startswith(id) or str(row["task"]).startswith(id)]
     if not found and len(id) >= EVENT_ID_CHARS_MIN:
         table = await obra.sql(WAITED.format(id=id))
-        found = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        found = table.records
     if len(found) == 1:
         return _named(found[0], id)
     if found:

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from obra.events.subjects import Scope
 from obra.shared.config import Settings, home_of, load
 from obra.shared.home import Home
+
+if TYPE_CHECKING:
+    from obra.shared.client import Orchestrator
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,6 +26,12 @@ class Place:
     settings: Settings
     config: Path | None
 
+    def obra(self, *, start: bool = True) -> "Orchestrator":
+        """Return what joins the Obra of this place; unless *start*, only one that runs already."""
+        from obra.shared.client import Orchestrator  # noqa: PLC0415 - nats-py, and `sql` at rest needs none
+
+        return Orchestrator(self.home.root, settings=self.settings, config=self.config, start=start)
+
     def scope(self, task: str, project: str | None) -> Scope:
         """Return the scope of *task* in *project*, else in the configured one."""
         return Scope(project or self.settings.project, task)
@@ -30,7 +39,6 @@ class Place:
 
 def place_of(config: Path | None) -> Place:
     """Read where and how Obra runs; `BadSetting` names what is wrong."""
-
     root = home_of()
     return Place(Home(root), load(root, config), config)
 

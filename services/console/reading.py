@@ -61,7 +61,7 @@ class Reader(Protocol):
 async def reading(place: Place) -> AsyncIterator[Reader]:
     """Open a reader: the running Obra's, else the store's once the last Obra has let go of it."""
     for _ in range(TRIES):
-        obra = Orchestrator(place.home.root, settings=place.settings, config=place.config, start=False)
+        obra = place.obra(start=False)
         try:
             await obra.__aenter__()
         except NotRunning:
@@ -85,18 +85,22 @@ async def _at_rest(place: Place) -> AsyncIterator[Reader]:
     if not place.home.unsettled.exists():
         yield Stored(place)
         return
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         yield Live(obra)
 
 
 async def rows(place: Place, query: str) -> list[dict[str, Any]]:
-    """Return what the store answers, a dictionary a row; nothing where there is no store yet."""
+    """Return what the store of *place* answers; see `answered`."""
     async with reading(place) as reader:
-        try:
-            table = await reader.sql(query)
-        except StoreMissing:
-            return []
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        return await answered(reader, query)
+
+
+async def answered(reader: Reader, query: str) -> list[dict[str, Any]]:
+    """Return what the store answers, a dictionary a row; nothing where there is no store yet."""
+    try:
+        return (await reader.sql(query)).records
+    except StoreMissing:
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ class Stored:
         """See `Reader`. What is over 64 KiB lies in the object store, and for that Obra is started."""
         if not content.stored:
             return content.text
-        async with Orchestrator(self.place.home.root, settings=self.place.settings, config=self.place.config) as obra:
+        async with self.place.obra() as obra:
             return await obra.joined.bus.text(content)
 
     async def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:

@@ -46,6 +46,11 @@ class Table:
     truncated: bool = False
     position: int = 0
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Return each row as a dictionary."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One question. ``as_of``: as things stood at that position. ``wait_position``: not before the store is there.

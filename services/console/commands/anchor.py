@@ -15,7 +15,7 @@ from obra.shared.archive.anchors import public_key, signed
 from obra.shared.errors import EnvironmentLacks
 
 
-@click.command(short_help="Sign the head of the chain, and keep it in a git note or a file.")
+@click.command(short_help="Sign the head of the chain into a git note or a file.")
 @click.option("--to", "target", default=NOTE, metavar="note|FILE", help="Where to add it.", show_default=True)
 @click.option("--repo", type=click.Path(path_type=Path), default=".", help="Repository of the note.", show_default=True)
 @click.option("--public-key", "show_key", is_flag=True, help="Print the public key, and anchor nothing.")

@@ -11,15 +11,13 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import Reader, reading
+from obra.services.console.reading import answered, reading
 from obra.services.console.render.plot import reliability
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count
 from obra.shared.calibration_measure import Judged, bins, brier, calibration_error
-from obra.shared.client import Orchestrator
 from obra.shared.reverts import Delivered, reverted
-from obra.shared.store.errors import StoreMissing
 
 LABELLED = "SELECT agent, model, llm, raw, confidence, good, source, outcome FROM calibration ORDER BY position"
 FITTED = """
@@ -64,7 +62,7 @@ def calibration(place: Place, plot: bool, scan: bool, json_: bool) -> int:
 async def _measured(place: Place, *, scan: bool) -> dict[str, Any]:
     scanned = await _scan(place) if scan else []
     async with reading(place) as reader:
-        rows, fitted = await _rows(reader, LABELLED), await _rows(reader, FITTED)
+        rows, fitted = await answered(reader, LABELLED), await answered(reader, FITTED)
     groups = {
         by: {name: _numbers([row for row in rows if row[by] == name]) for name in sorted({row[by] for row in rows})}
         for by in ("agent", "model", "llm")
@@ -75,14 +73,6 @@ async def _measured(place: Place, *, scan: bool) -> dict[str, Any]:
         "map": fitted[0] if fitted else {"method": "identity", "outcomes": 0, "reason": ""},
         "outcomes_min": place.settings.policy().calibration_outcomes_min, "reverted": scanned,
     }  # fmt: skip
-
-
-async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
-    try:
-        table = await reader.sql(query)
-    except StoreMissing:
-        return []
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def _judged(rows: Sequence[dict[str, Any]], column: str) -> list[Judged]:
@@ -103,7 +93,7 @@ def _numbers(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 async def _scan(place: Place) -> list[dict[str, str]]:
     """Label delivered work that was reverted since; return what was found."""
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         table = await obra.sql(DELIVERED)
         found = []
         for project, task, repo, commit, base, attempt in table.rows:

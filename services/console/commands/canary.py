@@ -10,12 +10,10 @@ import click
 from obra.events import Policy
 from obra.events.policy import digest
 from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import Reader, reading
+from obra.services.console.reading import Reader, answered, reading
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count
-from obra.shared.client import Orchestrator
 from obra.shared.errors import BadUsage
-from obra.shared.store.errors import StoreMissing
 
 HASH = re.compile("[0-9a-f]{64}")
 PROPOSED = """
@@ -84,35 +82,27 @@ def stop(place: Place) -> int:
 
 
 async def _propose(place: Place, candidate: Policy | None) -> None:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         await obra.client.propose(candidate)
 
 
 async def _report(place: Place) -> dict[str, Any]:
-    try:
-        async with reading(place) as reader:
-            proposed = await _rows(reader, PROPOSED)
-            named = next((str(row["sha256"]) for row in proposed), "") or await _newest(reader)
-            named = named if HASH.fullmatch(named) else ""
-            return {
-                "candidate": named, "active": bool(proposed and proposed[0]["sha256"]),
-                "policy": proposed[0]["policy"] if proposed and proposed[0]["sha256"] else None,
-                "decisions": await _rows(reader, CHANGES.format(sha256=named)),
-                "differing": await _rows(reader, DIFFERING.format(sha256=named)),
-            }  # fmt: skip
-    except StoreMissing:
-        return {"candidate": "", "active": False, "policy": None, "decisions": [], "differing": []}
+    async with reading(place) as reader:
+        proposed = await answered(reader, PROPOSED)
+        named = next((str(row["sha256"]) for row in proposed), "") or await _newest(reader)
+        named = named if HASH.fullmatch(named) else ""
+        return {
+            "candidate": named, "active": bool(proposed and proposed[0]["sha256"]),
+            "policy": proposed[0]["policy"] if proposed and proposed[0]["sha256"] else None,
+            "decisions": await answered(reader, CHANGES.format(sha256=named)),
+            "differing": await answered(reader, DIFFERING.format(sha256=named)),
+        }  # fmt: skip
 
 
 async def _newest(reader: Reader) -> str:
     """Return the candidate that shadowed last; it may have been stopped."""
-    rows = await _rows(reader, "SELECT policy FROM shadow ORDER BY position DESC LIMIT 1")
+    rows = await answered(reader, "SELECT policy FROM shadow ORDER BY position DESC LIMIT 1")
     return str(rows[0]["policy"]) if rows else ""
-
-
-async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
-    table = await reader.sql(query)
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def _say(found: dict[str, Any]) -> None:

@@ -1,9 +1,7 @@
 """`obra demo`: the whole loop, with nothing but the agent's brain made up."""
 
-import asyncio
 import os
 import shlex
-import sys
 
 import click
 
@@ -12,10 +10,9 @@ from obra.services.console.demo.sample import TEXT, Sample, make
 from obra.services.console.following import conclude, follow, overheard
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.line import Line
-from obra.services.console.render.screen import Screen, screen
+from obra.services.console.render.screen import Screen, on_screen
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import one_line
-from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
 from obra.shared.story import Story
 from obra.shared.submission import Submission, prepare, task_id
@@ -27,7 +24,7 @@ INTRODUCTION = (
 )
 
 
-@click.command(short_help="Show the whole loop on a sample repository: no account, no model.")
+@click.command(short_help="Show the whole loop on a sample repository; needs no account.")
 @as_json("Print the result as one JSON object; progress goes to stderr.")
 @placed
 def demo(place: Place, json_: bool) -> int:
@@ -42,12 +39,8 @@ def demo(place: Place, json_: bool) -> int:
         TEXT, repo=sample.repo, settings=place.settings, task=task, agent=f"scripted:{sample.script}", llm="none",
         checks=sample.checks, environ={"PATH": sample.path},
     )  # fmt: skip
-    try:
-        with screen(sys.stderr if json_ else sys.stdout) as lines:
-            story = asyncio.run(_play(place, submission, lines))
-    except KeyboardInterrupt:
-        click.echo("\nobra: stopped; `obra demo` starts a new one", err=True)
-        return 130
+    kept = "`obra demo` starts a new one"
+    story = on_screen(lambda lines: _play(place, submission, lines), json_=json_, kept=kept)
     code = conclude(story, json_=json_)
     if not json_:
         _what_next(sample, story)
@@ -57,7 +50,7 @@ def demo(place: Place, json_: bool) -> int:
 async def _play(place: Place, submission: Submission, lines: Screen) -> Story:
     for sentence in INTRODUCTION:
         lines.show(Line(sentence))
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
 
         async def feedback(recorded: Recorded) -> None:
             event = recorded.event

@@ -19,7 +19,6 @@ def doctor(place: Place, json_: bool) -> int:
 
     Exits with 4 if something is missing that nothing works without.
     """
-
     findings = asyncio.run(examine(place.home, place.settings))
     well = not any(finding.essential and finding.state == "missing" for finding in findings)
     if json_:

@@ -15,7 +15,6 @@ from obra.services.console.reading import reading
 from obra.services.console.render.words import lines
 from obra.services.console.selection import Selection, bound, happened, place
 from obra.shared.bus import Raw
-from obra.shared.client import Orchestrator
 
 LOOK_BACK = 1_000
 
@@ -58,7 +57,7 @@ async def _list(place: Place, selection: Selection) -> AsyncGenerator[Raw, None]
 
 async def _follow(place: Place, selection: Selection) -> AsyncGenerator[Raw, None]:
     """Yield from the wanted beginning on, which is the moment this command was called unless --since says other."""
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         after = selection.after
         if selection.since is None:
             after = max(0, await obra.joined.bus.last_position() - LOOK_BACK)

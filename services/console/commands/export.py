@@ -17,7 +17,6 @@ from obra.services.console.storefile import StoreFile, store_file
 from obra.shared.archive import blobs
 from obra.shared.archive import manifest as manifests
 from obra.shared.archive.manifest import Manifest
-from obra.shared.client import Orchestrator
 
 
 @click.command(short_help="Write everything as Parquet, partitioned by day.")
@@ -99,5 +98,5 @@ async def _fetched(place: Place, file: StoreFile, folder: Path, wanted: list[str
         return []
     if file.live:
         return await blobs.fetched(file.live.joined.bus, folder, wanted)
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         return await blobs.fetched(obra.joined.bus, folder, wanted)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from obra.services.console.commands.run import CONTEXT, run
 from obra.services.console.goals import Board, board, concluded, follow_goal
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.render.line import Line
-from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.table import grid
+from obra.services.console.render.screen import Screen, on_screen
+from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
-from obra.shared.client import Orchestrator
 from obra.shared.goals import COMMON, draft, prepare_goal, read_plan
 from obra.shared.submission import Submission
 
@@ -84,17 +82,16 @@ of_tasks(submit)
 
 def _followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
     scope = what.scope if isinstance(what, Submission) else what
-    try:
-        with screen(sys.stderr if json_ else sys.stdout) as shown:
-            found = asyncio.run(_follow(place, what, shown))
-    except KeyboardInterrupt:
-        click.echo(f"\nobra: stopped; the goal is kept. `obra goal --resume {scope.task}` goes on with it", err=True)
-        return 130
-    return concluded(found, json_=json_)
+    shown = on_screen(lambda lines: _follow(place, what, lines), json_=json_, kept=_kept(scope))
+    return concluded(shown, json_=json_)
+
+
+def _kept(scope: Scope) -> str:
+    return f"the goal is kept. `obra goal --resume {scope.task}` goes on with it"
 
 
 async def _follow(place: Place, what: Submission | Scope, shown: Screen) -> Board:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         if isinstance(what, Submission):
             shown.show(Line(f"goal {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
             for notice in what.notices:
@@ -110,7 +107,7 @@ async def _follow(place: Place, what: Submission | Scope, shown: Screen) -> Boar
 
 def _detached(place: Place, what: Submission, *, json_: bool) -> int:
     async def publish() -> Board:
-        async with Orchestrator(place.home.root, settings=place.settings, config=place.config, start=False) as obra:
+        async with place.obra(start=False) as obra:
             await obra.client.submit(what)
             return await board(obra, what.scope)
 
@@ -132,13 +129,11 @@ def edit(place: Place, name: str, plan: Path, project: str | None, json_: bool) 
     tasks, scope = read_plan(plan).checked, place.scope(name, project)
 
     async def give(shown: Screen) -> Board:
-        async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        async with place.obra() as obra:
             position = await draft(obra.client, scope, tasks)
             return await follow_goal(obra, scope, shown, after=position - 1)
 
-    with screen(sys.stderr if json_ else sys.stdout) as shown:
-        found = asyncio.run(give(shown))
-    return concluded(found, json_=json_)
+    return concluded(on_screen(give, json_=json_, kept=_kept(scope)), json_=json_)
 
 
 @goal.command(short_help="Tell how a goal and its tasks stand.")
@@ -172,10 +167,9 @@ def list_(place: Place, json_: bool) -> int:
     from obra.services.console.reading import rows  # noqa: PLC0415
 
     found = asyncio.run(rows(place, GOALS))
-    if json_:
-        click.echo(json.dumps(found, default=str))
-        return 0
-    table = [[g["goal"], g["status"], f"{g['completed']}/{g['tasks']}", one_line(g["text"], 60)] for g in found]
-    for line in grid(["goal", "status", "done", "text"], table) if table else ["no goals yet"]:
-        click.echo(line)
-    return 0
+    return listed(found, ["goal", "status", "done", "text"], _row, none="no goals yet", json_=json_)
+
+
+def _row(goal: dict[str, Any]) -> list[str]:
+    done = f"{goal['completed']}/{goal['tasks']}"
+    return [goal["goal"], goal["status"], done, one_line(goal["text"], 60)]

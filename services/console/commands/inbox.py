@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.reading import reading
+from obra.services.console.reading import rows
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import count, duration, one_line
-from obra.shared.store.errors import StoreMissing
 
 REASONS_SHOWN = 6
 QUESTION_LINES_SHOWN = 12
@@ -24,22 +23,13 @@ QUESTION_LINES_SHOWN = 12
 @placed
 def inbox(place: Place, project: str | None, json_: bool) -> int:
     """List what waits for a person, the most severe first, and of those the oldest."""
-    items = [row for row in asyncio.run(_items(place)) if not project or row["project"] == project]
+    items = [row for row in asyncio.run(rows(place, "SELECT * FROM inbox")) if not project or row["project"] == project]
     if json_:
         click.echo(json.dumps({"waiting": items}, default=str))
         return 0
     for line in told(items, datetime.now(UTC)):
         click.echo(line)
     return 0
-
-
-async def _items(place: Place) -> list[dict[str, Any]]:
-    async with reading(place) as reader:
-        try:
-            table = await reader.sql("SELECT * FROM inbox")
-        except StoreMissing:
-            return []
-        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def told(items: list[dict[str, Any]], now: datetime) -> Iterator[str]:

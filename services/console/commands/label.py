@@ -9,7 +9,6 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.summary import obra_command
-from obra.shared.client import Orchestrator
 
 
 @click.command(short_help="Say whether accepted or refused work was good in the end.")
@@ -40,7 +39,7 @@ def label(
 async def _label(
     place: Place, task: str, attempt: int | None, project: str | None, note: str, *, good: bool
 ) -> tuple[int, int]:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         scope = obra.scope(task, project)
         await known(obra, scope)
         return await obra.client.label(scope, good=good, attempt=attempt or 0, note=note)

@@ -1,14 +1,14 @@
 """`obra milestone`: groups of tasks, and how far they are."""
 
 import asyncio
-import json
+from typing import Any
 
 import click
 
 from obra.services.console.commands.run import CONTEXT
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import rows
-from obra.services.console.render.table import grid
+from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
 from obra.shared.errors import BadUsage
 from obra.shared.submission import token
@@ -33,13 +33,12 @@ def milestone() -> None:
 def list_(place: Place, json_: bool) -> int:
     """List milestones, the newest first."""
     found = asyncio.run(rows(place, ALL))
-    if json_:
-        click.echo(json.dumps(found, default=str))
-        return 0
-    cells = [[m["milestone"], m["goal"], f"{m['completed']}/{m['tasks']}", str(m["reached_at"] or "")] for m in found]
-    for line in grid(["milestone", "goal", "done", "reached"], cells) if cells else ["no milestones yet"]:
-        click.echo(line)
-    return 0
+    return listed(found, ["milestone", "goal", "done", "reached"], _row, none="no milestones yet", json_=json_)
+
+
+def _row(milestone: dict[str, Any]) -> list[Any]:
+    done = f"{milestone['completed']}/{milestone['tasks']}"
+    return [milestone["milestone"], milestone["goal"], done, milestone["reached_at"]]
 
 
 @milestone.command(short_help="Show the tasks of a milestone.")
@@ -55,10 +54,8 @@ def show(place: Place, name: str, project: str | None, json_: bool) -> int:
         raise BadUsage(
             problem=f"project {where['project']!r} has no milestone {name!r}; `obra milestone list` names them"
         )
-    if json_:
-        click.echo(json.dumps(found, default=str))
-        return 0
-    cells = [[t["task"], t["status"], t["goal"], t["branch"], one_line(t["text"], 60)] for t in found]
-    for line in grid(["task", "status", "goal", "branch", "text"], cells):
-        click.echo(line)
-    return 0
+    return listed(found, ["task", "status", "goal", "branch", "text"], _task, none="", json_=json_)
+
+
+def _task(task: dict[str, Any]) -> list[str]:
+    return [task["task"], task["status"], task["goal"], task["branch"], one_line(task["text"], 60)]

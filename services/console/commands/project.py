@@ -11,14 +11,14 @@ from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.console.commands.run import CONTEXT
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import rows
-from obra.services.console.render.table import grid
+from obra.services.console.render.table import grid, listed
 from obra.services.console.render.text import one_line
-from obra.shared.client import Orchestrator
 from obra.shared.edge import EDGE, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import BadUsage
 from obra.shared.submission import token
 
+COLUMNS = ("project", "state", "tasks", "queued", "working", "waiting", "completed", "lost")
 ALL = "SELECT * FROM project ORDER BY project"
 LINE = """
     SELECT task, status, priority, deadline, waits_for, reasons FROM line
@@ -38,19 +38,12 @@ def project() -> None:
 def list_(place: Place, json_: bool) -> int:
     """List projects with their tasks by status."""
     found = asyncio.run(rows(place, ALL))
-    if json_:
-        click.echo(json.dumps(found, default=str))
-        return 0
-    for line in _table(found) if found else ["no projects yet; a task brings its project with it"]:
-        click.echo(line)
-    return 0
+    return listed(found, COLUMNS, _row, none="no projects yet; a task brings its project with it", json_=json_)
 
 
-def _table(found: list[dict[str, Any]]) -> list[str]:
-    columns = ["project", "state", "tasks", "queued", "working", "waiting", "completed", "lost"]
-    return grid(
-        columns, [[("paused" if p["paused"] else "open") if c == "state" else p[c] for c in columns] for p in found]
-    )
+def _row(project: dict[str, Any]) -> list[Any]:
+    shown = {**project, "state": "paused" if project["paused"] else "open"}
+    return [shown[column] for column in COLUMNS]
 
 
 @project.command(short_help="Show a project: its tasks that are open, and what they wait for.")
@@ -67,7 +60,7 @@ def show(place: Place, name: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found[0] | {"open": tasks}, default=str))
         return 0
-    for line in _table(found):
+    for line in grid(COLUMNS, [_row(found[0])]):
         click.echo(line)
     if found[0]["paused"]:
         click.echo(f"\npaused{': ' + found[0]['reason'] if found[0]['reason'] else ''}; `obra project resume {wanted}`")
@@ -106,7 +99,7 @@ def _say(place: Place, name: str | None, event: Event) -> str:
     wanted = token(name or place.settings.project, "project")
 
     async def publish() -> None:
-        async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        async with place.obra() as obra:
             await obra.joined.bus.append([fresh(Scope(wanted, PROJECT_LEVEL), event, EDGE)])
 
     asyncio.run(publish())

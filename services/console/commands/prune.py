@@ -74,7 +74,7 @@ async def _prune(place: Place, folder: Path, before: Bound, dry_run: bool, lines
             return {"through": through, "tasks": tasks, "messages": messages, "dry_run": True}
     lines.doing("pruning")
     request = PruneRequested(through=through, hash=head, archive=str(folder))
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         answer = await _answer(obra, request)
     return {"through": through, "tasks": answer.tasks, "messages": answer.messages, "dry_run": False}
 

@@ -17,7 +17,6 @@ from obra.services.console.storefile import store_file
 from obra.shared.archive.manifest import required
 from obra.shared.archive.pruned import prunings
 from obra.shared.bus import Bus
-from obra.shared.client import Orchestrator
 from obra.shared.errors import BadUsage
 
 STREAM = "stream"
@@ -33,7 +32,7 @@ class Replayed:
     difference: str | None = None
 
 
-@click.command(short_help="Rebuild the store from the stream or an export, and prove that it is the same.")
+@click.command(short_help="Rebuild the store, and prove that it is the same.")
 @click.option(
     "--from", "source", default=STREAM, metavar="stream|DIR", help="Where events come from.", show_default=True
 )
@@ -85,7 +84,7 @@ async def _check(place: Place, folder: Path | None, until: int | None, lines: Sc
 
     async with contextlib.AsyncExitStack() as stack:
         if folder is None or await _goes_on(place, required(folder).through, until):
-            obra = Orchestrator(place.home.root, settings=place.settings, config=place.config)
+            obra = place.obra()
             await stack.enter_async_context(obra)
         file = await stack.enter_async_context(store_file(place))
         through = min(until or sys.maxsize, (await asyncio.to_thread(head_of, file.path))[0])

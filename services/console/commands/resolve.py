@@ -1,7 +1,6 @@
 """`obra approve`, `reject`, `retry` and `cancel`: what a person says to a task."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -11,7 +10,7 @@ from obra.services.console.following import conclude, follow, overheard
 from obra.services.console.goals import Board, concluded, follow_goal
 from obra.services.console.named import Named, named
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.render.screen import Screen, screen
+from obra.services.console.render.screen import Screen, on_screen
 from obra.shared.client import Orchestrator
 from obra.shared.story import Story
 
@@ -47,7 +46,7 @@ def cancel(place: Place, task: str, reason: str, project: str | None, json_: boo
     """Take TASK back; its running agent is stopped. What was done so far is kept."""
 
     async def take_back() -> Story:
-        async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+        async with place.obra() as obra:
             scope = (await named(obra, task, project)).scope
             await obra.cancel(scope, reason)
             return await obra.client.story(scope)
@@ -62,17 +61,13 @@ def _resolve(place: Place, verb: Verb, task: str, project: str | None, note: str
 
 def spoken(place: Place, id: str, project: str | None, say: Say, *, json_: bool) -> int:
     """Say something about what *id* means, follow the task to its end or to where it waits again, and conclude."""
-    try:
-        with screen(sys.stderr if json_ else sys.stdout) as lines:
-            found = asyncio.run(_spoken(place, id, project, say, lines))
-    except KeyboardInterrupt:
-        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {id}` goes on with it", err=True)
-        return 130
+    kept = "nothing is lost. `obra status` tells how it stands, and the next command goes on with it"
+    found = on_screen(lambda lines: _spoken(place, id, project, say, lines), json_=json_, kept=kept)
     return concluded(found, json_=json_) if isinstance(found, Board) else conclude(found, json_=json_)
 
 
 async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story | Board:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         it = await named(obra, id, project)
         if (await obra.client.story(it.scope)).goal:
             position = await say(obra, it)

@@ -11,7 +11,6 @@ from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import count, one_line
-from obra.shared.client import Orchestrator
 from obra.shared.rollback import Plan
 from obra.shared.rollback import as_json as plan_as_json
 from obra.shared.timeline import RolledBack
@@ -52,7 +51,7 @@ def rollback(place: Place, task: str | None, project: str | None, milestone: str
 async def _roll_back(
     place: Place, task: str | None, project: str | None, milestone: str, wishes: dict[str, Any]
 ) -> RolledBack:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         if task:
             await known(obra, obra.scope(task, project))
         return await obra.rollback(task, project=project, milestone=milestone, **wishes)

@@ -1,7 +1,6 @@
 """`obra run`: submit a task, show what happens, end with its result."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from obra.services.console.following import conclude, follow, hidden_checks_done
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.line import Line
-from obra.services.console.render.screen import Screen, screen
+from obra.services.console.render.screen import Screen, on_screen
 from obra.shared.client import Orchestrator
 from obra.shared.edge import settled
 from obra.shared.rules.kind import KINDS
@@ -61,7 +60,6 @@ def run(
     The agent works in a clone of its own; accepted work arrives as the branch obra/TASK-ID. Your working tree is
     not touched.
     """
-
     if (text is None) == (resume is None):
         raise click.UsageError("give either a TASK in words or --resume TASK")
     if resume is not None:
@@ -73,20 +71,13 @@ def run(
 
 def followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
     """Submit or resume, follow to the end, print the result; Ctrl-C leaves the task as it is."""
-
     scope = what.scope if isinstance(what, Submission) else what
-    try:
-        with screen(sys.stderr if json_ else sys.stdout) as lines:
-            story = asyncio.run(_follow(place, what, lines))
-    except KeyboardInterrupt:
-        click.echo(f"\nobra: stopped; the task is kept. `obra run --resume {scope.task}` goes on with it", err=True)
-        return 130
-    return conclude(story, json_=json_)
+    kept = f"the task is kept. `obra run --resume {scope.task}` goes on with it"
+    return conclude(on_screen(lambda lines: _follow(place, what, lines), json_=json_, kept=kept), json_=json_)
 
 
 async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Story:
-
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         if not isinstance(what, Submission):
             return await resumed(obra, what, lines)
         lines.show(Line(f"task {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
@@ -102,7 +93,6 @@ async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Stor
 
 async def resumed(obra: Orchestrator, scope: Scope, lines: Screen) -> Story:
     """Follow a task that exists already, from now on; return at once if it is settled."""
-
     async with overheard(obra, scope, lines):
         story = fold(await known(obra, scope))
         if settled(story):
@@ -115,7 +105,7 @@ def detached(place: Place, submission: Submission, *, json_: bool) -> int:
     """Submit to an Obra that runs already, and return."""
 
     async def submit() -> Story:
-        async with Orchestrator(place.home.root, settings=place.settings, config=place.config, start=False) as obra:
+        async with place.obra(start=False) as obra:
             await obra.client.submit(submission)
             return await obra.client.story(submission.scope)
 

@@ -10,14 +10,13 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, as_of, placed
-from obra.services.console.reading import Reader, newest, reading
+from obra.services.console.reading import Reader, answered, newest, reading
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
 from obra.shared.errors import BadUsage
 from obra.shared.moment import moment_of
 from obra.shared.services import NAMES
-from obra.shared.store.errors import StoreMissing
 from obra.shared.story import RESTING
 
 COUNTS = "SELECT status, count(*) AS tasks FROM task(as_of := {at}) GROUP BY status"
@@ -63,10 +62,10 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
             "url": reader.live.joined.url if reader.live else "",
             "services": await _services(reader),
             "as_of": at,
-            "tasks": {row["status"]: row["tasks"] for row in await _rows(reader, COUNTS.format_map(fill))},
-            "open": await _rows(reader, OPEN.format_map(fill)),
-            "goals": await _rows(reader, GOALS.format_map(fill)),
-            "lacking": await _rows(reader, LACKING.format_map(fill)),
+            "tasks": {row["status"]: row["tasks"] for row in await answered(reader, COUNTS.format_map(fill))},
+            "open": await answered(reader, OPEN.format_map(fill)),
+            "goals": await answered(reader, GOALS.format_map(fill)),
+            "lacking": await answered(reader, LACKING.format_map(fill)),
         }
 
 
@@ -78,16 +77,8 @@ async def _position(reader: Reader, text: str) -> int:
             raise BadUsage(problem=f"--as-of {text}: nothing has happened there yet; the newest position is {last}")
         return int(text)
     moment = moment_of(text, datetime.now(UTC), "--as-of")
-    rows = await _rows(reader, BY_THEN.format(moment=moment.isoformat()))
+    rows = await answered(reader, BY_THEN.format(moment=moment.isoformat()))
     return int(rows[0]["position"]) if rows else 0
-
-
-async def _rows(reader: Reader, query: str) -> list[dict[str, Any]]:
-    try:
-        table = await reader.sql(query)
-    except StoreMissing:
-        return []
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 async def _services(reader: Reader) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ def takeover(place: Place, task: str, reason: str, project: str | None, json_: b
 
 
 async def _taken(place: Place, task: str, project: str | None, reason: str) -> tuple[Scope, WorkspaceHandedOver]:
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         scope = (await named(obra, task, project)).scope
         position = await obra.cancel(scope, reason, taken_over=True)
         try:

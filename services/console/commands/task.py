@@ -1,7 +1,6 @@
 """`obra task`: submit without following, list, show."""
 
 import asyncio
-import json
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ from obra.services.console.commands.run import CONTEXT, detached, run
 from obra.services.console.commands.show import show
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import rows
-from obra.services.console.render.table import grid
+from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
 from obra.shared.submission import prepare, token
 
@@ -56,16 +55,10 @@ def list_(place: Place, everything: bool, project: str | None, json_: bool) -> i
     """List open tasks, the newest first, with what the queued ones wait for."""
     of = f"l.project = '{token(project, 'project')}'" if project else "true"
     found = asyncio.run(rows(place, ALL.format(everything=str(everything).lower(), project=of)))
-    if json_:
-        click.echo(json.dumps(found, default=str))
-        return 0
-    cells = [[t["task"], t["status"], t["priority"], t["attempts"], one_line(t["text"], 50), _why(t)] for t in found]
-    for line in (
-        grid(["task", "status", "priority", "attempts", "text", "waits"], cells) if cells else ["no open tasks"]
-    ):
-        click.echo(line)
-    return 0
+    none = "no tasks yet" if everything else "no open tasks"
+    return listed(found, ["task", "status", "priority", "attempts", "text", "waits"], _row, none=none, json_=json_)
 
 
-def _why(found: dict[str, Any]) -> str:
-    return one_line("; ".join(found["reasons"]), 60) if found["status"] in ("queued", "waiting") else ""
+def _row(task: dict[str, Any]) -> list[Any]:
+    why = one_line("; ".join(task["reasons"]), 60) if task["status"] in ("queued", "waiting") else ""
+    return [task["task"], task["status"], task["priority"], task["attempts"], one_line(task["text"], 50), why]

@@ -6,7 +6,6 @@ import signal
 import click
 
 from obra.services.console.options import Place, placed
-from obra.shared.client import Orchestrator
 
 
 @click.command(short_help="Keep Obra running in the foreground until Ctrl-C.")
@@ -20,11 +19,10 @@ def up(place: Place) -> int:
 
 
 async def _up(place: Place) -> int:
-
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Orchestrator(place.home.root, settings=place.settings, config=place.config) as obra:
+    async with place.obra() as obra:
         click.echo(f"Obra runs on {place.home.root} ({obra.joined.url}). Ctrl-C stops it.")
         waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(obra.joined.lost())}
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

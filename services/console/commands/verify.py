@@ -19,7 +19,7 @@ from obra.shared.errors import BadUsage
 NOTE = "note"
 
 
-@click.command(short_help="Prove that the store is unaltered, or name the first event that isn't.")
+@click.command(short_help="Prove that the store is unaltered, or name what was altered.")
 @click.option("--anchor", "anchor", metavar="note|FILE", help="Hold the chain against the anchors there, too.")
 @click.option(
     "--repo", type=click.Path(path_type=Path), default=".", help="Repository of the notes.", show_default=True

@@ -34,7 +34,7 @@ HONEST = (
 )
 
 
-@click.command(short_help="Decide recorded history again under another policy; no tokens.")
+@click.command(short_help="Decide recorded history again under another policy.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Such as decision.accept_confidence=0.9.")
 @click.option("--grid", "grids", multiple=True, metavar="KEY=V1,V2", help="Try every combination of these. Repeatable.")
 @click.option(

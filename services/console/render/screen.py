@@ -1,9 +1,13 @@
 """Where lines go: a terminal gets colour and one live status line, anything else gets plain lines."""
 
+import asyncio
 import contextlib
+import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
+
+import click
 
 from obra.services.console.render.line import Line
 from obra.services.console.render.text import duration
@@ -12,7 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+T = TypeVar("T")
 MINUTE_S = 60
+STOPPED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 STYLES = {
     "plain": "", "good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "agent": "cyan",
 }  # fmt: skip
@@ -91,3 +98,13 @@ def screen(stream: TextIO) -> Iterator[Screen]:
     console, doing = Console(file=stream), Doing()
     with console.status(doing):
         yield TerminalScreen(console, doing)
+
+
+def on_screen(work: Callable[[Screen], Coroutine[Any, Any, T]], *, json_: bool, kept: str) -> T:
+    """Run *work* with a screen, on stderr where stdout is for JSON; Ctrl-C ends it and says what is *kept*."""
+    try:
+        with screen(sys.stderr if json_ else sys.stdout) as lines:
+            return asyncio.run(work(lines))
+    except KeyboardInterrupt:
+        click.echo(f"\nobra: stopped; {kept}", err=True)
+        raise click.exceptions.Exit(STOPPED) from None

@@ -4,20 +4,22 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
+
+import click
 
 from obra.services.console.render.text import clean
 from obra.shared.store.query import Table
 
 CELL_CHARS_MAX = 60
+Row = Callable[[dict[str, Any]], Sequence[Any]]
 
 
 def write(table: Table, form: str, stream: TextIO) -> None:
     """Write *table* as `table`, `json` (an array of objects) or `csv` to *stream*."""
     if form == "json":
-        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-        stream.write(json.dumps(rows, default=_plain, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(table.records, default=_plain, ensure_ascii=False) + "\n")
     elif form == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(table.columns)
@@ -28,6 +30,16 @@ def write(table: Table, form: str, stream: TextIO) -> None:
         if getattr(table, "truncated", False):
             sys.stderr.write(f"obra: only the first {len(table.rows):,} rows; store.query_rows_max allows more\n")
     stream.flush()
+
+
+def listed(found: Sequence[dict[str, Any]], columns: Sequence[str], cells: Row, *, none: str, json_: bool) -> int:
+    """Print what was *found*, whole as JSON or as a table of *cells*; *none* where there is nothing. Return 0."""
+    if json_:
+        click.echo(json.dumps(found, default=str))
+        return 0
+    for line in grid(columns, [cells(each) for each in found]) if found else [none]:
+        click.echo(line)
+    return 0
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], wide: int | None = None) -> list[str]:

@@ -49,9 +49,9 @@ def size(count: int) -> str:
     return f"{amount:.1f} GB"
 
 
-def count(number: int, noun: str) -> str:
-    """Return *number* with its noun in the right form: `1 file`, `3 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return *number* with its noun in the right form: `1 file`, `3 files`; *plural* where it takes more than an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def exit_in_words(code: int) -> str:

@@ -10,7 +10,7 @@ from obra.events import operations as o
 from obra.events import session as s
 from obra.events import task as t
 from obra.services.console.render import people as _people  # noqa: F401 - it registers its words
-from obra.services.console.render import planning
+from obra.services.console.render import planning as _planning  # noqa: F401 - likewise
 from obra.services.console.render.line import Line, Tone, because
 from obra.services.console.render.registry import WORDS
 from obra.services.console.render.registry import of as _of
@@ -28,9 +28,6 @@ from obra.shared.evidence import oddities
 
 OUTPUT_LINES_SHOWN = 6
 FILES_SHOWN = 5
-
-
-WORDS.update(planning.WORDS)
 
 
 def lines(event: Event) -> list[Line]:
