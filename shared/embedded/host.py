@@ -28,7 +28,13 @@ from obra.shared.service import Service
 from obra.shared.services import make_all
 
 STOP_S = 15.0
-LOCK_TRIES, LOCK_PAUSE_S = 5, 0.02
+LOOKED_AT_S = 0.1
+"""How long the lock may be held by somebody who only looks whether it is."""
+
+STOPPING_S = STOP_S + 5.0
+"""How long a host that has let go of its last command may take to end, before its successor gives up."""
+
+LOCK_PAUSE_S = 0.02
 SINK = "log-sink"
 SERVER_GONE = 2
 """The place of the server's end among what ends a host."""
@@ -48,7 +54,7 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
     *ready* is a file descriptor that gets ``ready`` once commands may join. Raises `HostRuns` where another host
     has the lock, `EnvironmentLacks` where the server can't be started or ends by itself.
     """
-    with alone(home):
+    with alone(home, STOPPING_S):  # nobody can join one that runs and has no notice up: it is about to end
         home.unsettled.touch()
         services = make_all(settings, home)
         users = users_for(services)
@@ -61,21 +67,29 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
 
 
 @contextlib.contextmanager
-def alone(home: Home) -> Iterator[None]:
-    """Hold the home's lock; the kernel lets go of it when this process ends, however it ends."""
+def alone(home: Home, patience_s: float = LOOKED_AT_S) -> Iterator[None]:
+    """Hold the home's lock; the kernel lets go of it when this process ends, however it ends.
+
+    Raises `HostRuns` where another has not let go of it within *patience_s*.
+    """
     descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        for left in reversed(range(LOCK_TRIES)):  # who only looks whether it is held, holds it for a moment
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if not left:
-                    raise HostRuns(home=home.root) from error
-                time.sleep(LOCK_PAUSE_S)
+        until = time.monotonic() + patience_s
+        while not _locked(descriptor):
+            if time.monotonic() > until:
+                raise HostRuns(home=home.root)
+            time.sleep(LOCK_PAUSE_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _serve(

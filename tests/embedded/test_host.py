@@ -15,6 +15,7 @@ from obra.events.subjects import Scope
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.config import Settings
 from obra.shared.embedded import notice
+from obra.shared.embedded.host import alone
 from obra.shared.embedded.join import NotRunning, join
 from obra.shared.envelope import fresh
 from obra.shared.errors import AppendRefused
@@ -54,6 +55,21 @@ async def test_two_commands_at_once_share_one_host(home: Home) -> None:
     async with join(home, Settings()) as first, join(home, Settings()) as second:
         assert (first.started, second.started) == (True, False)
         assert first.url == second.url
+
+
+async def test_a_host_waits_for_one_that_is_about_to_end(home: Home) -> None:
+    with alone(home):
+        late = asyncio.create_task(_appended(home))
+        async with asyncio.timeout(20):
+            while not (home.logs / "host.log").exists():  # it is there and finds the home locked
+                await asyncio.sleep(0.05)
+        assert not late.done()
+    await late
+
+
+async def _appended(home: Home) -> None:
+    async with join(home, Settings()) as joined:
+        await joined.bus.append([HELLO])
 
 
 async def test_commands_that_start_at_the_same_moment_start_one_host(home: Home) -> None:
