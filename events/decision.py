@@ -89,6 +89,7 @@ class BreakpointRaised(Event, tag="breakpoint.raised"):
     run: int = 0
     reasons: tuple[str, ...] = ()
     severity: Severity = "warning"
+    milestone: Annotated[str, Meta(description="that it is about, where its name is `milestone`")] = ""
 
 
 class BreakpointResolved(Event, tag="breakpoint.resolved"):

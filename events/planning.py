@@ -125,7 +125,7 @@ class MilestoneReached(Event, tag="milestone.reached"):
 
     milestone: str
     tasks: tuple[str, ...] = ()
-    review: Annotated[bool, Meta(description="the policy wants a person to look at it")] = False
+    review: Annotated[bool, Meta(description="the goal waits until a person has looked at it")] = False
 
 
 class ProjectPaused(Event, tag="project.paused"):
@@ -144,8 +144,11 @@ class TaskHeld(Event, tag="task.held"):
     """The task can be worked on, but not yet; it is kept in order and starts by itself."""
 
     waits_for: Annotated[
-        Literal["tasks", "slot", "project"],
-        Meta(description="other tasks to be completed, a place among those in work, the project to be resumed"),
+        Literal["tasks", "slot", "project", "milestone"],
+        Meta(
+            description="other tasks to be completed, a place among those in work, the project to be resumed, a "
+            "person's word on a milestone of its goal"
+        ),
     ]
     reason: str = ""
     tasks: Annotated[tuple[str, ...], Meta(description="the tasks that it waits for")] = ()

@@ -24,7 +24,9 @@ class Breakpoints(Value):
     conflicting_solutions: Annotated[
         bool, Meta(description="two attempts pass the checks and differ by more than `conflict_share`")
     ] = False
-    milestone: Annotated[bool, Meta(description="a milestone of a goal is reached, and is to be looked at")] = False
+    milestone: Annotated[
+        bool, Meta(description="a milestone of a goal is reached: nothing more of the goal starts before a word on it")
+    ] = False
     rate_limit: Annotated[bool, Meta(description="a limit that can't be waited out; off: the task stops")] = False
     time_threshold: Annotated[bool, Meta(description="agents have worked longer than `time_threshold_s`")] = False
     low_confidence: Annotated[bool, Meta(description="checks passed, but confidence stays too low")] = False

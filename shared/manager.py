@@ -15,12 +15,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Told(NamedTuple):
-    """One event of the past: whose it is, what happened, when it was said, and its position."""
+    """One event of the past: whose it is, what happened, when it was said, its position and its id."""
 
     scope: Scope
     event: Event
     at: datetime = EPOCH
     position: int = 0
+    id: str = ""
 
 
 Answer = tuple[Scope, Event]

@@ -62,7 +62,8 @@ class Memory(Generic[State]):
         envelope = raw.envelope
         if envelope and not isinstance(envelope.event, Unknown):
             self.roots.setdefault(scope, envelope.correlation or envelope.id)
-            self.state = self.manager.evolve(self.state, Told(scope, envelope.event, envelope.at, raw.position))
+            told = Told(scope, envelope.event, envelope.at, raw.position, str(envelope.id))
+            self.state = self.manager.evolve(self.state, told)
         self.position = raw.position
 
     async def reached(self, position: int, within_s: float | None = SIGHT_S) -> None:
@@ -149,7 +150,7 @@ class Managing(Generic[State]):
 
     async def _answer(self, bus: Bus, memory: Memory[State], question: Recorded, lease: Lease) -> None:
         envelope = question.envelope
-        told = Told(envelope.scope, question.event, envelope.at, question.position)
+        told = Told(envelope.scope, question.event, envelope.at, question.position, str(envelope.id))
         await memory.reached(question.position)
         races, before = 0, envelope.id
         while due := next(iter(self.manager.decide(memory.state, told)), None):

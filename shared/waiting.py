@@ -17,6 +17,7 @@ from obra.events import (
     Event,
     GoalCompleted,
     GoalFailed,
+    PlanDrafted,
     QuestionAnswered,
     QuestionAsked,
     Severity,
@@ -30,6 +31,8 @@ from obra.shared.envelope import Recorded
 from obra.shared.history import standing
 
 ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected, GoalCompleted, GoalFailed)
+OF_PLANS = ("plan_needed", "plan_review")
+"""Breakpoints that another draft of the plan settles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def _settles(event: Event, item: Item) -> bool:
             return which in ("", item.id)
         case QuestionAnswered(question=question):
             return item.kind == "question" and item.name == question
+        case PlanDrafted():
+            return item.name in OF_PLANS
         case DecisionMade():
             return True
         case _:

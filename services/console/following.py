@@ -3,21 +3,27 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self
 
 import click
 import msgspec
 
-from obra.events import Output, ServiceDegraded, TaskLabelled
+from obra.events import Output, ServiceDegraded, TaskLabelled, TaskSubmitted
 from obra.events.subjects import Scope
-from obra.services.console.render.line import said
+from obra.services.console.reading import known
+from obra.services.console.render.line import Line, said
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
 from obra.shared.outcome import exit_code, result
-from obra.shared.story import Story
+from obra.shared.story import Story, fold
+
+HIDDEN_SLACK_S = 60.0
+"""How much longer than their own limits hidden checks are waited for."""
 
 DOING = {
     "submitted": "waiting for the planner",
@@ -32,33 +38,58 @@ DOING = {
 Extra = Callable[[Recorded], Awaitable[None]]
 
 
+class Ears:
+    """Show the live output of the agents of some tasks, each from when it is named, while the block runs."""
+
+    def __init__(self, obra: Orchestrator, screen: Screen) -> None:
+        self._obra, self._screen = obra, screen
+        self._hearing: dict[Scope, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Hear nothing yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        for ear in self._hearing.values():
+            ear.cancel()
+        await asyncio.gather(*self._hearing.values(), return_exceptions=True)
+
+    async def at(self, scope: Scope, mark: str = "") -> None:
+        """Show what the agent of *scope* says from now on, each line behind *mark*; once is enough."""
+        if scope not in self._hearing:
+            self._hearing[scope] = asyncio.create_task(self._hear(scope, mark))
+            await asyncio.sleep(0)  # it subscribes before whatever is published next
+
+    async def _hear(self, scope: Scope, mark: str) -> None:
+        workspace = f"{self._obra.home.task(scope) / 'workspace'}/"
+        async for _, data in self._obra.joined.bus.hear(scope):
+            for line in data.splitlines():
+                with contextlib.suppress(msgspec.MsgspecError):  # not ours to judge here: it is shown, not acted on
+                    output = msgspec.json.decode(line, type=Output)
+                    for shown in said(msgspec.structs.replace(output, text=output.text.replace(workspace, ""))):
+                        self._screen.show(Line(f"{mark}{shown.text}", shown.tone))
+
+
 @contextlib.asynccontextmanager
-async def overheard(obra: Orchestrator, scope: Scope, screen: Screen) -> AsyncIterator[None]:
+async def overheard(obra: Orchestrator, scope: Scope, screen: Screen) -> AsyncIterator[Ears]:
     """Show the live output of the task's agent while the block runs."""
-    ears = asyncio.create_task(_hear(obra, scope, screen))
-    await asyncio.sleep(0)  # it subscribes before whatever the block publishes
-    try:
-        yield
-    finally:
-        ears.cancel()
-        await asyncio.gather(ears, return_exceptions=True)
-
-
-async def _hear(obra: Orchestrator, scope: Scope, screen: Screen) -> None:
-    workspace = f"{obra.home.task(scope) / 'workspace'}/"
-    async for _, data in obra.joined.bus.hear(scope):
-        for line in data.splitlines():
-            with contextlib.suppress(msgspec.MsgspecError):  # not ours to judge here: it is shown, not acted on
-                output = msgspec.json.decode(line, type=Output)
-                for shown in said(msgspec.structs.replace(output, text=output.text.replace(workspace, ""))):
-                    screen.show(shown)
+    async with Ears(obra, screen) as ears:
+        await ears.at(scope)
+        yield ears
 
 
 async def follow(
     obra: Orchestrator, scope: Scope, screen: Screen, *, after: int = 0, extra: Extra | None = None
 ) -> Story:
-    """Show every event of the task after position *after* until it is over or waits for a person."""
-    story = await obra.client.story(scope)
+    """Show every event of the task after position *after* until it is over or waits for a person.
+
+    Of accepted work hidden checks are waited for too; its result stands already.
+    """
+    past = await obra.client.past(scope)
+    story = fold(past)
     async for recorded, story in obra.watch(scope, after):
         for line in lines(recorded.event):
             if not line.detail:
@@ -66,13 +97,37 @@ async def follow(
         if extra:
             await extra(recorded)
         screen.doing(f"{scope.task}: {DOING.get(story.status, story.status)}")
+    if story.status == "completed":
+        await _hidden_checks_done(obra, scope, past, screen)
     return story
 
 
-async def hidden_checks_done(obra: Orchestrator, scope: Scope, screen: Screen) -> None:
-    """Wait until the hidden checks of accepted work have spoken, or can't; its result stands already."""
+async def story_of(obra: Orchestrator, scope: Scope) -> Story:
+    """Return the task as it stands; `BadUsage` with what comes close if there is none."""
+    return fold(await known(obra, scope))
+
+
+async def _hidden_checks_done(
+    obra: Orchestrator, scope: Scope, past: Sequence[Recorded], screen: Screen
+) -> None:  # fmt: skip
+    """Wait until the task's hidden checks, if it has any, have spoken or can't; no longer than they may take."""
+    task = next((recorded.event for recorded in past if isinstance(recorded.event, TaskSubmitted)), None)
+    if task is None or not task.hidden_checks:
+        return
     screen.doing(f"{scope.task}: accepted; hidden checks run")
-    async with contextlib.aclosing(obra.events(0, [scope.everything])) as raws:
+    longest_s = len(task.hidden_checks) * task.check_timeout_s + HIDDEN_SLACK_S
+    try:
+        async with asyncio.timeout(longest_s):
+            await _hidden_checks(obra, scope, past[0].position - 1, screen)
+    except TimeoutError:
+        said = (
+            f"the hidden checks have not ended within {longest_s:,.0f} s; `obra show {scope.task}` tells what they say"
+        )
+        screen.show(Line(said, "warning"))
+
+
+async def _hidden_checks(obra: Orchestrator, scope: Scope, after: int, screen: Screen) -> None:
+    async with contextlib.aclosing(obra.events(after, [scope.everything])) as raws:
         async for raw in raws:
             match raw.envelope and raw.envelope.event:
                 case TaskLabelled(source="hidden_check") | ServiceDegraded(lacking="hidden checks") as event:

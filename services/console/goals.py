@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from obra.events import BreakpointRaised, MilestoneReached, PlanAccepted, PlannedTask, TaskHeld
+from obra.events import MilestoneReached, PlanAccepted, PlannedTask, TaskHeld
 from obra.events.subjects import Scope
+from obra.services.console.following import Ears
 from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.table import grid
@@ -20,6 +21,7 @@ from obra.shared.edge import TaskUnknown
 from obra.shared.envelope import Recorded
 from obra.shared.outcome import exit_code, result
 from obra.shared.story import Story, evolve_story
+from obra.shared.waiting import Item, waiting
 
 HEADS = {"completed": "Reached", "failed": "Not reached", "cancelled": "Cancelled", "waiting": "Waits for a person"}
 RESTING = frozenset({"waiting", "rolled_back"})
@@ -35,35 +37,41 @@ class Board:
     tasks: dict[str, Story] = field(default_factory=dict)
     behind: dict[str, bool] = field(default_factory=dict)
     milestones: list[str] = field(default_factory=list)
-    asked: str = ""
+    said: list[Recorded] = field(default_factory=list)
 
     def take(self, recorded: Recorded) -> str | None:
         """Take in one event; return whose it is, `""` for the goal itself, None for somebody else's."""
         event, task = recorded.event, recorded.envelope.task
         if recorded.envelope.scope == self.scope:
             self.story = evolve_story(self.story, recorded)
+            self.said.append(recorded)
             if isinstance(event, PlanAccepted):
                 self.plan, self.tasks = event.tasks, {task.task: Story() for task in event.tasks}
             if isinstance(event, MilestoneReached):
                 self.milestones.append(event.milestone)
-            if isinstance(event, BreakpointRaised):
-                self.asked = event.name
             return ""
         if task not in self.tasks:
             return None
         self.tasks[task] = evolve_story(self.tasks[task], recorded)
         if isinstance(event, TaskHeld):
-            self.behind[task] = event.waits_for == "tasks"
+            self.behind[task] = event.waits_for in ("tasks", "milestone")
         return task
 
     @property
     def status(self) -> str:
-        """Return how the goal stands; *waiting* where nothing goes on before a person has spoken."""
-        going = [(name, story) for name, story in self.tasks.items() if not story.over]
-        rests = [story.status in RESTING or (story.status == "queued" and self.behind[name]) for name, story in going]
-        if self.story.over or not going or not all(rests) or not any(s.status in RESTING for _, s in going):
+        """Return how the goal stands; *waiting* where nothing more of it goes on before a person has spoken."""
+        if self.story.over:
             return self.story.status
-        return "waiting"
+        going = [(name, story) for name, story in self.tasks.items() if not story.over]
+        rest = all(story.status in RESTING or (story.status == "queued" and self.behind[name]) for name, story in going)
+        if rest and (self.asked or any(story.status in RESTING for _, story in going)):
+            return "waiting"
+        return "running" if self.story.status == "waiting" else self.story.status
+
+    @property
+    def asked(self) -> tuple[Item, ...]:
+        """Return what a person is asked about the goal itself."""
+        return waiting(self.said)
 
     @property
     def settled(self) -> bool:
@@ -80,10 +88,16 @@ class Board:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Return why it stands as it does: the goal's own reasons, else those of the tasks that wait."""
-        if self.story.reasons or self.status != "waiting":
-            return self.story.reasons
-        waiting = ((name, story) for name, story in self.tasks.items() if story.status in RESTING)
-        return tuple(f"{name}: {reason}" for name, story in waiting for reason in story.reasons)
+        if self.status != "waiting":
+            return self.story.reasons if self.story.over else ()
+        resting = ((name, story) for name, story in self.tasks.items() if story.status in RESTING)
+        of_tasks = (f"{name}: {reason}" for name, story in resting for reason in story.reasons)
+        return (*(reason for item in self.asked for reason in item.reasons), *of_tasks)
+
+    @property
+    def position(self) -> int:
+        """Return the position of the newest event taken in."""
+        return max([self.story.position, *(story.position for story in self.tasks.values())])
 
     def result(self) -> dict[str, Any]:
         """Return the object that ``obra goal --json`` prints."""
@@ -93,7 +107,7 @@ class Board:
             "tasks": [result(story) | {"task": name} for name, story in self.tasks.items()],
             "milestones": self.milestones, "branches": self.branches, "reasons": list(self.reasons),
             "cost_usd": round(sum(story.cost_usd for story in stories), 6),
-            "position": max([self.story.position, *(story.position for story in stories)]),
+            "position": self.position,
         }  # fmt: skip
 
     def told(self) -> Iterator[str]:
@@ -118,16 +132,26 @@ class Board:
     def _advice(self, status: str) -> Iterator[str]:
         if status != "waiting":
             return
-        if self.story.status == "waiting":
-            yield ""
-            if self.asked == "plan_review":
-                yield f"  obra approve {self.scope.task}                  accept the plan as it stands"
-            yield f"  obra goal edit {self.scope.task} --plan FILE    give another plan"
-            yield f"  obra retry {self.scope.task} --note TEXT        have another one drafted"
-            yield f"  obra reject {self.scope.task}                   give the goal up"
+        for item in self.asked:
+            yield from _of_item(self.scope.task, item, named=len(self.asked) > 1)
         for name, story in self.tasks.items():
             if story.status in RESTING:
                 yield f"\n  obra approve|reject|retry {name}"
+
+
+def _of_item(goal: str, item: Item, *, named: bool) -> Iterator[str]:
+    """Yield what a person can say about one thing that a goal waits with."""
+    yield ""
+    if item.name == "milestone":
+        which = item.id[:8] if named else goal
+        yield f"  obra approve {which}                  let the goal go on"
+        yield f"  obra reject {which}                   end it here"
+        return
+    if item.name == "plan_review":
+        yield f"  obra approve {goal}                  accept the plan as it stands"
+    yield f"  obra goal edit {goal} --plan FILE    give another plan"
+    yield f"  obra retry {goal} --note TEXT        have another one drafted"
+    yield f"  obra reject {goal}                   give the goal up"
 
 
 async def board(obra: Orchestrator, scope: Scope) -> Board:
@@ -143,13 +167,19 @@ async def board(obra: Orchestrator, scope: Scope) -> Board:
     return found
 
 
-async def follow_goal(obra: Orchestrator, scope: Scope, screen: Screen, *, after: int) -> Board:
-    """Show what happens to the goal and its tasks after position *after*, until nothing more does by itself."""
+async def follow_goal(obra: Orchestrator, scope: Scope, screen: Screen, ears: Ears, after: int) -> Board:
+    """Show what happens to the goal and its tasks after position *after*, until nothing more does by itself.
+
+    What agents say meanwhile stands behind the names of their tasks.
+    """
     found, whole = Board(scope), await obra.joined.bus.last_position([f"obra.{scope.project}.*.>"])
     start = (await obra.client.past(scope))[0].position - 1
     async with contextlib.aclosing(obra.events(start, [f"obra.{scope.project}.*.>"])) as raws:
         async for raw in raws:
             whose = found.take(Recorded(raw.position, raw.envelope)) if raw.envelope else None
+            if raw.envelope and isinstance(raw.envelope.event, PlanAccepted) and whose == "":
+                for name in found.tasks:
+                    await ears.at(Scope(scope.project, name), f"{name}:")
             if whose is not None and raw.envelope and raw.position > after:
                 for line in lines(raw.envelope.event):
                     if not line.detail:

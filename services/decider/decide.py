@@ -19,7 +19,6 @@ from obra.events import (
     DecisionOverridden,
     DecisionShadowed,
     Event,
-    MilestoneReached,
     Policy,
     QuestionAnswered,
     QuestionAsked,
@@ -31,7 +30,7 @@ from obra.events import (
 )
 from obra.events.policy import digest
 from obra.services.decider import words
-from obra.services.decider.fold import evolve, milestone
+from obra.services.decider.fold import evolve
 from obra.services.decider.rules import verdict
 from obra.services.decider.state import State
 from obra.services.decider.verdict import SEVERITIES
@@ -53,8 +52,6 @@ def decide(state: State, event: Event) -> Sequence[Event]:
             return [_sequel(state)]
         case QuestionAnswered() if state.due == "no_answer":
             return [_to_a_person(state)]
-        case MilestoneReached() if event.milestone in state.milestones:
-            return [milestone(event.milestone)]
         case BranchDelivered() if state.due == "completion":
             return [_completed(state)]
         case _ if isinstance(event, QUESTIONS) and state.due not in ("", "sequel", "completion", "no_answer"):
@@ -169,7 +166,7 @@ def _completed(state: State) -> TaskCompleted:
 DECIDER = Decider(
     name="decider",
     initial=State(),
-    hears=(*QUESTIONS, DecisionMade, BranchDelivered, MilestoneReached),
+    hears=(*QUESTIONS, DecisionMade, BranchDelivered),
     says=(DecisionMade, DecisionShadowed, TimerSet, BreakpointRaised, QuestionAsked, TaskCompleted, TaskFailed),
     evolve=evolve,
     decide=decide,

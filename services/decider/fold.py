@@ -18,7 +18,6 @@ from obra.events import (
     DecisionOverridden,
     Event,
     LlmSelected,
-    MilestoneReached,
     QuestionAnswered,
     QuestionAsked,
     TaskCancelled,
@@ -54,8 +53,6 @@ def evolve(state: State, event: Event) -> State:
             return _spoken(state, event)
         case TaskRolledBack():
             return _returned(state, event)
-        case MilestoneReached(review=True, milestone=milestone):
-            return replace(state, milestones=(*state.milestones, milestone))
         case _:
             return _of_the_run(_gathered(state, event), event)
 
@@ -70,18 +67,9 @@ def _begun(state: State, event: TaskSubmitted | TaskReadied | LlmSelected) -> St
             return state if state.task else replace(state, task=event)
 
 
-def milestone(name: str) -> BreakpointRaised:
-    """Return the breakpoint of a milestone that is reached."""
-    reasons = (f"milestone {name!r} is reached: look at it while work goes on",)
-    return BreakpointRaised(name="milestone", reasons=reasons, severity="notice")
-
-
 def _followed(state: State, event: TimerSet | BreakpointRaised | QuestionAsked) -> State:
     """Take in what followed from a decision."""
     match event:
-        case BreakpointRaised() if any(event == milestone(name) for name in state.milestones):
-            left = tuple(name for name in state.milestones if event != milestone(name))
-            return replace(state, milestones=left)
         case QuestionAsked() if state.stands == "asking" and state.due in ("sequel", "no_answer"):
             return replace(state, due="", asked=event)
         case TimerSet() if state.stands == "waiting" and state.due == "sequel":

@@ -36,7 +36,7 @@ class State(msgspec.Struct, frozen=True):
     that were made and not rolled back, which is less than the newest one's number where some were. ``raised`` counts
     decisions to escalate by their rule; ``failures`` are attempts in a row that were not accepted, since the
     beginning or since a person spoke. ``solution`` is the last attempt whose checks passed, ``passed`` the checks
-    that any passed, both without the newest run. ``milestones`` wait for their breakpoint.
+    that any passed, both without the newest run.
     """
 
     task: TaskSubmitted | None = None
@@ -59,7 +59,6 @@ class State(msgspec.Struct, frozen=True):
     delivered: BranchDelivered | None = None
     solution: Evidence | None = None
     passed: frozenset[str] = frozenset()
-    milestones: tuple[str, ...] = ()
     raised: Mapping[str, int] = msgspec.field(default_factory=dict)
     failures: int = 0
     outages: int = 0

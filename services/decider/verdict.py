@@ -21,7 +21,6 @@ class Verdict(msgspec.Struct, frozen=True):
 SEVERITIES: dict[str, Severity] = {
     "destructive_command": "critical",
     "rule_error": "critical",
-    "milestone": "notice",
     "no_checks": "notice",
     "architecture": "notice",
 }

@@ -34,10 +34,10 @@ from obra.events import (
     TimerSet,
 )
 from obra.events.subjects import Scope
-from obra.services.planner import steps, words
-from obra.services.planner.evolve import DEADLINE, ENDS, evolve, open_dependencies
+from obra.services.planner import gate, steps, words
+from obra.services.planner.evolve import DEADLINE, ENDS, evolve
 from obra.services.planner.line import has_room, next_up
-from obra.services.planner.state import LOST, Item, State
+from obra.services.planner.state import LOST, Item, State, open_dependencies
 from obra.shared.manager import Answer, Manager, Told
 
 Saying = Generator[Answer, None, State]
@@ -61,6 +61,8 @@ def decide(state: State, told: Told) -> Iterable[Answer]:
             yield from _start(state)
         case BreakpointResolved() if scope in state.tasks:
             yield from _again(state, scope)
+        case BreakpointResolved():
+            yield from _let_on(state, scope)
         case _ if isinstance(event, OF_GOALS):
             yield from _onward(state, scope)
 
@@ -79,7 +81,8 @@ def _admit(state: State, told: Told) -> Saying:
     if item.status == "new":
         if reasons := tuple(_problems(state, told, item)):
             return (yield from _say(state, scope, TaskRejected(reasons=reasons)))
-        if not open_dependencies(state, scope, item) and _may_start(state, scope):
+        waits = open_dependencies(state, scope, item) or gate.shut(state, scope, item)
+        if not waits and _may_start(state, scope):
             return (yield from _say(state, scope, _readied(state, scope, item)))
         state = yield from _say(state, scope, _held(state, scope, item))
     return (yield from _wait(state, scope))
@@ -145,6 +148,8 @@ def _held(state: State, scope: Scope, item: Item) -> TaskHeld:
     if waits := open_dependencies(state, scope, item):
         names = tuple(other.task for other in waits)
         return TaskHeld(waits_for="tasks", reason=f"waits for {words.listed(names)}", tasks=names)
+    if (goal := gate.goal_of(state, scope, item)) and goal.shut:
+        return TaskHeld(waits_for="milestone", reason=words.of_milestones(item.goal, goal))
     if lane.paused:
         why = f" ({lane.why})" if lane.why else ""
         reason = f"project {scope.project} is paused{why}; `obra project resume {scope.project}` lets it start"
@@ -162,22 +167,40 @@ def _start(state: State) -> Saying:
 def _ended(state: State, scope: Scope) -> Saying:
     """A place is free, others have waited for this task, and its goal may be nearer."""
     item, dependents = state.tasks.get(scope), state.dependents.get(scope, ())
+    if (goal := state.goals.get(scope)) and goal.cancelled:
+        state = yield from _cancelled(state, scope)
     if item and item.status in LOST:
         for other in dependents:
             waiting = state.tasks.get(other)
             if waiting and waiting.status == "blocked":
                 reasons = tuple(words.of_dependencies(state, other, waiting))
                 state = yield from _say(state, other, TaskRejected(reasons=reasons))
-    state = yield from _start(state)
-    for other in dependents:
-        waiting = state.tasks.get(other)
-        if waiting and waiting.status == "queued" and waiting.held == "tasks":
-            state = yield from _say(state, other, _held(state, other, waiting))
+    of_goal: tuple[Scope, ...] = ()
     if item and item.goal:
         state = yield from _onward(state, Scope(scope.project, item.goal))
-    if (goal := state.goals.get(scope)) and goal.cancelled:
-        state = yield from _cancelled(state, scope)
+        of_goal = steps.tasks(state, Scope(scope.project, item.goal))
+    state = yield from _start(state)
+    state = yield from _told(state, dict.fromkeys((*dependents, *of_goal)))
     return state
+
+
+def _told(state: State, scopes: Iterable[Scope]) -> Saying:
+    """Say what held tasks among *scopes* wait for now, where that is not other tasks, or a milestone, any more."""
+    for scope in scopes:
+        item = state.tasks.get(scope)
+        if item is None or item.status not in ("blocked", "queued") or not item.held:
+            continue
+        now = _held(state, scope, item)
+        if now.waits_for != item.held and {"tasks", "milestone"} & {now.waits_for, item.held}:
+            state = yield from _say(state, scope, now)
+    return state
+
+
+def _let_on(state: State, scope: Scope) -> Saying:
+    """A person has spoken on a goal: its next step follows, and its tasks may have waited for that."""
+    state = yield from _onward(state, scope)
+    state = yield from _start(state)
+    return (yield from _told(state, steps.tasks(state, scope)))
 
 
 def _cancelled(state: State, scope: Scope) -> Saying:

@@ -29,9 +29,10 @@ from obra.events import (
     TimerSet,
 )
 from obra.events.subjects import PROJECT_LEVEL, Scope
+from obra.services.planner import gate
 from obra.services.planner import goal as goals
 from obra.services.planner.line import moved
-from obra.services.planner.state import ENDED, Item, State, Status
+from obra.services.planner.state import ENDED, Item, State, Status, open_dependencies
 from obra.shared import complexity
 from obra.shared.manager import Told
 from obra.shared.problems import NEVER, due, problems
@@ -62,8 +63,9 @@ def evolve(state: State, told: Told) -> State:
 def _of_scope(state: State, told: Told) -> State:
     scope, event = told.scope, told.event
     if goal := state.goals.get(scope):
-        now = goals.evolve(goal, event)
-        state = state if now is goal else replace(state, goals=state.goals.insert(scope, now))
+        now = goals.evolve(goal, event, told.id)
+        if now is not goal:
+            state = gate.passed(replace(state, goals=state.goals.insert(scope, now)), scope)
     item = state.tasks.get(scope)
     if item is None and isinstance(event, ENDS) and scope.task != PROJECT_LEVEL:
         item = Item(place=told.position)  # the stream has forgotten what came before, and keeps the end
@@ -132,7 +134,7 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
             return moved(state, scope, item, "running")
         case TaskCompleted() as done:
             item = replace(item, branch=done.branch, commit=done.commit)
-            return _released(moved(state, scope, item, "completed"), scope)
+            return _released(gate.completed(moved(state, scope, item, "completed"), scope, item), scope)
         case TaskFailed() | TaskRejected() | TaskCancelled() as lost:
             status: Status = _lost(lost)
             return moved(state, scope, replace(item, why=_reason(lost)), status)
@@ -164,20 +166,16 @@ def _in_line(state: State, scope: Scope, item: Item) -> State:
         known = state.dependents.get(other, ())
         if scope not in known:
             state = replace(state, dependents=state.dependents.insert(other, (*known, scope)))
-    return moved(state, scope, item, "blocked" if waits else "queued")
-
-
-def open_dependencies(state: State, scope: Scope, item: Item) -> tuple[Scope, ...]:
-    """Return the tasks that *item* waits for and that are not completed."""
-    others = (Scope(scope.project, name) for name in item.after)
-    return tuple(other for other in others if not ((it := state.tasks.get(other)) and it.status == "completed"))
+    return moved(state, scope, item, "blocked" if waits or gate.shut(state, scope, item) else "queued")
 
 
 def _released(state: State, scope: Scope) -> State:
     """Put those in line who waited for *scope* alone."""
     for other in state.dependents.get(scope, ()):
         item = state.tasks.get(other)
-        if item and item.status == "blocked" and not open_dependencies(state, other, item):
+        if item is None or item.status != "blocked" or open_dependencies(state, other, item):
+            continue
+        if not gate.shut(state, other, item):
             state = moved(state, other, item, "queued")
     return state
 

@@ -15,8 +15,9 @@ from obra.shared.problems import NEVER
 Status = Literal[
     "new", "blocked", "queued", "running", "person", "completed", "failed", "cancelled", "rejected"
 ]  # fmt: skip
-"""*new* was submitted and not answered, *blocked* waits for other tasks, *queued* for its turn, *running* takes a
-place among those in work, *person* waits for somebody and takes none; the others are ends."""
+"""*new* was submitted and not answered, *blocked* waits for other tasks or for a word on a milestone, *queued* for
+its turn, *running* takes a place among those in work, *person* waits for somebody and takes none; the others are
+ends."""
 
 ENDED: frozenset[Status] = frozenset({"completed", "failed", "cancelled", "rejected"})
 LOST: frozenset[Status] = ENDED - {"completed"}
@@ -104,3 +105,9 @@ class State(msgspec.Struct, frozen=True):
     def item(self, project: str, task: str) -> Item | None:
         """Return a task of *project* by its id."""
         return self.tasks.get(Scope(project, task))
+
+
+def open_dependencies(state: State, scope: Scope, item: Item) -> tuple[Scope, ...]:
+    """Return the tasks that *item* waits for and that are not completed."""
+    others = (Scope(scope.project, name) for name in item.after)
+    return tuple(other for other in others if not ((it := state.tasks.get(other)) and it.status == "completed"))

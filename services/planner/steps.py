@@ -15,6 +15,7 @@ from obra.events import (
     PlannedTask,
     PlanRejected,
     PlanRequested,
+    TaskCancelled,
 )
 from obra.events.subjects import TOKEN, Scope
 from obra.services.planner import plan
@@ -120,29 +121,58 @@ def _told(tasks: Sequence[PlannedTask]) -> list[str]:
 
 
 def _carried_out(state: State, scope: Scope, goal: Goal, tasks: Sequence[PlannedTask]) -> Answer | None:
-    """Return the next step of an accepted plan: a task to submit, a milestone, the end."""
+    """Return the next step of an accepted plan: a task to submit or to take back, a milestone, the end."""
     last = plan.sinks(tasks)
-    for task in tasks:
+    for task in tasks if not goal.stopped else ():
         where = Scope(scope.project, task.task)
         if where not in state.tasks:
             return where, plan.submission(scope.task, goal.goal, task, last=task.task in last)
-    items = {task.task: state.tasks[Scope(scope.project, task.task)] for task in tasks}
-    for milestone in dict.fromkeys(task.milestone for task in tasks if task.milestone):
-        members = tuple(task.task for task in tasks if task.milestone == milestone)
-        if milestone not in goal.reached and all(items[name].status == "completed" for name in members):
-            review = state.policy.breakpoints.milestone
-            return scope, MilestoneReached(milestone=milestone, tasks=members, review=review)
-    if any(item.status not in ENDED for item in items.values()):
+    if step := _milestone(state, scope, goal, tasks):
+        return scope, step
+    items = {task.task: item for task in tasks if (item := state.item(scope.project, task.task))}
+    going_on = [name for name, item in items.items() if item.status not in ENDED]
+    if going_on and goal.stopped:
+        return Scope(scope.project, going_on[0]), TaskCancelled(reason=goal.stopped)
+    if going_on or goal.unseen:
         return None
-    return scope, _end(items, last)
+    return scope, _end(items, last, goal.stopped)
 
 
-def _end(items: dict[str, Item], last: Sequence[str]) -> Event:
+def _milestone(state: State, scope: Scope, goal: Goal, tasks: Sequence[PlannedTask]) -> Event | None:
+    """Return what is to be said of a milestone: that it is reached, or that a person must look at it."""
+    for name in dict.fromkeys(task.milestone for task in tasks if task.milestone):
+        if name in goal.finished - goal.reached:
+            members = tuple(task.task for task in tasks if task.milestone == name)
+            return MilestoneReached(milestone=name, tasks=members, review=state.policy.breakpoints.milestone)
+    for name, raised in goal.unseen.items():
+        if raised is None:
+            return BreakpointRaised(
+                name="milestone", milestone=name, severity="notice", reasons=_to_look_at(scope.task, goal, name)
+            )
+    return None
+
+
+def _to_look_at(who: str, goal: Goal, name: str) -> tuple[str, ...]:
+    if name in goal.sent_back:
+        return (
+            f"milestone {name} can't be tried again as a whole: approve it and submit what is still to be done as a "
+            "task of its own, or reject it, which ends the goal",
+        )
+    return (f"milestone {name} is reached: `obra approve {who}` lets the goal go on, `obra reject {who}` ends it",)
+
+
+def tasks(state: State, scope: Scope) -> tuple[Scope, ...]:
+    """Return the tasks of the goal in *scope*, as its plan has them."""
+    goal = state.goals.get(scope)
+    return tuple(Scope(scope.project, task.task) for task in (goal.plan if goal else None) or ())
+
+
+def _end(items: dict[str, Item], last: Sequence[str], stopped: str) -> Event:
     done = tuple(name for name, item in items.items() if item.status == "completed")
-    if len(done) == len(items):
+    if len(done) == len(items) and not stopped:
         return GoalCompleted(tasks=done, branches=tuple(items[name].branch for name in last))
     lost = tuple(f"{name} {_verb(item)}" for name, item in items.items() if item.status != "completed")
-    return GoalFailed(reasons=lost, completed=done)
+    return GoalFailed(reasons=(stopped, *lost) if stopped else lost, completed=done)
 
 
 def _verb(item: Item) -> str:

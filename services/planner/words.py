@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from obra.events.subjects import Scope
+from obra.services.planner.goal import Goal
 from obra.services.planner.state import ENDED, LOST, Item, State
 
 NAMED_MAX = 5
@@ -20,6 +21,14 @@ def no_room(state: State, project: str) -> str:
     if most and lane.running >= most:
         return f"waits for its turn: {lane.running} of {most} tasks of project {project} are in work"
     return f"waits for its turn: {state.running} of {state.policy.tasks_max} tasks are in work"
+
+
+def of_milestones(name: str, goal: Goal) -> str:
+    """Return why a task waits for a person's word on its goal."""
+    if goal.stopped:
+        return goal.stopped
+    reached = listed(sorted(goal.unseen or goal.finished - goal.reached))
+    return f"milestone {reached} of {name} is reached: `obra approve {name}` lets its goal go on"
 
 
 def of_dependencies(state: State, scope: Scope, item: Item) -> Iterator[str]:

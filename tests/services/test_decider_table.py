@@ -24,7 +24,6 @@ from obra.events import (
     FileChange,
     Finding,
     LlmSelected,
-    MilestoneReached,
     Policy,
     QuestionAnswered,
     QuestionAsked,
@@ -159,15 +158,8 @@ def test_a_breakpoint_fires_where_it_is_on_and_not_where_it_is_off(row: Row) -> 
 
 
 def test_every_switch_has_its_breakpoint() -> None:
+    """That of milestones is the planner's: see `tests/services/planner/test_milestones.py`."""
     assert {row.rule for row in BREAKPOINTS} | {"milestone"} == set(Breakpoints.__struct_fields__)
-
-
-def test_a_milestone_to_be_looked_at_raises_its_breakpoint_once() -> None:
-    reached = MilestoneReached(milestone="m1", tasks=("a",), review=True)
-    raised = given(DECIDER).when(reached).only
-    assert (raised.name, raised.severity) == ("milestone", "notice")
-    given(DECIDER, reached, raised).when(reached).then(raised)
-    given(DECIDER).when(MilestoneReached(milestone="m1")).then_nothing()
 
 
 def test_a_finding_of_destruction_has_a_person_look_too() -> None:

@@ -12,6 +12,7 @@ from obra.events import (
     Content,
     DecisionMade,
     Event,
+    PlanDrafted,
     QuestionAnswered,
     QuestionAsked,
     Severity,
@@ -83,6 +84,14 @@ def test_of_several_things_in_one_scope_a_person_may_name_one() -> None:
     left = waiting(past(RAISED, second, BreakpointResolved(resolution="approve", breakpoint=first_id)))
     assert [item.name for item in left] == ["milestone"]
     assert waiting(past(RAISED, second, BreakpointResolved(resolution="approve"))) == ()
+
+
+def test_another_draft_settles_what_a_goal_without_a_plan_waits_with_and_nothing_else(tmp_path: Path) -> None:
+    needed, reached = BreakpointRaised(name="plan_needed"), BreakpointRaised(name="milestone", milestone="m1")
+    begun = past(needed, reached, PlanDrafted(tasks=(), by="ann"))
+    assert [item.name for item in waiting(begun)] == ["milestone"]
+    path = stored(tmp_path / "store.duckdb", messages(*(recorded.envelope for recorded in begun)))
+    assert [row["name"] for row in rows(path, "SELECT name FROM inbox")] == ["milestone"]
 
 
 @pytest.mark.parametrize(

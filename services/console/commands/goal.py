@@ -1,7 +1,6 @@
 """`obra goal`: state an outcome, have it planned, and follow its tasks to the end."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,14 @@ import click
 
 from obra.events.subjects import Scope
 from obra.services.console.commands.run import CONTEXT, run
-from obra.services.console.goals import Board, board, concluded, follow_goal
+from obra.services.console.following import Ears
+from obra.services.console.goals import Board, concluded, follow_goal
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen, on_screen
 from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
+from obra.services.console.way import GOAL, detached, followed
 from obra.shared.goals import COMMON, draft, prepare_goal, read_plan
-from obra.shared.submission import Submission
 
 GOALS = "SELECT project, goal, status, tasks, completed, text FROM goal ORDER BY position DESC LIMIT 200"
 
@@ -70,52 +69,14 @@ def submit(
     if resume and (text or plan):
         raise click.UsageError("--resume follows a goal that exists: give neither a GOAL nor a plan with it")
     if resume:
-        return _followed(place, place.scope(resume, project), json_=json_)
+        return followed(place, place.scope(resume, project), GOAL, json_=json_)
     if not text and not plan:
         raise click.UsageError("give a GOAL in words, or a plan with --plan FILE")
     what = prepare_goal(text, plan=plan, goal=goal_id, settings=place.settings, project=project, **wishes)
-    return _detached(place, what, json_=json_) if detach else _followed(place, what, json_=json_)
+    return (detached if detach else followed)(place, what, GOAL, json_=json_)
 
 
 of_tasks(submit)
-
-
-def _followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
-    scope = what.scope if isinstance(what, Submission) else what
-    shown = on_screen(lambda lines: _follow(place, what, lines), json_=json_, kept=_kept(scope))
-    return concluded(shown, json_=json_)
-
-
-def _kept(scope: Scope) -> str:
-    return f"the goal is kept. `obra goal --resume {scope.task}` goes on with it"
-
-
-async def _follow(place: Place, what: Submission | Scope, shown: Screen) -> Board:
-    async with place.obra() as obra:
-        if isinstance(what, Submission):
-            shown.show(Line(f"goal {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
-            for notice in what.notices:
-                shown.show(Line(f"note: {notice}", "warning"))
-            await obra.client.submit(what)
-            return await follow_goal(obra, what.scope, shown, after=0)
-        found = await board(obra, what)
-        if found.settled:
-            return found
-        shown.show(Line(f"going on with goal {what.task}, which is {found.status}"))
-        return await follow_goal(obra, what, shown, after=found.result()["position"])
-
-
-def _detached(place: Place, what: Submission, *, json_: bool) -> int:
-    async def publish() -> Board:
-        async with place.obra(start=False) as obra:
-            await obra.client.submit(what)
-            return await board(obra, what.scope)
-
-    found = asyncio.run(publish())
-    name = what.scope.task
-    line = f"{name} is submitted: `obra goal --resume {name}` follows it, `obra goal show {name}` tells about it"
-    click.echo(json.dumps(found.result()) if json_ else line)
-    return 0
 
 
 @goal.command(short_help="Give a goal that has no plan yet another one.")
@@ -128,12 +89,12 @@ def edit(place: Place, name: str, plan: Path, project: str | None, json_: bool) 
     """Give GOAL, which waits for a plan or for your approval of one, the plan in FILE, and follow it."""
     tasks, scope = read_plan(plan).checked, place.scope(name, project)
 
-    async def give(shown: Screen) -> Board:
-        async with place.obra() as obra:
+    async def give(lines: Screen) -> Board:
+        async with place.obra() as obra, Ears(obra, lines) as ears:
             position = await draft(obra.client, scope, tasks)
-            return await follow_goal(obra, scope, shown, after=position - 1)
+            return await follow_goal(obra, scope, lines, ears, position - 1)
 
-    return concluded(on_screen(give, json_=json_, kept=_kept(scope)), json_=json_)
+    return concluded(on_screen(give, json_=json_, kept=GOAL.kept(name)), json_=json_)
 
 
 @goal.command(short_help="Tell how a goal and its tasks stand.")

@@ -69,9 +69,9 @@ def spoken(place: Place, id: str, project: str | None, say: Say, *, json_: bool)
 async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story | Board:
     async with place.obra() as obra:
         it = await named(obra, id, project)
-        if (await obra.client.story(it.scope)).goal:
+        goal = (await obra.client.story(it.scope)).goal
+        async with overheard(obra, it.scope, lines) as ears:
             position = await say(obra, it)
-            return await follow_goal(obra, it.scope, lines, after=position - 1)
-        async with overheard(obra, it.scope, lines):
-            position = await say(obra, it)
+            if goal:
+                return await follow_goal(obra, it.scope, lines, ears, position - 1)
             return await follow(obra, it.scope, lines, after=position - 1)

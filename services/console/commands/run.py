@@ -1,23 +1,14 @@
 """`obra run`: submit a task, show what happens, end with its result."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import click
 
-from obra.events import TaskSubmitted
-from obra.events.subjects import Scope
-from obra.services.console.following import conclude, follow, hidden_checks_done, overheard
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.reading import known
-from obra.services.console.render.line import Line
-from obra.services.console.render.screen import Screen, on_screen
-from obra.shared.client import Orchestrator
-from obra.shared.edge import settled
+from obra.services.console.way import TASK, detached, followed
 from obra.shared.rules.kind import KINDS
-from obra.shared.story import Story, fold
-from obra.shared.submission import Submission, prepare
+from obra.shared.submission import prepare
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 
@@ -63,56 +54,7 @@ def run(
     if (text is None) == (resume is None):
         raise click.UsageError("give either a TASK in words or --resume TASK")
     if resume is not None:
-        return followed(place, place.scope(resume, project), json_=json_)
+        return followed(place, place.scope(resume, project), TASK, json_=json_)
     assert text is not None
     submission = prepare(text, settings=place.settings, project=project, task=wishes.pop("task_id"), **wishes)
-    return detached(place, submission, json_=json_) if detach else followed(place, submission, json_=json_)
-
-
-def followed(place: Place, what: Submission | Scope, *, json_: bool) -> int:
-    """Submit or resume, follow to the end, print the result; Ctrl-C leaves the task as it is."""
-    scope = what.scope if isinstance(what, Submission) else what
-    kept = f"the task is kept. `obra run --resume {scope.task}` goes on with it"
-    return conclude(on_screen(lambda lines: _follow(place, what, lines), json_=json_, kept=kept), json_=json_)
-
-
-async def _follow(place: Place, what: Submission | Scope, lines: Screen) -> Story:
-    async with place.obra() as obra:
-        if not isinstance(what, Submission):
-            return await resumed(obra, what, lines)
-        lines.show(Line(f"task {what.scope.task}, agent {what.event.agent.partition(':')[0]}, {what.event.repo}"))
-        for notice in what.notices:
-            lines.show(Line(f"note: {notice}", "warning"))
-        async with overheard(obra, what.scope, lines):
-            await obra.client.submit(what)
-            story = await follow(obra, what.scope, lines)
-            if story.status == "completed" and isinstance(what.event, TaskSubmitted) and what.event.hidden_checks:
-                await hidden_checks_done(obra, what.scope, lines)
-            return story
-
-
-async def resumed(obra: Orchestrator, scope: Scope, lines: Screen) -> Story:
-    """Follow a task that exists already, from now on; return at once if it is settled."""
-    async with overheard(obra, scope, lines):
-        story = fold(await known(obra, scope))
-        if settled(story):
-            return story
-        lines.show(Line(f"going on with task {scope.task}, which is {story.status}"))
-        return await follow(obra, scope, lines, after=story.position)
-
-
-def detached(place: Place, submission: Submission, *, json_: bool) -> int:
-    """Submit to an Obra that runs already, and return."""
-
-    async def submit() -> Story:
-        async with place.obra(start=False) as obra:
-            await obra.client.submit(submission)
-            return await obra.client.story(submission.scope)
-
-    story = asyncio.run(submit())
-    if json_:
-        conclude(story, json_=True)
-    else:
-        task = submission.scope.task
-        click.echo(f"{task} is submitted: `obra run --resume {task}` follows it, `obra show {task}` tells about it")
-    return 0
+    return (detached if detach else followed)(place, submission, TASK, json_=json_)

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from obra.services.console.commands.run import CONTEXT, detached, run
+from obra.services.console.commands.run import CONTEXT, run
 from obra.services.console.commands.show import show
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import rows
 from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
+from obra.services.console.way import TASK, detached
 from obra.shared.submission import prepare, token
 
 ALL = """
@@ -33,7 +34,7 @@ def _create(place: Place, text: str | None, project: str | None, json_: bool, **
     if not text:
         raise click.UsageError("give a TASK in words")
     submission = prepare(text, settings=place.settings, project=project, task=wishes.pop("task_id"), **wishes)
-    return detached(place, submission, json_=json_)
+    return detached(place, submission, TASK, json_=json_)
 
 
 task.add_command(

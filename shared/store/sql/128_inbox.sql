@@ -4,7 +4,7 @@ WITH past AS MATERIALIZED (
     SELECT position, project, task, type, happened_at, body FROM told(as_of := as_of)
     WHERE type IN (
         'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
-        'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected',
+        'plan.drafted', 'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected',
         'goal.completed', 'goal.failed'
     )
 ), settled AS (  -- everything in the scope that was open before
@@ -28,9 +28,11 @@ WITH past AS MATERIALIZED (
     )
 ), named AS (  -- one thing alone
     SELECT project, task, position,
-        CASE WHEN type = 'breakpoint.resolved' THEN body."breakpoint" ELSE body.question END AS name
+        CASE type WHEN 'breakpoint.resolved' THEN body."breakpoint" WHEN 'plan.drafted' THEN type
+            ELSE body.question END AS name
     FROM past
-    WHERE (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') <> '') OR type = 'question.answered'
+    WHERE (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') <> '')
+        OR type IN ('question.answered', 'plan.drafted')
 ), about AS (
     SELECT project, task, arg_min(body.text, position) AS text, arg_min(body.repo, position) AS repo
     FROM typed WHERE type IN ('task.submitted', 'goal.submitted') AND position <= as_of GROUP BY ALL
@@ -49,7 +51,10 @@ FROM raised r LEFT JOIN about a USING (project, task)
 WHERE NOT EXISTS (
     FROM named n
     WHERE n.project = r.project AND n.task = r.task AND n.position > r.position
-        AND n.name IN (r.id::VARCHAR, CASE WHEN r.type = 'question.asked' THEN r.body.question END)
+        AND n.name IN (
+            r.id::VARCHAR, CASE WHEN r.type = 'question.asked' THEN r.body.question
+                WHEN r.body.name IN ('plan_needed', 'plan_review') THEN 'plan.drafted' END
+        )
 )
 ORDER BY CASE r.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, r.position;
 CREATE OR REPLACE VIEW inbox AS FROM inbox();

@@ -59,11 +59,32 @@ def test_a_plan_from_a_file_is_carried_out_each_task_from_the_work_of_those_befo
     assert (project["project"], project["tasks"], project["completed"]) == ("default", 3, 3)
 
 
+def test_a_goal_waits_at_its_milestone_over_restarts_until_a_person_has_approved_it(person: Person) -> None:
+    (person.root / "plan.toml").write_text(PLAN)
+    wishes = ("--plan", str(person.root / "plan.toml"), "--agent", person.script(WORK), "--llm", "none")
+    mine = _With(person.root, person.environment | {"OBRA_DECISION__BREAKPOINTS__MILESTONE": "true"})
+    held = mine.obra("goal", *wishes, "--goal-id", "g", code=3)
+    assert "obra approve g                  let the goal go on" in held.stdout
+    assert "g-1:  │ Done." in held.stdout, "what agents say is shown, each behind its task"
+    [item] = mine.json("inbox")["waiting"]
+    assert (item["task"], item["name"], item["severity"]) == ("g", "milestone", "notice")
+    assert [row["status"] for row in mine.json("goal", "show", "g")["tasks"]] == ["completed", "completed", "queued"]
+    assert mine.json("goal", "--resume", "g", code=3)["status"] == "waiting"
+    assert mine.json("approve", "g")["status"] == "completed"
+    assert mine.json("inbox")["waiting"] == []
+    refused = mine.json("goal", *wishes, "--goal-id", "h", code=3)
+    assert refused["milestones"] == ["base"]
+    ended = mine.json("reject", "h", "--note", "wrong way", code=1)
+    assert (ended["status"], [task["status"] for task in ended["tasks"]]) == (
+        "failed", ["completed", "completed", "cancelled"],
+    )  # fmt: skip
+
+
 def test_a_goal_is_drafted_by_the_model_reviewed_by_a_person_and_reached(person: Person) -> None:
     draft = {"tasks": [STEP | {"text": "make it", "checks": ["true"], "after": []}]}
     with ScriptedOllama([Says(json.dumps({"tasks": []})), Says(json.dumps(draft))]) as server:
         environment = person.environment | {"OBRA_LLM__BASE_URL": server.url}
-        mine = _Served(person.root, environment)
+        mine = _With(person.root, environment)
         held = mine.json(
             "goal", "a shop", "--agent", mine.script(WORK), "--llm", "ollama/qwen2.5-coder:7b", "--review",
             "--goal-id", "shop", code=3,
@@ -111,8 +132,8 @@ def test_a_task_in_a_paused_project_waits_and_says_why(person: Person) -> None:
         assert "it waits for nobody, and project default has no such task" in lost.stdout
 
 
-class _Served(Person):
-    """A person whose environment names another model server."""
+class _With(Person):
+    """A person whose environment says something more."""
 
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         super().__init__(root)
