@@ -19,6 +19,9 @@ from obra.shared.history import Undone, standing, turn
 from obra.shared.shell import Shell, leased
 
 SCOPES_MAX = 1_024
+ROOM_PER_AHEAD = 16
+"""A reader asks for one event ahead for each so many that it can work on at once, so that none waits in it."""
+
 RACES_MAX = 6
 RACE_PAUSE_S = 0.02
 
@@ -177,9 +180,12 @@ class Call:
         """Return the scope of the event."""
         return self.recorded.envelope.scope
 
-    async def past(self) -> Past:
-        """Return everything that counts in the event's scope; `Undone` if it was rolled back after the event."""
-        past = await self.bus.past(self.scope)
+    async def past(self, *, newest: bool = True) -> Past:
+        """Return everything that counts in the event's scope; `Undone` if it was rolled back after the event.
+
+        Where it need not be the *newest*, what this process knows of it is enough, if that includes the event.
+        """
+        past = await self.bus.past(self.scope, reaching=0 if newest else self.recorded.position)
         if self.recorded.position < turn(past.events):
             raise Undone(position=self.recorded.position)
         return Past(past.position, standing(past.events))
@@ -215,10 +221,10 @@ class Acting:
 
     @property
     def consumer(self) -> Consumer:
-        """Return the durable group that this service reads as; a reader takes only what it can begin at once."""
+        """Return the durable group that this service reads as; a reader takes little more than it can begin at once."""
         return Consumer(
             self.name, self.hears, lease_s=self.lease_s, deliveries_max=self.deliveries_max,
-            in_flight_max=self.in_flight_max, ahead_max=1,
+            in_flight_max=self.in_flight_max, ahead_max=max(1, self.concurrency // ROOM_PER_AHEAD),
         )  # fmt: skip
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:

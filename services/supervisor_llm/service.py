@@ -126,8 +126,8 @@ class SupervisorLlm(Acting):
             return await ask(provider, question, kind.shape, load(kind.prompt).repair, self._patience)
 
 
-async def _look(call: Call) -> Seen:
-    past = await call.past()
+async def _look(call: Call, *, newest: bool = False) -> Seen:
+    past = await call.past(newest=newest)
     events = tuple(recorded.event for recorded in past.events)
     return Seen(past.position, events, reduce(evolve, events, INITIAL))
 
@@ -141,7 +141,7 @@ async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[Seen], bo
         try:
             position = await call.append(event, expected=seen.position)
         except StaleAppend:
-            seen = await _look(call)
+            seen = await _look(call, newest=True)
             if not wanted(seen):
                 return seen
         else:

@@ -1,17 +1,21 @@
 """Deliveries of a durable consumer, and the place that JetStream writes on each message."""
 
-from dataclasses import dataclass
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
 from obra.shared.bus.message import encode_json, nanoseconds
-from obra.shared.bus.wire import Wire
+from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Recorded
 
 ACK, TERM, PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 NAK = b"-NAK "
 TOKENS_WITH_DOMAIN = 11
+GATHER_S = 0.01
+GATHER_MAX = 64
 
 
 class Place(NamedTuple):
@@ -32,6 +36,38 @@ class Place(NamedTuple):
         return cls(deliveries, position, number, stored_at_ns)
 
 
+@dataclass(slots=True)
+class Acks:
+    """Acknowledgements on their way: those of 10 ms go out together.
+
+    Nobody waits for them, and each one sent alone would wake the server just when the answer is on its way.
+    """
+
+    wire: Wire
+    _replies: list[str] = field(default_factory=list)
+    _flushing: "asyncio.Task[None] | None" = None
+
+    async def add(self, reply: str) -> None:
+        """Acknowledge the message whose reply subject is *reply*, soon."""
+        self._replies.append(reply)
+        if len(self._replies) >= GATHER_MAX:
+            await self.flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.create_task(self._later())
+
+    async def flush(self) -> None:
+        """Send what has gathered. Raises `NoAnswer` where it can't even be buffered."""
+        replies, self._replies = self._replies, []
+        for reply in replies:
+            await self.wire.publish(reply, ACK)
+
+    async def _later(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        self._flushing = None
+        with contextlib.suppress(NoAnswer):  # as if they were lost: the messages come again
+            await self.flush()
+
+
 @dataclass(frozen=True, slots=True)
 class JetStreamDelivery:
     """See `Delivery`. Acknowledgements are not confirmed: one that is lost only means one delivery more."""
@@ -40,10 +76,11 @@ class JetStreamDelivery:
     deliveries: int
     _reply: str
     _wire: Wire
+    _acks: Acks
 
     async def done(self) -> None:
         """See `Delivery.done`."""
-        await self._wire.publish(self._reply, ACK)
+        await self._acks.add(self._reply)
 
     async def again(self, delay_s: float) -> None:
         """See `Delivery.again`."""

@@ -22,9 +22,9 @@ from obra.shared.bus.batch import together
 from obra.shared.bus.blobs import Blobs
 from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
-from obra.shared.bus.delivery import TERM, JetStreamDelivery, Place
+from obra.shared.bus.delivery import TERM, Acks, JetStreamDelivery, Place
 from obra.shared.bus.each import AppendEach
-from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, read
+from obra.shared.bus.message import dead_letter, encode_json, nanoseconds
 from obra.shared.bus.past import last, past, purge
 from obra.shared.bus.publish import EXPECTED, EXPECTED_OF, Append, patiently
 from obra.shared.bus.pull import Pull, PullLost
@@ -56,6 +56,7 @@ class JetStreamBus:
         self.service = service
         self.wire = wire
         self._blobs = Blobs(wire)
+        self._acks = Acks(wire)
         self._tail = Tail() if tail is None else tail
         wire.on_reconnect.add(self._tail.clear)
 
@@ -80,8 +81,9 @@ class JetStreamBus:
 
     async def close(self) -> None:
         """Send what is pending and end the connection, within 5 s."""
-        with contextlib.suppress(errors.Error, TimeoutError):
+        with contextlib.suppress(errors.Error, TimeoutError, ObraError):
             async with asyncio.timeout(CLOSE_S):
+                await self._acks.flush()
                 await self.nc.drain()
         if not self.nc.is_closed:
             await self.nc.close()
@@ -129,14 +131,16 @@ class JetStreamBus:
         """Return what to hand out for *message*, or settle it: what is unreadable or was delivered too often."""
         place = Place.of(message)
         try:
-            recorded = Recorded(place.position, read(message.subject, message.data))
+            envelope = self._tail.read(place.position, message.subject, message.data)
         except Undecodable:
             await self.wire.publish(message.reply, TERM)
             return None
+        self._tail.note(place.position, message.subject, message.data, envelope)
+        recorded = Recorded(place.position, envelope)
         headers = message.headers or {}
         if headers.get(EXPECTED_OF) == recorded.envelope.scope.everything:
             self._tail.add(recorded.envelope.scope, int(headers[EXPECTED]), [recorded])
-        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire)
+        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire, self._acks)
         if place.deliveries <= consumer.deliveries_max:
             return delivery
         reason = f"it was handed out {consumer.deliveries_max} times and never settled"
@@ -170,11 +174,18 @@ class JetStreamBus:
                         if place.number != number:
                             break
                         position, losses = place.position, 0
-                        yield _raw(message, place)
+                        yield self._raw(message, place)
             finally:
                 await pull.close(give_back=False)
             losses += 1
             await _pause(losses)
+
+    def _raw(self, message: Msg, place: Place) -> Raw:
+        try:
+            envelope, problem = self._tail.read(place.position, message.subject, message.data), None
+        except Undecodable as error:
+            envelope, problem = None, error
+        return Raw(place.position, message.subject, message.data, place.stored_at_ns, envelope, problem)
 
     async def _follower(self, start: int, filters: Sequence[str]) -> Pull:
         """Return an open pull on a fresh consumer that begins at *start* and needs no acknowledgements."""
@@ -241,14 +252,6 @@ class JetStreamBus:
         finally:
             with contextlib.suppress(errors.Error):
                 await subscription.unsubscribe()
-
-
-def _raw(message: Msg, place: Place) -> Raw:
-    try:
-        envelope, problem = read(message.subject, message.data), None
-    except Undecodable as error:
-        envelope, problem = None, error
-    return Raw(place.position, message.subject, message.data, place.stored_at_ns, envelope, problem)
 
 
 async def _pause(losses: int) -> None:

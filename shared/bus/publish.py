@@ -84,11 +84,19 @@ class Append:
             return await self._append_the_rest(ids)
         if ack.error:
             raise AppendRefused(code=code, reason=ack.error.get("description", ""))
-        if self.expected is not None and not ack.duplicate:
-            first = ack.seq - len(self._sent) + 1
-            stored = [Recorded(first + n, m.envelope) for n, m in enumerate(self._sent) if m.envelope is not None]
-            self.tail.add(self.scope, self.expected, stored)
+        if not ack.duplicate:
+            self._learn(ack.seq)
         return ack.seq
+
+    def _learn(self, last: int) -> None:
+        """Tell the tail what was stored just now, up to position *last*."""
+        sent = enumerate(self._sent, start=last - len(self._sent) + 1)
+        stored = [(position, m, m.envelope) for position, m in sent if m.envelope is not None]
+        for position, message, envelope in stored:
+            self.tail.note(position, message.subject, message.data, envelope)
+        if self.expected is not None:
+            events = [Recorded(position, envelope) for position, _, envelope in stored]
+            self.tail.add(self.scope, self.expected, events)
 
     def _stale(self) -> int:
         raise StaleAppend(scope=".".join(self.scope), expected=self.expected)
