@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from obra.events import TaskCancelled, TaskCompleted, TaskReadied
-from obra.events.subjects import Scope
-from obra.shared.bus import pull
+from obra.events.subjects import STREAM, Scope
+from obra.shared.bus import Consumer, pull
 from obra.shared.bus.access import publish_subjects, subscribe_subjects
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
@@ -189,6 +189,13 @@ async def test_a_stream_larger_than_the_disk_has_room_for_is_limited_by_the_disk
     assert info.config.max_bytes == -1
 
 
+async def until_nobody_reads(nats: NatsRig, consumer: Consumer) -> None:
+    """Wait until the server has noticed that the group's last reader is gone."""
+    async with asyncio.timeout(SOON_S):
+        while (await nats.admin.js.consumer_info(STREAM, consumer.name)).num_waiting:
+            await asyncio.sleep(0.01)
+
+
 async def test_what_a_dead_reader_held_is_handed_out_again_at_once(nats: NatsRig) -> None:
     consumer = await nats.provide(group(lease_s=600.0))
     await nats.bus.append(cancelled(2))
@@ -197,10 +204,24 @@ async def test_what_a_dead_reader_held_is_handed_out_again_at_once(nats: NatsRig
     await anext(deliveries)
     assert isinstance(dying, JetStreamBus)
     await dying.nc.close()
+    await until_nobody_reads(nats, consumer)
     await redeliver(nats.admin.js, consumer)
     async with asyncio.timeout(SOON_S):
         assert [r.position for r in await settled(nats.bus.listen(consumer), 2)] == [1, 2]
     await deliveries.aclose()
+
+
+async def test_what_was_settled_just_before_a_bus_was_closed_stays_settled(nats: NatsRig) -> None:
+    consumer = await nats.provide(group(lease_s=600.0))
+    await nats.bus.append(cancelled(3))
+    leaving = await nats.another()
+    assert isinstance(leaving, JetStreamBus)
+    assert [r.position for r in await settled(leaving.listen(consumer), 2)] == [1, 2]
+    await leaving.close()
+    await until_nobody_reads(nats, consumer)
+    await redeliver(nats.admin.js, consumer)
+    async with asyncio.timeout(SOON_S):
+        assert [r.position for r in await settled(nats.bus.listen(consumer), 1)] == [3]
 
 
 async def test_after_closing_nothing_waits_for_ever(nats: NatsRig) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,8 @@ from obra.events import TaskCancelled
 from obra.events.subjects import Scope
 from obra.shared.bus import Past
 from obra.shared.bus.tail import EVENTS_MAX, SCOPES_MAX, Tail
-from obra.shared.envelope import Envelope, Recorded
+from obra.shared.envelope import Envelope, Recorded, encode
+from obra.shared.errors import Undecodable
 
 T1 = Scope("shop", "t1")
 
@@ -40,6 +42,20 @@ def test_what_is_not_known_is_not_answered() -> None:
     assert tail.after(Scope("shop", "t2"), 0, 1) is None
     tail.clear()
     assert tail.after(T1, 0, 1) is None
+
+
+def test_a_message_is_known_only_byte_for_byte_on_its_own_subject() -> None:
+    tail, envelope = Tail(), at(7).envelope
+    data, subject = encode(envelope), "obra.shop.t1.task.cancelled"
+    tail.note(7, subject, data, envelope)
+    assert tail.read(7, subject, data) is envelope
+    assert tail.read(8, subject, data) is not envelope
+    other = encode(at(8).envelope)
+    assert tail.read(7, subject, other) == at(8).envelope
+    with pytest.raises(Undecodable):
+        tail.read(7, "obra.shop.t2.task.cancelled", data)
+    tail.clear()
+    assert tail.read(7, subject, data) is not envelope
 
 
 def test_it_remembers_no_more_than_it_may() -> None:
