@@ -1,7 +1,9 @@
 """Simulated tasks as messages of a stream, for tests of what reads one."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -12,6 +14,7 @@ from obra.shared.bus import Raw
 from obra.shared.bus.message import read
 from obra.shared.envelope import Envelope, Recorded, encode
 from obra.shared.errors import Undecodable
+from obra.shared.story import Story
 from tests.simulation.world import World
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 0, tzinfo=UTC)
@@ -81,3 +84,19 @@ def moved(event: Event, by: int) -> Event:
 def of_task(raws: Iterable[Raw], task: str) -> list[Recorded]:
     """Return one task's events."""
     return [Recorded(raw.position, raw.envelope) for raw in raws if raw.envelope and raw.envelope.task == task]
+
+
+def as_row(story: Story) -> dict[str, Any]:
+    """Return a story as the view `task` has it."""
+
+    def moment(text: str) -> str | None:
+        return (text and re.sub(r"(\.\d+)?\+00:00$", lambda m: (m[1] or ".000000") + "Z", text)) or None
+
+    return {
+        "project": story.project, "task": story.task, "status": story.status, "text": story.text, "repo": story.repo,
+        "agent": story.agent, "attempts": story.attempts, "decision": story.decision, "quality": story.quality,
+        "confidence": story.confidence, "branch": story.branch, "commit": story.commit, "cost_usd": story.cost_usd,
+        "tokens_input": story.tokens.input, "tokens_output": story.tokens.output, "llm": story.llm,
+        "sandbox": story.sandbox, "reasons": list(story.reasons), "submitted_at": moment(story.submitted_at),
+        "ended_at": moment(story.ended_at), "position": story.position,
+    }  # fmt: skip

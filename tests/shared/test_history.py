@@ -1,9 +1,7 @@
 """What counts of a past: by the fold, by its definition, and by the view of the store."""
 
 import random
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +15,8 @@ from obra.shared.history import standing, turn, until
 from obra.shared.store import Store
 from obra.shared.store.query import local_query
 from obra.shared.store.row import row_of
-from obra.shared.story import Story, fold
-from tests.recorded import envelopes, messages, of_task
+from obra.shared.story import fold
+from tests.recorded import as_row, envelopes, messages, of_task
 from tests.simulation.world import World
 
 SCOPE = Scope("shop", "t1")
@@ -165,19 +163,3 @@ def test_the_histories_are_worth_the_comparison(stream: list[Raw]) -> None:
     rolled = [raw for raw in stream if raw.envelope and isinstance(raw.envelope.event, TaskRolledBack)]
     assert len(rolled) > TASKS
     assert any(isinstance(raw.envelope.event, TaskCompleted) for raw in stream if raw.envelope)
-
-
-def as_row(story: Story) -> dict[str, Any]:
-    """Return a story as the view has it."""
-
-    def moment(text: str) -> str | None:
-        return (text and re.sub(r"(\.\d+)?\+00:00$", lambda m: (m[1] or ".000000") + "Z", text)) or None
-
-    return {
-        "project": story.project, "task": story.task, "status": story.status, "text": story.text, "repo": story.repo,
-        "agent": story.agent, "attempts": story.attempts, "decision": story.decision, "quality": story.quality,
-        "confidence": story.confidence, "branch": story.branch, "commit": story.commit, "cost_usd": story.cost_usd,
-        "tokens_input": story.tokens.input, "tokens_output": story.tokens.output, "llm": story.llm,
-        "sandbox": story.sandbox, "reasons": list(story.reasons), "submitted_at": moment(story.submitted_at),
-        "ended_at": moment(story.ended_at), "position": story.position,
-    }  # fmt: skip

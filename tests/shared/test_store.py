@@ -30,9 +30,9 @@ from obra.shared.store.query import Table, local_query
 from obra.shared.store.row import DEPTH_MAX, row_of
 from obra.shared.store.schema import views
 from obra.shared.store.select import Wanted, local_events
-from obra.shared.story import Story, fold
+from obra.shared.story import fold
 from tests.escapes import ESCAPES, assert_a_reason
-from tests.recorded import envelopes, message, messages, of_task, simulated
+from tests.recorded import as_row, envelopes, message, messages, of_task, simulated
 
 DOCS = Path(__file__).parents[2] / "docs" / "sql.md"
 SEEDS = range(40)
@@ -253,22 +253,6 @@ def test_the_view_of_tasks_as_of_a_position_says_what_the_story_said_then(tmp_pa
         expected = as_row(fold(of_task(raws[:at], f"t{seed}")))
         for sql, wishes in ((f"FROM task(as_of := {at})", {}), ("FROM task", {"as_of": at})):
             assert one(path, sql, **wishes) == expected
-
-
-def as_row(story: Story) -> dict[str, Any]:
-    """Return a story as the view has it."""
-
-    def moment(text: str) -> str | None:
-        return (text and re.sub(r"(\.\d+)?\+00:00$", lambda m: (m[1] or ".000000") + "Z", text)) or None
-
-    return {
-        "project": story.project, "task": story.task, "status": story.status, "text": story.text, "repo": story.repo,
-        "agent": story.agent, "attempts": story.attempts, "decision": story.decision, "quality": story.quality,
-        "confidence": story.confidence, "branch": story.branch, "commit": story.commit, "cost_usd": story.cost_usd,
-        "tokens_input": story.tokens.input, "tokens_output": story.tokens.output, "llm": story.llm,
-        "sandbox": story.sandbox, "reasons": list(story.reasons), "submitted_at": moment(story.submitted_at),
-        "ended_at": moment(story.ended_at), "position": story.position,
-    }  # fmt: skip
 
 
 def test_what_was_rolled_back_does_not_count_any_more(tmp_path: Path) -> None:
