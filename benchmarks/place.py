@@ -19,7 +19,7 @@ class Place:
 
 @contextlib.contextmanager
 def place() -> Iterator[Place]:
-    with tempfile.TemporaryDirectory(prefix="obra-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="obra-bench-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)
         repo, script = root / "repo", root / "script.json"
         repo.mkdir()

@@ -5,15 +5,17 @@ time limit. What git is told about a working tree that an agent has touched goes
 never through the one inside that tree.
 """
 
+import contextlib
 import os
 import subprocess
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from obra.shared import standby
 from obra.shared.errors import EnvironmentLacks, ObraError
 
 TIMEOUT_S = 60.0
@@ -73,11 +75,25 @@ class Git:
         place += [f"--work-tree={self.work_tree}"] if self.work_tree else []
         return ["git", *SAFE, *(ANY_OWNER if self.any_owner else ()), *place, *args]
 
+    def stand_by(self, *args: str) -> None:
+        """Start ``git ARGS`` now, to wait until the same is asked for by `start`, `try_` or `run`: see `standby`."""
+        if self.index is None:
+            command = self.command(*args)
+            gated = [command[0], *standby.GATE, *command[1:]]
+            standby.begin(command, gated, self._where, _environment())
+
+    def dismiss(self, *args: str) -> None:
+        """End ``git ARGS`` if it still stands by."""
+        standby.dismiss(self.command(*args))
+
     def start(self, *args: str, stdin: int | IO[bytes] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start ``git ARGS`` with its output on pipes. The caller waits for it, with a time limit."""
+        command = self.command(*args)
+        if stdin == subprocess.DEVNULL and not self.index and (waiting := standby.take(command, self._where)):
+            return waiting
         try:
             process = subprocess.Popen(
-                self.command(*args), cwd=self.work_tree or self.cwd or "/", env=self._environment(),
+                command, cwd=self._where, env=self._environment(),
                 stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except FileNotFoundError as error:
@@ -85,16 +101,27 @@ class Git:
         _started.add(process)
         return process
 
+    @contextlib.contextmanager
+    def beside(self, *args: str, timeout_s: float = LONG_S) -> Iterator[Callable[[], Said]]:
+        """Run ``git ARGS`` while the block goes on. What is yielded waits for it and returns how it ended.
+
+        It is killed if the block ends before it does.
+        """
+        process = self.start(*args)
+        try:
+            yield lambda: _ended(process, args, b"", timeout_s)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
     def try_(self, *args: str, data: bytes = b"", timeout_s: float = TIMEOUT_S) -> Said:
         """Run ``git ARGS`` with *data* on its standard input and return how it ended, whatever that is."""
-        with self.start(*args, stdin=subprocess.PIPE) as process:
-            try:
-                out, err = process.communicate(data, timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                said = process.communicate()[1].decode(errors="replace").strip()
-                raise GitTooSlow(command=args[0], code=-9, timeout_s=timeout_s, reason=said or "no word") from None
-        return Said(process.returncode, out, err.decode(errors="replace").strip())
+        with self.start(*args, stdin=subprocess.PIPE if data else subprocess.DEVNULL) as process:
+            return _ended(process, args, data, timeout_s)
 
     def run(self, *args: str, data: bytes = b"", timeout_s: float = TIMEOUT_S) -> Said:
         """Run ``git ARGS`` and return what it said; raise `GitFailed` if it does not exit 0."""
@@ -102,6 +129,10 @@ class Git:
         if said.code:
             raise failed(args, said.code, said.err)
         return said
+
+    @property
+    def _where(self) -> Path:
+        return self.work_tree or self.cwd or Path("/")
 
     def _environment(self) -> Mapping[str, str]:
         more = {"GIT_INDEX_FILE": str(self.index)} if self.index else {}
@@ -113,11 +144,22 @@ def failed(args: Sequence[str], code: int, err: str) -> GitFailed:
     return GitFailed(command=args[0], code=code, reason=err[-2_000:] or "it said nothing")
 
 
+def _ended(process: "subprocess.Popen[bytes]", args: Sequence[str], data: bytes, timeout_s: float) -> Said:
+    try:
+        out, err = process.communicate(data or None, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = process.communicate()[1].decode(errors="replace").strip()
+        raise GitTooSlow(command=args[0], code=-9, timeout_s=timeout_s, reason=said or "no word") from None
+    return Said(process.returncode, out, err.decode(errors="replace").strip())
+
+
 _started: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
 
 
 def stop_all() -> None:
     """Kill every git command that this process has running, so that threads that wait for one can end."""
+    standby.dismiss_all()
     for process in tuple(_started):
         if process.poll() is None:
             process.kill()

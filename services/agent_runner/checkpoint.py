@@ -4,6 +4,7 @@ What git could not take is noted, never silently missing. The commit object and 
 they are two small files in a directory that is ours alone, and would cost two processes.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,12 +17,13 @@ from pathlib import Path
 
 from obra.services.agent_runner import evidence
 from obra.services.agent_runner.submodules import altered
-from obra.services.agent_runner.survey import Survey, WorkspaceLost, notes_of, survey
+from obra.services.agent_runner.survey import Survey, WorkspaceLost, notes_of, survey, weigh
 from obra.services.agent_runner.workspace import Workspace, unlock
-from obra.shared.git import EMAIL, LONG_S, NAME, GitFailed, Said, failed
+from obra.shared.git import EMAIL, LONG_S, NAME, Git, GitFailed, Said, failed
 
 SUBJECT_CHARS_MAX = 200
 GIT_NOTES_MAX = 10
+WRITE = ("write-tree",)
 SEED = ".obra-seed"
 NO_SPACE = "No space left on device"
 INDEX_HEADER = struct.Struct(">4sLL")
@@ -59,6 +61,30 @@ class Label:
         return f"refs/obra/{self.task}/attempt-{self.attempt}.{self.run}"
 
 
+def foresee(workspace: Workspace) -> None:
+    """Have the git commands of the next `record` stand by, which is to come soon. Blocking.
+
+    Nothing is read before they are called. `dismiss` is owed, whether there was a `record` or not.
+    """
+    with contextlib.suppress(OSError):  # a machine that is short of something will say so when it counts
+        for git, *args in _commands(workspace):
+            git.stand_by(*args)
+
+
+def dismiss(workspace: Workspace) -> None:
+    """End what still stands by. Blocking."""
+    for git, *args in _commands(workspace):
+        git.dismiss(*args)
+
+
+def _commands(workspace: Workspace) -> tuple[tuple[Git, *tuple[str, ...]], ...]:
+    return (
+        (workspace.control, *_adding(workspace)),
+        (workspace.store, *WRITE),
+        (workspace.store, *evidence.COMPARE, workspace.tree),
+    )
+
+
 def record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str]) -> Checkpoint:
     """Record the workspace as it is. Blocking.
 
@@ -76,9 +102,9 @@ def _record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable
     unlock(workspace)
     lost = _ensure_there(workspace)
     found = survey(workspace.path, bytes_max, workspace.submodules)
-    skipped = _add(workspace, found)
+    skipped = _add(workspace, found, bytes_max)
     with evidence.comparing(workspace.store, workspace.tree) as comparison:
-        tree = workspace.store.run("write-tree", timeout_s=LONG_S).text
+        tree = workspace.store.run(*WRITE, timeout_s=LONG_S).text
         changes = comparison.changes(redact)
     commit = _commit(workspace, tree, label)
     recorded = _entries(workspace.place.control / "index") - len(workspace.submodules)
@@ -100,8 +126,10 @@ def _ensure_there(workspace: Workspace) -> list[str]:
     return []
 
 
-def _add(workspace: Workspace, found: Survey) -> list[str]:
+def _add(workspace: Workspace, found: Survey, bytes_max: int) -> list[str]:
     """Bring the index up to date with the files; return notes about what git did not take.
+
+    What git has no business with is measured meanwhile.
 
     A repository inside the workspace would become a link to a commit that nobody has. One entry below its path,
     which `add` drops again since there is no such file, makes git see a directory like any other.
@@ -110,9 +138,15 @@ def _add(workspace: Workspace, found: Survey) -> list[str]:
         blob = hashlib.new(workspace.target.object_format, b"blob 0\0", usedforsecurity=False).hexdigest()
         seeds = b"".join(b"100644 %s 0\t%s/%s\0" % (blob.encode(), os.fsencode(p), SEED.encode()) for p in found.nested)
         workspace.store.run("update-index", "-z", "--index-info", data=seeds)
+    args = _adding(workspace)
+    with workspace.control.beside(*args) as added:
+        weigh(found, workspace.path, bytes_max)
+        return _complaints(args, added())
+
+
+def _adding(workspace: Workspace) -> tuple[str, ...]:
     apart = [f":(exclude,literal,top){path}" for path in workspace.submodules]
-    args = ("add", "--all", "--ignore-errors", *(["--", ".", *apart] if apart else []))
-    return _complaints(args, workspace.control.try_(*args, timeout_s=LONG_S))
+    return ("add", "--all", "--ignore-errors", *(["--", ".", *apart] if apart else []))
 
 
 def _complaints(args: tuple[str, ...], said: Said) -> list[str]:

@@ -4,8 +4,10 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+from obra.events import WorkspaceCheckpointed
 from obra.services.agent_runner.making import branch_of
 from obra.services.agent_runner.workspace import Workspace
 from obra.shared.errors import BadUsage, ObraError
@@ -16,6 +18,7 @@ NAMES_MAX = 50
 LOOSE_FILES_MAX = 100
 """Up to so many changed files travel as the files that their objects are; more come as a pack."""
 
+FORESEEN_MAX = 64
 END_S = 10.0
 IN_THE_WAY = "exists; cannot create"
 
@@ -36,8 +39,14 @@ def deliver(workspace: Workspace, commit: str, files: int, name: str = "") -> st
         target = workspace.target
         if not (target.common_dir / "objects").is_dir():
             target = locate(target.path)  # says what is wrong, or where it is now
-        _transfer(workspace, target.git, commit, files)
-        return _branch(target, name or branch_of(workspace.place.scope.task), commit)
+        wanted = name or branch_of(workspace.place.scope.task)
+        first = _creation(wanted, commit)
+        target.git.stand_by(*first)
+        try:
+            _transfer(workspace, target.git, commit, files)
+            return _branch(target, wanted, commit)
+        finally:
+            target.git.dismiss(*first)
     except BadUsage as error:
         raise Refused(problem=str(error)) from error
     except (GitFailed, OSError) as error:
@@ -51,13 +60,29 @@ def _transfer(workspace: Workspace, into: Git, commit: str, files: int) -> None:
         _packed(workspace, into, commit, files)
 
 
+def foresee(workspace: Workspace, recorded: WorkspaceCheckpointed | None) -> None:
+    """Find out what `deliver` will have to copy, should what was recorded be accepted. Blocking."""
+    if recorded is not None and 0 < recorded.files_total <= LOOSE_FILES_MAX:
+        with contextlib.suppress(GitFailed):  # it comes up again if it is accepted
+            _lacking(workspace.store, workspace.base, recorded.commit)
+
+
+@lru_cache(maxsize=FORESEEN_MAX)
+def _lacking(store: Git, base: str, commit: str) -> tuple[str, ...]:
+    """Return all objects of *commit* that *base* has not. Names are digests, so the answer stays true."""
+    wanted = (commit, f"^{base}") if base else (commit,)
+    return tuple(store.run("rev-list", "--objects", "--no-object-names", *wanted, timeout_s=LONG_S).text.split())
+
+
 def _copied(workspace: Workspace, into: Git, commit: str) -> bool:
     """Copy objects file by file; False if one of them does not lie in a file of its own, or git finds one missing."""
-    wanted = (commit, f"^{workspace.base}") if workspace.base else (commit,)
-    said = workspace.store.try_("rev-list", "--objects", "--no-object-names", *wanted, timeout_s=LONG_S)
     assert into.git_dir is not None
     ours, theirs = workspace.place.control / "objects", into.git_dir / "objects"
-    return not said.code and all(_present(ours, theirs, name) for name in said.text.split())
+    try:
+        lacking = _lacking(workspace.store, workspace.base, commit)
+    except GitFailed:
+        return False
+    return all(_present(ours, theirs, name) for name in lacking)
 
 
 def _present(ours: Path, theirs: Path, name: str) -> bool:
@@ -123,25 +148,30 @@ def _branch(target: Target, wanted: str, commit: str) -> str:
     A branch that is checked out is never made: it would change what the user sees as changed.
     """
     head = (target.git_dir / "HEAD").read_text(errors="replace").strip()
-    nowhere, reason = "0" * len(commit), ""
+    reason = ""
     for number in range(1, NAMES_MAX + 1):
         name = wanted if number == 1 else f"{wanted}-{number}"
         if head == f"ref: refs/heads/{name}":
             if _stands(target.git, name, commit):
                 return name
             continue
-        reason = _create(target.git, name, commit, nowhere)
+        reason = _create(target.git, name, commit)
         if IN_THE_WAY in reason:  # a branch called `obra` leaves no room for `obra/…`
             wanted = name = wanted.replace("/", "-")
-            reason = _create(target.git, name, commit, nowhere)
+            reason = _create(target.git, name, commit)
         if not reason:
             return name
     raise Refused(problem=f"no branch could be made for the task in {target.path}: {reason}")
 
 
-def _create(git: Git, name: str, commit: str, nowhere: str) -> str:
+def _creation(name: str, commit: str) -> tuple[str, ...]:
+    nowhere = "0" * len(commit)
+    return ("update-ref", "-m", "obra: work on the task", f"refs/heads/{name}", commit, nowhere)
+
+
+def _create(git: Git, name: str, commit: str) -> str:
     """Return why the branch could not be made; empty if it stands at *commit* now."""
-    said = git.try_("update-ref", "-m", "obra: work on the task", f"refs/heads/{name}", commit, nowhere)
+    said = git.try_(*_creation(name, commit))
     if not said.code or _stands(git, name, commit):
         return ""
     return said.err or "git said nothing"

@@ -71,6 +71,8 @@ def _files(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield the plain files among an agent's memories. No link is followed, the first of a path included."""
     for name in MEMORIES:
         top = home / name
+        if not os.path.lexists(top):
+            continue
         if any(part.is_symlink() for part in (top, *top.parents) if part != home and home in part.parents):
             continue
         if top.is_file():

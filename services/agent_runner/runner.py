@@ -21,9 +21,9 @@ from obra.events import (
     WorkspaceInspected,
     WorkspaceRestored,
 )
-from obra.services.agent_runner import memory
+from obra.services.agent_runner import checkpoint, deliver, memory
 from obra.services.agent_runner import workspace as workspaces
-from obra.services.agent_runner.checkpoint import Checkpoint, Label, record
+from obra.services.agent_runner.checkpoint import Checkpoint, Label
 from obra.services.agent_runner.checks import run_check
 from obra.services.agent_runner.execute import run_agent
 from obra.services.agent_runner.job import Job
@@ -92,11 +92,18 @@ class Attempt:
                 await self._end(self._no_agent("cancelled", "it was cancelled before the agent started"))
                 return
             try:
+                await self._run_to_its_end(ready)
+            finally:
+                await self._tools.blocking(checkpoint.dismiss, ready.workspace)
+
+    async def _run_to_its_end(self, ready: Ready) -> None:
+        try:
+            async with self._tools.beside(checkpoint.foresee, ready.workspace):
                 exited = await self._agent(ready)
-            except Stopped:
-                await self._give_up("the runner was stopped")
-            else:
-                await (self._end(exited) if exited.exit_code is None else self._conclude(exited, ready))
+        except Stopped:
+            await self._give_up("the runner was stopped")
+        else:
+            await (self._end(exited) if exited.exit_code is None else self._conclude(exited, ready))
 
     async def _never_ran(self, ending: Ending, detail: str) -> None:
         await self._say(self._started(None))
@@ -157,7 +164,8 @@ class Attempt:
         from obra.services.agent_runner.inspecting import Inspection  # noqa: PLC0415 - see AgentRunner.run
 
         inspection = Inspection(self._tools, ready.workspace, task, self._ledger.state.policy, redact)
-        async with inspection.begin(seen.checkpoint, exited):
+        delivery = self._tools.beside(deliver.foresee, ready.workspace, seen.checkpoint)
+        async with inspection.begin(seen.checkpoint, exited), delivery:
             ran = await self._check(ready, redact) if task.checks else None
             found = await inspection.findings(ran, lambda: self._check(ready, redact))
         said: list[Event] = [ran] if ran else []
@@ -180,8 +188,8 @@ class Attempt:
                 recording.cancel()
                 with suppress(asyncio.CancelledError, WorkspaceLost):
                     await recording
-        checkpoint = self._ledger.state.run(self._key).checkpoint
-        return checkpoint.files_total if checkpoint else 0
+        found = self._ledger.state.run(self._key).checkpoint
+        return found.files_total if found else 0
 
     async def _check(self, ready: Ready, redact: Redactor) -> ChecksRan:
         room = ready.room(self._marker, self._tools.settings.agent.file_bytes_max)
@@ -224,7 +232,7 @@ class Attempt:
 
         def take() -> Checkpoint:
             forgotten = memory.keep(self._place, self._key)
-            found = record(workspace, label, self._tools.settings.agent.workspace_bytes_max, redact)
+            found = checkpoint.record(workspace, label, self._tools.settings.agent.workspace_bytes_max, redact)
             return replace(found, notes=(*found.notes, redact(forgotten))) if forgotten else found
 
         return await self._tools.blocking(take)

@@ -26,30 +26,39 @@ class Survey:
     nested: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    apart: list[str] = field(default_factory=list)
 
 
 def survey(workspace: Path, bytes_max: int, submodules: Collection[str] = ()) -> Survey:
-    """Return what lies in *workspace*; *submodules* are counted and not looked into.
+    """Return what lies in *workspace*, all but the agent's ``.git`` and the *submodules*, which `weigh` adds.
 
     Raises `WorkspaceLost` once more than *bytes_max* bytes or 2,000,000 entries were seen. Named pipes that git
     would open and wait for are removed.
     """
     found = Survey()
-    apart = {".git", *submodules}
-    todo = [("", False)]
+    _walk(found, workspace, bytes_max, [""], {".git", *submodules})
+    return found
+
+
+def weigh(found: Survey, workspace: Path, bytes_max: int) -> None:
+    """Add to *found* what lies apart: its size counts, and git records none of it. Raises as `survey` does."""
+    files, nested = found.files, list(found.nested)
+    _walk(found, workspace, bytes_max, found.apart, frozenset())
+    found.files, found.nested = files, nested
+
+
+def _walk(found: Survey, workspace: Path, bytes_max: int, todo: list[str], apart: Collection[str]) -> None:
     while todo:
-        folder, uncounted = todo.pop()
+        folder = todo.pop()
         try:
             with os.scandir(workspace / folder) as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if _take(found, entry, path, folder, uncounted=uncounted):
-                        todo.append((path, uncounted or path in apart))
+                    if _take(found, entry, path, folder):
+                        (found.apart if path in apart else todo).append(path)
                     _limit(found, bytes_max)
         except OSError:
             found.unreadable.append(folder)
-    found.nested = [path for path in found.nested if path not in submodules]
-    return found
 
 
 def notes_of(found: Survey, recorded: int) -> list[str]:
@@ -71,7 +80,7 @@ def readable(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str, *, uncounted: bool) -> bool:
+def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str) -> bool:
     """Count one entry; return whether it is a directory to go into."""
     try:
         about = entry.stat(follow_symlinks=False)
@@ -89,7 +98,7 @@ def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str, *, unc
     elif not stat.S_ISLNK(about.st_mode):
         _set_aside(found, entry, path)
         return False
-    found.files += not uncounted and path != ".git"
+    found.files += path != ".git"
     return False
 
 

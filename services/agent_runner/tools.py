@@ -1,8 +1,9 @@
 """What all runs of one process share, and how they wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -42,6 +43,18 @@ class Tools:
         except asyncio.CancelledError:
             await asyncio.wait([work])
             raise
+
+    @asynccontextmanager
+    async def beside(
+        self, do: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[None]:  # fmt: skip
+        """Run *do* in a thread while the block goes on; both have ended when this does."""
+        doing = asyncio.create_task(self.blocking(do, *args, **kwargs))
+        try:
+            yield
+        finally:
+            await asyncio.wait([doing])
+            doing.result()
 
 
 async def together(*work: Awaitable[Any]) -> list[Any]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from obra.events import FileChange
-from obra.services.agent_runner.checkpoint import Label
+from obra.services.agent_runner.checkpoint import Label, dismiss, foresee
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.services.agent_runner.workspace import begin, prepare, restore
+from tests.processes import left
 from tests.services.agent_runner.repositories import (
     LABEL,
     content,
@@ -413,3 +414,31 @@ def test_a_file_whose_mode_alone_changed_is_put_back(tmp_path: Path) -> None:
     (workspace.path / "README.md").chmod(0o755)
     begin(workspace, first.commit)
     assert not stat.S_IMODE((workspace.path / "README.md").stat().st_mode) & 0o111
+
+
+def test_a_checkpoint_that_was_foreseen_holds_what_came_after(tmp_path: Path) -> None:
+    workspace = prepared(tmp_path, repository(tmp_path / "repo", a_txt="a\n", gone_txt="g\n"))
+    foresee(workspace)
+    (workspace.path / "a.txt").write_text("b\n")
+    (workspace.path / "gone.txt").unlink()
+    repository(workspace.path / "inner", c_txt="c\n")
+    found = recorded(workspace)
+    assert tree(workspace, found.commit) == dict.fromkeys(["a.txt", "inner/c.txt"], "100644")
+    assert [(change.path, change.kind) for change in found.changes.files] == [
+        ("a.txt", "modified"), ("gone.txt", "deleted"), ("inner/c.txt", "added")
+    ]  # fmt: skip
+    assert recorded(workspace).tree == found.tree
+    assert left(tmp_path) == []
+
+
+def test_a_workspace_that_was_replaced_after_its_checkpoint_was_foreseen_is_recorded_as_it_is_now(
+    tmp_path: Path,
+) -> None:
+    workspace = prepared(tmp_path, repository(tmp_path / "repo"))
+    foresee(workspace)
+    workspace.path.rename(tmp_path / "away")
+    workspace.path.mkdir()
+    (workspace.path / "new").write_text("x\n")
+    assert tree(workspace, recorded(workspace).commit) == {"new": "100644"}
+    dismiss(workspace)
+    assert left(tmp_path) == []
