@@ -165,6 +165,14 @@ class ChecksRan(Event, tag="checks.ran"):
     passed: Annotated[bool, Meta(description="at least one check, and every one exited 0")]
 
 
+class BaseChecked(Event, tag="base.checked"):
+    """Obra ran the task's checks at the commit that the task grew from: once in a task, where the policy wants it."""
+
+    attempt: Annotated[Attempt, Meta(description="whose run this was found out in")]
+    run: Run
+    checks: Annotated[tuple[CheckResult, ...], Meta(description="without their output")]
+
+
 class AttemptFinished(Event, tag="attempt.finished"):
     """The run is over and its evidence complete."""
 

@@ -20,7 +20,9 @@ class Breakpoints(Value):
     """Which situations a person is asked about. What is off decides itself, as `docs/judgement.md` tells."""
 
     architecture: Annotated[bool, Meta(description="before work is accepted that touches `architecture_paths`")] = False
-    breaking_test: Annotated[bool, Meta(description="a check fails that an earlier attempt had passed")] = False
+    breaking_test: Annotated[
+        bool, Meta(description="a check fails that had passed in an earlier attempt, or before any work")
+    ] = False
     conflicting_solutions: Annotated[
         bool, Meta(description="two attempts pass the checks and differ by more than `conflict_share`")
     ] = False
@@ -117,6 +119,9 @@ class Policy(Value):
     protected_checks: Annotated[
         bool, Meta(description="where an attempt touched existing tests, run the base's own against its code too")
     ] = True
+    base_checks: Annotated[
+        bool, Meta(description="run the checks at the base too, once in a task: those that pass there prove no work")
+    ] = False
     questions_max: Annotated[int, Meta(ge=0, description="times that a task may clarify something")] = 2
     clarify_from_attempt: Annotated[
         int,

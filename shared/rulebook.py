@@ -16,6 +16,8 @@ FACTS: dict[str, tuple[Fact, str]] = {
     "checks": (1, "how many checks ran"),
     "checks_failed": (0, "how many of them did not exit 0"),
     "passed": (True, "there were checks, and all exited 0"),
+    "checks_broken": (0, "how many fail that passed before any work; 0 too where the base was not checked"),
+    "checks_proving": (1, "how many pass that did not before any work; -1: the base was not checked"),
     "changed": (True, "something differs from the commit that the task grew from"),
     "files_changed": (1, "how many files do"),
     "lines_added": (1, "against that commit"),

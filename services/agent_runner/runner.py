@@ -169,10 +169,21 @@ class Attempt:
             ran = await self._check(ready, redact) if task.checks else None
             found = await inspection.findings(ran, lambda: self._check(ready, redact))
         said: list[Event] = [ran] if ran else []
+        if seen.checkpoint and not self._ledger.state.base_checked:
+            said += await self._at_base(ready, redact, ran, seen.checkpoint)
         if found and seen.inspected is None:
             said.insert(0, WorkspaceInspected(attempt=self._attempt, run=self._run, findings=found))
         if said:
             await self._ledger.say(*said, key=self._key)
+
+    async def _at_base(
+        self, ready: Ready, redact: Redactor, ran: ChecksRan | None, checkpoint: WorkspaceCheckpointed
+    ) -> list[Event]:
+        from obra.services.agent_runner.baseline import at_base, wanted  # noqa: PLC0415 - see AgentRunner.run
+
+        if not wanted(self._ledger.state.policy, ran, checkpoint):
+            return []
+        return [await at_base(ready.workspace, checkpoint, lambda: self._check(ready, redact), self._tools.blocking)]
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""

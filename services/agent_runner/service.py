@@ -17,6 +17,7 @@ from obra.events import (
     AttemptInterrupted,
     AttemptRequested,
     AttemptStarted,
+    BaseChecked,
     BranchDelivered,
     BranchRefused,
     BreakpointRaised,
@@ -73,8 +74,8 @@ HEARS: tuple[type[Event], ...] = (
 )
 SAYS: tuple[type[Event], ...] = (
     AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
-    AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver, ServiceDegraded,
-    TaskLabelled,
+    BaseChecked, AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver,
+    ServiceDegraded, TaskLabelled,
 )  # fmt: skip
 
 INSPECTING = "obra.services.agent_runner.inspecting"

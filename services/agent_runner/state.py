@@ -10,6 +10,7 @@ from obra.events import (
     AttemptInterrupted,
     AttemptRequested,
     AttemptStarted,
+    BaseChecked,
     BranchDelivered,
     ChecksRan,
     Event,
@@ -53,7 +54,7 @@ class State(msgspec.Struct, frozen=True):
 
     ``rolled_back``: it was, so its workspace may hold what no run here tells of; ``returned``: and was not yet put
     back. ``delivered``: attempts whose branch was made since. ``labelled``: its hidden checks have spoken, or could
-    not.
+    not. ``base_checked``: its checks ran at the base.
     """
 
     task: TaskSubmitted | None = None
@@ -67,6 +68,7 @@ class State(msgspec.Struct, frozen=True):
     returned: bool = False
     over: bool = False
     labelled: bool = False
+    base_checked: bool = False
 
     def run(self, key: Key) -> Run:
         """Return what is known of a run."""
@@ -131,7 +133,7 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, delivered=state.delivered | {attempt})
         case AttemptCancelled():
             return replace(state, cancelled=state.cancelled | {event.attempt: event.reason})
-        case TaskLabelled() | ServiceDegraded():
+        case TaskLabelled() | ServiceDegraded() | BaseChecked():
             return _noted(state, event)
         case (
             AttemptRequested() | AttemptStarted() | AgentExited() | WorkspaceCheckpointed() | ChecksRan()
@@ -144,8 +146,10 @@ def evolve(state: State, event: Event) -> State:
             return state
 
 
-def _noted(state: State, event: TaskLabelled | ServiceDegraded) -> State:
+def _noted(state: State, event: TaskLabelled | ServiceDegraded | BaseChecked) -> State:
     match event:
+        case BaseChecked():
+            return replace(state, base_checked=True)
         case TaskLabelled(source="hidden_check") | ServiceDegraded(service="agent-runner", lacking="hidden checks"):
             return replace(state, labelled=True)
         case ServiceDegraded(service="agent-runner", lacking="sandbox"):

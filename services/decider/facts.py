@@ -20,6 +20,8 @@ def _of_the_run(state: State) -> dict[str, Fact]:
         "checks": len(evidence.checks.checks) if evidence.checks else 0,
         "checks_failed": len(evidence.failing),
         "passed": evidence.passed,
+        "checks_broken": len(state.broken),
+        "checks_proving": -1 if state.proving is None else len(state.proving),
         "commands": evidence.exited.commands if evidence.exited else (),
         "denials": len(evidence.exited.denials) if evidence.exited else 0,
         "turns": evidence.exited.turns if evidence.exited else 0,

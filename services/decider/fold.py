@@ -9,6 +9,7 @@ from obra.events import (
     AttemptFinished,
     AttemptInterrupted,
     AttemptScored,
+    BaseChecked,
     BranchDelivered,
     BranchRefused,
     BreakpointRaised,
@@ -53,6 +54,8 @@ def evolve(state: State, event: Event) -> State:
             return _spoken(state, event)
         case TaskRolledBack():
             return _returned(state, event)
+        case BaseChecked(checks=checks):
+            return replace(state, at_base={c.command: c.exit_code == 0 and not c.timed_out for c in checks})
         case _:
             return _of_the_run(_gathered(state, event), event)
 

@@ -36,7 +36,8 @@ class State(msgspec.Struct, frozen=True):
     that were made and not rolled back, which is less than the newest one's number where some were. ``raised`` counts
     decisions to escalate by their rule; ``failures`` are attempts in a row that were not accepted, since the
     beginning or since a person spoke. ``solution`` is the last attempt whose checks passed, ``passed`` the checks
-    that any passed, both without the newest run.
+    that any passed, both without the newest run. ``at_base`` says of each check whether it passed before any work;
+    None: nobody tried.
     """
 
     task: TaskSubmitted | None = None
@@ -59,6 +60,7 @@ class State(msgspec.Struct, frozen=True):
     delivered: BranchDelivered | None = None
     solution: Evidence | None = None
     passed: frozenset[str] = frozenset()
+    at_base: Mapping[str, bool] | None = None
     raised: Mapping[str, int] = msgspec.field(default_factory=dict)
     failures: int = 0
     outages: int = 0
@@ -83,6 +85,20 @@ class State(msgspec.Struct, frozen=True):
     def checks(self) -> tuple[str, ...]:
         """Return the task's checks."""
         return self.task.checks if self.task else ()
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Return the checks that fail now and passed before any work."""
+        base = self.at_base or {}
+        return tuple(check.command for check in self.evidence.failing if base.get(check.command))
+
+    @property
+    def proving(self) -> tuple[str, ...] | None:
+        """Return the checks that pass now and did not before any work; None where nobody tried that."""
+        if self.at_base is None or self.evidence.checks is None:
+            return None
+        passed = (each.command for each in self.evidence.checks.checks if each not in self.evidence.failing)
+        return tuple(command for command in passed if self.at_base.get(command) is False)
 
     @property
     def undecided(self) -> bool:

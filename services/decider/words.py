@@ -1,6 +1,6 @@
 """The reasons and numbers of a decision, in words for a person and for the agent's next prompt."""
 
-from obra.events import ENDINGS, Denial
+from obra.events import ENDINGS, CheckResult, Denial
 from obra.services.decider.state import State
 from obra.shared.evidence import oddities, said_of, seen_in
 
@@ -35,7 +35,7 @@ def shortcomings(state: State) -> tuple[str, ...]:
 def plain(state: State) -> list[str]:
     """Return what is wrong for all to see, before any number is looked at."""
     evidence = state.evidence
-    wrong = [f"check `{check.command}` {said_of(check)}" for check in evidence.failing]
+    wrong = [f"check `{check.command}` {said_of(check)}{_before(state, check)}" for check in evidence.failing]
     if state.checks and evidence.checks is None:
         wrong.append("the checks did not run")
     if evidence.checkpoint is None:
@@ -44,6 +44,10 @@ def plain(state: State) -> list[str]:
         wrong.append("nothing differs from the commit that the task grew from")
     wrong += findings(state, forbidding=True)
     return wrong + [_denied(denial) for denial in evidence.denials()]
+
+
+def _before(state: State, check: CheckResult) -> str:
+    return ", and passed before any work" if check.command in state.broken else ""
 
 
 def _below(state: State) -> list[str]:
@@ -89,7 +93,7 @@ def findings(state: State, *, forbidding: bool) -> list[str]:
 def doubts(state: State) -> tuple[str, ...]:
     """Return what weak witnesses say: lesser findings, claims that the evidence denies, the review."""
     review = state.evidence.review
-    said = [*findings(state, forbidding=False), *_untrue(state)]
+    said = [*findings(state, forbidding=False), *_unproved(state), *_untrue(state)]
     said += [f"of the agent: {odd}" for odd in (oddities(state.evidence.exited) if state.evidence.exited else ())]
     if review and not review.usable:
         said.append(f"there is no usable review: {review.reason}" if review.reason else "there is no usable review")
@@ -97,6 +101,13 @@ def doubts(state: State) -> tuple[str, ...]:
         view = "approves" if review.approves else "disapproves"
         said.append(f"the review {view}: {review.summary}" if review.summary else f"the review {view}")
     return tuple(said)
+
+
+def _unproved(state: State) -> list[str]:
+    """Return that the checks tell nothing of the work, where that is known."""
+    if not state.evidence.passed or state.proving is None or state.proving:
+        return []
+    return ["no check tells the work from what was there before: all of them passed before any work, too"]
 
 
 def _untrue(state: State) -> list[str]:

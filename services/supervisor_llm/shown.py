@@ -9,15 +9,17 @@ from obra.events import (
     ChecksRan,
     Content,
     FileChange,
+    Finding,
     WorkspaceCheckpointed,
 )
 from obra.services.supervisor_llm.kind import Seen
 from obra.services.supervisor_llm.state import Evidence
-from obra.shared.evidence import oddities
+from obra.shared.evidence import oddities, seen_in
 from obra.shared.llm.material import Section
 
 FILES_MAX = 200
-WORDS = ("TASK", "CRITERIA", "ENDING", "AGENT SAYS")
+FINDINGS_MAX = 20
+WORDS = ("TASK", "CRITERIA", "ENDING", "FINDINGS", "AGENT SAYS")
 """Sections that prove nothing about the work, whoever quotes them."""
 
 
@@ -41,6 +43,7 @@ def sections(seen: Seen, finished: AttemptFinished, texts: Mapping[str, str]) ->
         Section("TASK", seen.state.task.text, 0.3, "ends"),
         *([Section("CRITERIA", criteria, 0.3)] if (criteria := _criteria(seen.state.task.acceptance)) else []),
         Section("ENDING", _ending(finished, evidence), 0.2),
+        *([Section("FINDINGS", _findings(evidence.findings), 0.3)] if evidence.findings else []),
         Section("CHECKS", _checks(evidence.checks, texts), 0.4, "tail"),
         Section("FILES", _files(evidence.checkpoint), 0.25),
         Section("AGENT SAYS", texts.get("result", "") or "(nothing)", 0.25, "ends"),
@@ -58,6 +61,12 @@ def _ending(finished: AttemptFinished, evidence: Evidence) -> str:
         lines += [f"denied: {denial.tool} {denial.target}".rstrip() for denial in evidence.exited.denials]
         lines += oddities(evidence.exited)
     return "\n".join(lines)
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    lines = [f"- {seen_in(each)}{' (forbids acceptance)' if each.blocks else ''}" for each in findings[:FINDINGS_MAX]]
+    more = len(findings) - len(lines)
+    return "\n".join([*lines, *([f"[… left out here: {more} more …]"] if more else [])])
 
 
 def _checks(ran: ChecksRan | None, texts: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from obra.events import (
     AgentExited,
     ChecksRan,
     Event,
+    Finding,
     LlmSelected,
     ServiceDegraded,
     TaskCancelled,
@@ -15,6 +16,7 @@ from obra.events import (
     TaskRejected,
     TaskSubmitted,
     WorkspaceCheckpointed,
+    WorkspaceInspected,
 )
 
 NAME = "supervisor-llm"
@@ -27,6 +29,7 @@ class Evidence(msgspec.Struct, frozen=True):
     run: int = 0
     exited: AgentExited | None = None
     checkpoint: WorkspaceCheckpointed | None = None
+    findings: tuple[Finding, ...] = ()
     checks: ChecksRan | None = None
 
 
@@ -57,14 +60,16 @@ def evolve(state: State, event: Event) -> State:
             state = replace(state, selected=event)
         case ServiceDegraded(service=service, lacking="llm") if service == NAME:
             state = replace(state, degraded=True)
-        case AgentExited() | WorkspaceCheckpointed() | ChecksRan():
+        case AgentExited() | WorkspaceCheckpointed() | WorkspaceInspected() | ChecksRan():
             state = replace(state, evidence=_gathered(state.evidence, event))
         case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
             state = replace(state, over=True)
     return state
 
 
-def _gathered(evidence: Evidence, event: AgentExited | WorkspaceCheckpointed | ChecksRan) -> Evidence:
+def _gathered(
+    evidence: Evidence, event: AgentExited | WorkspaceCheckpointed | WorkspaceInspected | ChecksRan
+) -> Evidence:  # fmt: skip
     if (event.attempt, event.run) != (evidence.attempt, evidence.run):
         evidence = Evidence(attempt=event.attempt, run=event.run)
     match event:
@@ -72,6 +77,8 @@ def _gathered(evidence: Evidence, event: AgentExited | WorkspaceCheckpointed | C
             return replace(evidence, exited=event)
         case WorkspaceCheckpointed():
             return replace(evidence, checkpoint=event)
+        case WorkspaceInspected():
+            return replace(evidence, findings=event.findings)
         case ChecksRan():
             return replace(evidence, checks=event)
 

@@ -11,10 +11,12 @@ from obra.events import (
     AgentExited,
     AttemptInterrupted,
     AttemptReviewed,
+    BaseChecked,
     BreakpointRaised,
     BreakpointResolved,
     Breakpoints,
     BudgetExhausted,
+    CheckResult,
     ClaimContradicted,
     Content,
     DecisionMade,
@@ -27,6 +29,7 @@ from obra.events import (
     Policy,
     QuestionAnswered,
     QuestionAsked,
+    Rule,
     TaskReadied,
     TimerFired,
     TimerSet,
@@ -60,6 +63,11 @@ def changes(**lines: int) -> dict[str, Any]:
 
 def unlike(attempt: int, **lines: int) -> list[Event]:
     return recorded(ran(attempt), **changes(**lines))
+
+
+def at_base(**codes: int) -> BaseChecked:
+    results = tuple(CheckResult(command=command, exit_code=code) for command, code in codes.items())
+    return BaseChecked(attempt=1, run=1, checks=results)
 
 
 def untrue(attempt: int) -> ClaimContradicted:
@@ -118,6 +126,9 @@ BREAKPOINTS = [
     Row("breaking test",
         [*ran(checks={"a": 0, "b": 1}), finished(), scored(confidence=0.05), retried(), *ran(2, checks={"a": 1})],
         scored(2, confidence=0.05), "escalate", "breaking_test", task=task(checks=("a", "b"))),
+    Row("a test that passed before any work",
+        [*ran(checks={"a": 1, "b": 1}), at_base(a=0, b=1), finished()], scored(confidence=0.05),
+        "escalate", "breaking_test", task=task(checks=("a", "b"))),
     Row("conflicting solutions",
         [*unlike(1, a=10), finished(), scored(confidence=0.6), retried(), *unlike(2, b=10), finished(2)],
         scored(2), "escalate", "conflicting_solutions"),
@@ -155,6 +166,23 @@ def test_a_breakpoint_fires_where_it_is_on_and_not_where_it_is_off(row: Row) -> 
     assert (on.action, on.rule) == ("escalate", row.rule)
     off = row.decide(breakpoints=Breakpoints(destructive_command=False))
     assert off.action in ("proceed", "retry", "stop")
+
+
+def test_a_failing_check_that_passed_before_any_work_says_so_to_the_next_attempt() -> None:
+    past = [*ran(checks={"a": 1, "b": 1}), at_base(a=0, b=1)]
+    made = Row("", past, scored(confidence=0.05), "retry", "again", task=task(checks=("a", "b"))).decide()
+    assert made.reasons[:2] == ("check `a` exited 1, and passed before any work", "check `b` exited 1")
+
+
+def test_checks_that_passed_before_any_work_prove_nothing_and_rules_can_go_by_it() -> None:
+    past = [*ran(checks={"a": 0}), at_base(a=0)]
+    row = Row("", past, scored(), "proceed", "accepted", task=task(checks=("a",)))
+    said = "no check tells the work from what was there before: all of them passed before any work, too"
+    assert said in row.decide().reasons
+    mine = Rule(when="acceptable and checks_proving == 0", action="escalate", name="unproved")
+    assert row.decide(rules=(mine,)).rule == "unproved"
+    proved = Row("", [*ran(checks={"a": 0}), at_base(a=1)], scored(), "proceed", "accepted", task=task(checks=("a",)))
+    assert (proved.decide(rules=(mine,)).rule, said in proved.decide().reasons) == ("accepted", False)
 
 
 def test_every_switch_has_its_breakpoint() -> None:

@@ -72,7 +72,7 @@ def seen(*events: Event) -> Seen:
 
 def test_the_evidence_of_the_latest_run_is_kept_and_no_other() -> None:
     later = AgentExited(attempt=1, run=2, ending="completed")
-    assert folded(TASK, EXITED, CHECKPOINT, CHECKED).evidence == Evidence(1, 1, EXITED, CHECKPOINT, CHECKED)
+    assert folded(TASK, EXITED, CHECKPOINT, CHECKED).evidence == Evidence(1, 1, EXITED, CHECKPOINT, (), CHECKED)
     assert folded(TASK, EXITED, CHECKPOINT, CHECKED, later).evidence == Evidence(1, 2, later)
 
 

@@ -204,6 +204,12 @@ def _checks(e: a.ChecksRan) -> Iterable[Line]:
             yield Line(f"  │ {line}", "quiet")
 
 
+@_of(a.BaseChecked)
+def _at_base(e: a.BaseChecked) -> Iterable[Line]:
+    passed = sum(check.exit_code == 0 and not check.timed_out for check in e.checks)
+    yield Line(f"before any work {passed} of {count(len(e.checks), 'check')} passed", "quiet")
+
+
 @_of(a.AttemptFinished)
 def _finished(e: a.AttemptFinished) -> Iterable[Line]:
     yield Line(f"attempt {e.attempt} finished ({duration(e.duration_ms)})", "quiet", detail=True)

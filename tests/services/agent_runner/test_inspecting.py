@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from obra.events import (
+    BaseChecked,
+    Breakpoints,
     ChecksRan,
+    Content,
     Finding,
     Policy,
     TaskReadied,
@@ -120,3 +123,32 @@ async def test_strange_files_are_inspected_without_harm(stage: Stage, step: dict
     found = await run(stage, WORK, step)
     assert all(finding.detail for finding in found)
     assert (await stage.said())[-1] == "attempt.finished"
+
+
+BROKEN = write("check.sh", "exit 1\n")
+WANTED = Policy(breakpoints=Breakpoints(breaking_test=True))
+
+
+async def test_a_check_that_fails_is_tried_at_the_base_once_where_that_is_wanted_and_the_work_is_there_again(
+    stage: Stage,
+) -> None:
+    await run(stage, write("old.txt", "new\n"), policy=WANTED, text="Empty old.txt.")
+    (base,), (ran,) = await stage.of(BaseChecked), await stage.of(ChecksRan)
+    assert [(c.command, c.exit_code, c.output) for c in base.checks] == [(CHECK, 1, Content())] == [
+        (CHECK, ran.checks[0].exit_code, Content())
+    ]  # fmt: skip
+    said = await stage.said()
+    assert said.index("checks.ran") + 1 == said.index("base.checked")
+    assert (stage.place.workspace / "old.txt").read_text() == "new\n"
+
+
+async def test_the_base_is_not_tried_where_nobody_wants_it(stage: Stage) -> None:
+    await run(stage, BROKEN)
+    assert await stage.of(BaseChecked) == []
+
+
+async def test_checks_that_pass_are_tried_at_the_base_where_the_policy_says_so(stage: Stage) -> None:
+    await run(stage, WORK, policy=Policy(base_checks=True))
+    ((check,),) = [event.checks for event in await stage.of(BaseChecked)]
+    assert (check.command, check.exit_code) == (CHECK, 1)
+    assert (stage.place.workspace / "add.sh").read_text() == "echo $(($1 + $2))\n"

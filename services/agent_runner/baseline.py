@@ -1,0 +1,31 @@
+"""The task's checks at the commit that it grew from: what passed before any work, and what did not."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from obra.events import BaseChecked, ChecksRan, Content, Policy, WorkspaceCheckpointed
+from obra.services.agent_runner import workspace as workspaces
+from obra.services.agent_runner.inspection.protect import recover
+from obra.services.agent_runner.workspace import Workspace
+
+Check = Callable[[], Awaitable[ChecksRan]]
+Do = Callable[..., Awaitable[None]]
+
+
+def wanted(policy: Policy, ran: ChecksRan | None, checkpoint: WorkspaceCheckpointed | None) -> bool:
+    """Return whether somebody wants to know how the base fares, and the work differs from it."""
+    if ran is None or checkpoint is None or not checkpoint.files_total:
+        return False
+    return policy.base_checks or (policy.breakpoints.breaking_test and not ran.passed)
+
+
+async def at_base(workspace: Workspace, checkpoint: WorkspaceCheckpointed, check: Check, blocking: Do) -> BaseChecked:
+    """Run the checks where the agent ran, on the files of the base, and put the work back. Raises what git raises."""
+    try:
+        await blocking(workspaces.begin, workspace, workspace.base)
+        ran = await check()
+    finally:
+        await blocking(recover, workspace, checkpoint.commit)
+    checks = tuple(replace(each, output=Content()) for each in ran.checks)
+    return BaseChecked(attempt=ran.attempt, run=ran.run, checks=checks)
