@@ -105,6 +105,10 @@ class TaskCancelled(Event, tag="task.cancelled"):
     taken_over: Annotated[bool, Meta(description="the person goes on with the work; it is handed over")] = False
 
 
+TaskEnd = TaskCompleted | TaskFailed | TaskCancelled | TaskRejected
+"""After one of these nothing more is done for the task; the first one holds."""
+
+
 class WorkspaceHandedOver(Event, tag="workspace.handed_over"):
     """A task that a person took over stands as they get it: the agent's clone, and its tree as a branch."""
 

@@ -193,8 +193,7 @@ class Orchestrator:
 
     async def inbox(self) -> list[dict[str, Any]]:
         """Return what waits for a person, the most severe first and of those the oldest; fields as of the view."""
-        table = await self.sql("SELECT * FROM inbox")
-        return table.records
+        return (await self.sql("SELECT * FROM inbox")).records
 
     async def as_of(self, task: str, at: int | str, project: str | None = None) -> Story:
         """Return the task as it was at a point: a position, ``attempt:N``, or a time (ISO 8601, or ``10m`` for ago)."""

@@ -29,6 +29,7 @@ from obra.events import (
 from obra.events.policy import digest
 from obra.events.subjects import PLATFORM, Scope
 from obra.shared.bus import Bus
+from obra.shared.embedded.access import EDGE
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks, StaleAppend
 from obra.shared.history import standing
@@ -42,7 +43,6 @@ __all__ = [
     "person", "settled",
 ]  # fmt: skip
 
-EDGE = "edge"
 TRIES_MAX = 5
 Resolution = Literal["approve", "reject", "retry"]
 LabelSource = Literal["person", "hidden_check", "reverted"]

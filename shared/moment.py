@@ -54,6 +54,16 @@ def position_at(text: str, past: Sequence[Recorded], last: int, now: datetime, w
     return before[-1]
 
 
+def point_of(text: str, last: int, now: datetime, what: str) -> int | datetime:
+    """Return the position or the time that *text* names for many tasks together; *last* is the newest position.
+
+    `BadUsage` names *what* the text is for, and says what would do.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return moment_of(text, now, what)
+    return _happened(int(text), last, what)
+
+
 def moment_of(text: str, now: datetime, what: str, forms: str = POSITIONS) -> datetime:
     """Return the time that *text* means: ISO 8601, or `10m` for ten minutes before *now*; *forms* is what would do."""
     if ago := AGO.fullmatch(text):
@@ -68,6 +78,10 @@ def _within(position: int, past: Sequence[Recorded], last: int, what: str) -> in
     if position < past[0].position:
         began = past[0].position
         raise BadUsage(problem=f"{what} {position}: the task did not exist then; it began at position {began}")
+    return _happened(position, last, what)
+
+
+def _happened(position: int, last: int, what: str) -> int:
     if position > last:
         raise BadUsage(problem=f"{what} {position}: nothing has happened there yet; the newest position is {last}")
     return position

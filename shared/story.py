@@ -64,6 +64,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceInspected,
 )
+from obra.events.task import TaskEnd
 from obra.shared.chapter import Chapter, told
 from obra.shared.envelope import Recorded
 from obra.shared.history import standing
@@ -78,10 +79,11 @@ RESTING: frozenset[str] = frozenset({"waiting", "rolled_back"})
 
 
 class Story(msgspec.Struct, frozen=True):
-    """One task so far. ``attempts`` is the highest attempt that was started; money and tokens are of all runs.
+    """One task so far.
 
-    ``question`` is what it waits with, where that is
-    one. ``position`` is that of the newest event told. ``degraded`` says in whole sentences what was lacking.
+    ``attempts`` is the highest attempt that was started; money and tokens are of all runs. ``question`` is the one
+    that it waits with, if it does. ``position`` is that of the newest event told, times are ISO 8601 in UTC, and
+    ``degraded`` says in whole sentences what was lacking.
     """
 
     project: str = ""
@@ -176,7 +178,7 @@ def _as(story: Story, status: Status) -> Story:
     return story if story.over else replace(story, status=status)
 
 
-def _ended(story: Story, event: TaskCompleted | TaskFailed | TaskCancelled | TaskRejected) -> Story:
+def _ended(story: Story, event: TaskEnd) -> Story:
     match event:
         case TaskCompleted():
             return replace(

@@ -13,7 +13,7 @@ from obra.shared.difference import Difference, compare
 from obra.shared.envelope import Recorded
 from obra.shared.errors import BadUsage
 from obra.shared.history import until
-from obra.shared.moment import ATTEMPT, moment_of, position_at
+from obra.shared.moment import ATTEMPT, point_of, position_at
 from obra.shared.rollback import Plan
 from obra.shared.story import Story, fold
 from obra.shared.submission import renew_environment
@@ -91,13 +91,11 @@ class Timeline:
         text, last = str(to), await self.obra.joined.bus.last_position()
         if text.startswith(ATTEMPT):
             raise BadUsage(problem=f"--to {text}: several tasks return to one position or time, not to an attempt")
-        if not (text.isascii() and text.isdigit()):
-            moment = moment_of(text, datetime.now(UTC), "--to")
-            found = await self.obra.sql(BY_THEN, moment.isoformat())
-            return int(found.rows[0][0] or 0)
-        if int(text) > last:
-            raise BadUsage(problem=f"--to {text}: nothing has happened there yet; the newest position is {last}")
-        return int(text)
+        point = point_of(text, last, datetime.now(UTC), "--to")
+        if isinstance(point, int):
+            return point
+        found = await self.obra.sql(BY_THEN, point.isoformat())
+        return int(found.rows[0][0] or 0)
 
     async def _reverted(self, made: Plan) -> list[str]:
         from obra.shared.revert import make_revert  # noqa: PLC0415 - starts processes; only a revert needs it

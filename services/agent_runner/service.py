@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 from obra.events import (
@@ -30,10 +31,8 @@ from obra.events import (
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
-    TaskFailed,
     TaskLabelled,
     TaskReadied,
-    TaskRejected,
     TaskRolledBack,
     WorkspaceCheckpointed,
     WorkspaceHandedOver,
@@ -41,6 +40,7 @@ from obra.events import (
     WorkspaceRestored,
 )
 from obra.events.subjects import Scope
+from obra.events.task import TaskEnd
 from obra.services.agent_runner import hidden
 from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
@@ -62,7 +62,7 @@ from obra.shared.home import Home
 from obra.shared.log import get_logger
 from obra.shared.service import Acting, Call, Service
 
-ENDS = (TaskCompleted, TaskFailed, TaskCancelled, TaskRejected, GoalCompleted, GoalFailed)
+ENDS = (*get_args(TaskEnd), GoalCompleted, GoalFailed)
 HEARS: tuple[type[Event], ...] = (
     BreakpointRaised,
     QuestionAsked,

@@ -12,6 +12,7 @@ from obra.events import Content
 from obra.events.subjects import Scope
 from obra.services.console.options import Place
 from obra.services.console.selection import Selection
+from obra.shared import story
 from obra.shared.bus import Raw
 from obra.shared.client import Orchestrator
 from obra.shared.doctor import host_lock_held
@@ -25,6 +26,9 @@ from obra.shared.store.errors import StoreMissing
 from obra.shared.store.query import Table, local_query_async
 
 TRIES, PAUSE_S = 400, 0.05
+OVER = f"({', '.join(repr(status) for status in sorted(story.OVER))})"
+"""The statuses of tasks that have ended, as SQL has a list."""
+
 FETCH_ROWS = 1_000
 EVENTS = """
     SELECT position, concat_ws('.', 'obra', coalesce(project, '-'), coalesce(task, '-'), type), raw, epoch_ns(stored_at)
@@ -211,8 +215,9 @@ async def position_in(reader: Reader, past: Sequence[Recorded], text: str, now: 
 
 
 async def newest(reader: Reader) -> int:
-    """Return the newest position that there is."""
-    return int((await reader.sql("SELECT max(position) FROM event")).rows[0][0] or 0)
+    """Return the newest position that there is; 0 where nothing has happened."""
+    found = await answered(reader, "SELECT coalesce(max(position), 0) AS position FROM event")
+    return int(found[0]["position"]) if found else 0
 
 
 def _tasks(scope: Scope) -> str:

@@ -36,6 +36,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceInspected,
 )
+from obra.events.task import TaskEnd
 from obra.services.session_manager import account, turns, window
 from obra.services.session_manager.state import Answer, Feedback, State
 from obra.shared.evidence import Evidence, gather
@@ -70,7 +71,7 @@ def evolve(state: State, event: Event) -> State:
             return _observed(state, event)
 
 
-def _over(state: State, event: TaskCompleted | TaskFailed | TaskCancelled | TaskRejected) -> State:
+def _over(state: State, event: TaskEnd) -> State:
     """Keep of a task that is over what the other tasks of its session will want to know."""
     if state.over:
         return state

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from obra.events import StreamPruned, TaskCancelled, TaskCompleted, TaskFailed, TaskRejected
+from obra.events import StreamPruned
 from obra.events.subjects import PLATFORM, Scope, subject
+from obra.events.task import TaskEnd
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded
 
@@ -65,4 +66,4 @@ async def forgotten(bus: Bus, watermark: int) -> StreamPruned | None:
 
 def is_cut(events: Sequence[Recorded]) -> bool:
     """Return whether a task's past begins with its end: the rest of it is only in the store."""
-    return bool(events) and isinstance(events[0].event, TaskCompleted | TaskFailed | TaskCancelled | TaskRejected)
+    return bool(events) and isinstance(events[0].event, TaskEnd)

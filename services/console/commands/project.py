@@ -10,7 +10,7 @@ from obra.events import Event, ProjectPaused, ProjectResumed
 from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.console.commands.run import CONTEXT
 from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import rows
+from obra.services.console.reading import OVER, rows
 from obra.services.console.render.table import grid, listed
 from obra.services.console.render.text import one_line
 from obra.shared.edge import EDGE, person
@@ -22,7 +22,7 @@ COLUMNS = ("project", "state", "tasks", "queued", "working", "waiting", "complet
 ALL = "SELECT * FROM project ORDER BY project"
 LINE = """
     SELECT task, status, priority, deadline, waits_for, reasons FROM line
-    WHERE project = '{project}' AND status NOT IN ('completed', 'failed', 'cancelled', 'rejected')
+    WHERE project = '{project}' AND status NOT IN {over}
     ORDER BY position LIMIT 200
 """
 
@@ -56,7 +56,7 @@ def show(place: Place, name: str | None, json_: bool) -> int:
     found = [row for row in asyncio.run(rows(place, ALL)) if row["project"] == wanted]
     if not found:
         raise BadUsage(problem=f"there is no project {wanted!r}; `obra project list` names those there are")
-    tasks = asyncio.run(rows(place, LINE.format(project=wanted)))
+    tasks = asyncio.run(rows(place, LINE.format(project=wanted, over=OVER)))
     if json_:
         click.echo(json.dumps(found[0] | {"open": tasks}, default=str))
         return 0

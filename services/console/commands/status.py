@@ -10,19 +10,18 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, as_of, placed
-from obra.services.console.reading import Reader, answered, newest, reading
+from obra.services.console.reading import OVER, Reader, answered, newest, reading
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
-from obra.shared.errors import BadUsage
-from obra.shared.moment import moment_of
+from obra.shared.moment import point_of
 from obra.shared.services import NAMES
 from obra.shared.story import RESTING
 
 COUNTS = "SELECT status, count(*) AS tasks FROM task(as_of := {at}) GROUP BY status"
 OPEN = """
     SELECT project, task, status, attempts, text FROM task(as_of := {at})
-    WHERE status NOT IN ('completed', 'failed', 'cancelled', 'rejected') ORDER BY position DESC LIMIT 200
+    WHERE status NOT IN {over} ORDER BY position DESC LIMIT 200
 """
 GOALS = """
     SELECT project, goal, status, tasks, completed, text FROM goal(as_of := {at})
@@ -63,7 +62,7 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
             "services": await _services(reader),
             "as_of": at,
             "tasks": {row["status"]: row["tasks"] for row in await answered(reader, COUNTS.format_map(fill))},
-            "open": await answered(reader, OPEN.format_map(fill)),
+            "open": await answered(reader, OPEN.format_map({**fill, "over": OVER})),
             "goals": await answered(reader, GOALS.format_map(fill)),
             "lacking": await answered(reader, LACKING.format_map(fill)),
         }
@@ -71,13 +70,10 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
 
 async def _position(reader: Reader, text: str) -> int:
     """Return the position that *text* names for everything together; `BadUsage` says what would do."""
-    if text.isascii() and text.isdigit():
-        last = await newest(reader)
-        if int(text) > last:
-            raise BadUsage(problem=f"--as-of {text}: nothing has happened there yet; the newest position is {last}")
-        return int(text)
-    moment = moment_of(text, datetime.now(UTC), "--as-of")
-    rows = await answered(reader, BY_THEN.format(moment=moment.isoformat()))
+    point = point_of(text, await newest(reader), datetime.now(UTC), "--as-of")
+    if isinstance(point, int):
+        return point
+    rows = await answered(reader, BY_THEN.format(moment=point.isoformat()))
     return int(rows[0]["position"]) if rows else 0
 
 

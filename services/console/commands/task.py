@@ -8,7 +8,7 @@ import click
 from obra.services.console.commands.run import CONTEXT, run
 from obra.services.console.commands.show import show
 from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import rows
+from obra.services.console.reading import OVER, rows
 from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
 from obra.services.console.way import TASK, detached
@@ -18,7 +18,7 @@ ALL = """
     SELECT l.project, l.task, l.status, l.priority, l.deadline, l.goal, l.milestone, t.attempts, t.branch, t.text,
         t.reasons
     FROM line l JOIN task t USING (project, task)
-    WHERE ({everything} OR l.status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AND {project}
+    WHERE ({everything} OR l.status NOT IN {over}) AND {project}
     ORDER BY l.position DESC LIMIT 500
 """
 
@@ -55,7 +55,7 @@ task.add_command(show)
 def list_(place: Place, everything: bool, project: str | None, json_: bool) -> int:
     """List open tasks, the newest first, with what the queued ones wait for."""
     of = f"l.project = '{token(project, 'project')}'" if project else "true"
-    found = asyncio.run(rows(place, ALL.format(everything=str(everything).lower(), project=of)))
+    found = asyncio.run(rows(place, ALL.format(everything=str(everything).lower(), project=of, over=OVER)))
     none = "no tasks yet" if everything else "no open tasks"
     return listed(found, ["task", "status", "priority", "attempts", "text", "waits"], _row, none=none, json_=json_)
 
