@@ -115,6 +115,7 @@ Ending = Literal[
     "cancelled",
     "unavailable",
     "workspace_lost",
+    "unmergeable",
 ]
 """How an agent's process ended, by what could be observed; `ENDINGS` says what each means."""
 
@@ -136,6 +137,7 @@ ENDINGS: dict[str, str] = {
     "cancelled": "a person cancelled it",
     "unavailable": "the agent could not be started: not installed, no sandbox, missing environment",
     "workspace_lost": "the workspace could not be prepared or recorded (disk full, too large, gone)",
+    "unmergeable": "the accepted work of the tasks that it waited for conflicts, so there is nothing to start from",
 }
 
 JUDGED: frozenset[str] = frozenset({"completed", "denied"})
@@ -144,5 +146,5 @@ JUDGED: frozenset[str] = frozenset({"completed", "denied"})
 OUTAGES: frozenset[str] = frozenset({"rate_limited", "unreachable"})
 """Endings that are the provider's fault: waited out, and not counted as attempts."""
 
-HOPELESS: frozenset[str] = frozenset({"not_logged_in", "rejected", "unavailable", "over_budget"})
+HOPELESS: frozenset[str] = frozenset({"not_logged_in", "rejected", "unavailable", "over_budget", "unmergeable"})
 """Endings after which the same attempt again can't end otherwise."""

@@ -130,6 +130,9 @@ class PromptPrepared(Event, tag="prompt.prepared"):
     pieces: Annotated[tuple[str, ...], Meta(description="context that it tells, the most valuable first")] = ()
     left_out: Annotated[tuple[LeftOut, ...], Meta(description="context that it does not tell, and why")] = ()
     resume: Annotated[str, Meta(description="the agent's own session that it goes on with; empty: a fresh one")] = ""
+    fresh: Annotated[
+        str, Meta(description="why it is a fresh one although the turns of the one before ran out in its work")
+    ] = ""
 
 
 class PromptEnhanced(Event, tag="prompt.enhanced"):

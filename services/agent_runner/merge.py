@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from obra.services.agent_runner.survey import WorkspaceLost
+from obra.services.agent_runner.survey import Unmergeable, WorkspaceLost
 from obra.shared.git import LONG_S, Git
 from obra.shared.repository import locate
 
@@ -14,7 +14,7 @@ FILES_SHOWN = 10
 def merged(repo: Path, base: str, more: Sequence[str]) -> str:
     """Return a commit of *repo* that holds *base* and *more*; what contains another already is taken as it is.
 
-    The merge is made of objects alone, no branch and no working tree is touched. Raises `WorkspaceLost` where the
+    The merge is made of objects alone, no branch and no working tree is touched. Raises `Unmergeable` where the
     work does not go together.
     """
     git = locate(repo, base).git
@@ -34,10 +34,7 @@ def _merge(git: Git, one: str, other: str) -> str:
     tree, *files = said.text.splitlines() or [""]
     if said.code == CONFLICT:
         shown = ", ".join(files[:FILES_SHOWN]) + (" and more" if len(files) > FILES_SHOWN else "")
-        raise WorkspaceLost(
-            problem=f"the accepted work of the tasks that this one waited for does not go together: {one[:10]} and "
-            f"{other[:10]} conflict in {shown}; merge their branches by hand, and submit the task again with --base"
-        )
+        raise Unmergeable(problem=f"{one[:10]} and {other[:10]} conflict in {shown}")
     if said.code:
         raise WorkspaceLost(problem=f"{one[:10]} and {other[:10]} could not be merged (git 2.38 can): {said.err}")
     message = "Accepted work of several tasks, merged by Obra"

@@ -36,7 +36,7 @@ from obra.services.agent_runner.redaction import Redactor
 from obra.services.agent_runner.sandbox import Sandbox
 from obra.services.agent_runner.speaker import Speaker
 from obra.services.agent_runner.state import NAME, Key
-from obra.services.agent_runner.survey import WorkspaceLost
+from obra.services.agent_runner.survey import Unmergeable, WorkspaceLost
 from obra.services.agent_runner.tools import Cancelled, Stopped, Tools, attend
 from obra.services.agent_runner.watch import Signals
 from obra.services.agent_runner.workspace import Workspace
@@ -82,7 +82,7 @@ class Attempt:
                 self._tools, self._call.bus, self._place, self._ledger.state, self._key, self._asked.prompt
             )
         except WorkspaceLost as error:
-            await self._never_ran("workspace_lost", str(error))
+            await self._never_ran("unmergeable" if isinstance(error, Unmergeable) else "workspace_lost", str(error))
         except (EnvironmentLacks, BlobMissing) as error:
             await self._never_ran("unavailable", str(error))
         else:

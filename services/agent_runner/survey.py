@@ -16,6 +16,10 @@ class WorkspaceLost(ObraError):
     """{problem}"""
 
 
+class Unmergeable(WorkspaceLost):
+    """{problem}"""
+
+
 @dataclass(slots=True)
 class Survey:
     """What was found. Paths are relative to the workspace; ``files`` counts what git could record."""

@@ -21,6 +21,7 @@ REMEDIES: dict[str, str] = {
     "not_logged_in": "log the agent in, or pass its credentials with --agent-env or agent.claude.credentials",
     "rejected": "the same request would be rejected again: look at the model, the account and the prompt",
     "unavailable": "`obra doctor` says what is missing",
+    "unmergeable": "merge their branches by hand, and submit the task again with --base",
     "over_budget": "give the task a larger budget, or make it smaller",
 }
 

@@ -36,6 +36,7 @@ class Prompt:
     told: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     resume: str
+    fresh: str
 
     def event(self, state: State) -> PromptPrepared:
         """Return the event that records it, for the next run."""
@@ -45,7 +46,7 @@ class Prompt:
             template_sha256=self.words.sha256, feedback_from=_seen(state.last),
             kind=self.kind, rules=tuple(rule.id for rule in self.rules), rules_sha256=self.rules_sha256,
             tokens_estimated=self.tokens, tokens_by=tokens.NAME, tokens_max=self.budget, pieces=self.told,
-            left_out=self.left_out, resume=self.resume,
+            left_out=self.left_out, resume=self.resume, fresh=self.fresh,
         )  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def render(state: State, book: Book, wanted: str = "") -> Prompt:
     task, policy = state.task, state.policy or Policy()
     words = pick(wanted or task.template, policy.prompt_template)
     kind = kind_of(task.text, task.kind)
-    rules, resume = book.chosen(kind), _resumed(state)
+    rules, (resume, fresh) = book.chosen(kind), _resumed(state)
     fence = Fence.around(
         state.next, task, state.tree, state.last, state.earlier, state.briefings, state.answers, state.summary
     )
@@ -68,7 +69,7 @@ def render(state: State, book: Book, wanted: str = "") -> Prompt:
     text = _filled(state, words, rules, resume, fence, composed, pieces) if composed.told else bare
     return Prompt(
         text, words, kind, rules, book.sha256, tokens.count(text) if composed.told else size, max(0, share - size),
-        tuple(piece.name for piece in composed.told), composed.left_out, resume,
+        tuple(piece.name for piece in composed.told), composed.left_out, resume, fresh,
     )  # fmt: skip
 
 
@@ -80,12 +81,19 @@ def advised(prompt: str, advice: str, words: Template) -> str:
     return f"{words.fill('advised', head=head if closing else prompt, advice=section)}\n"
 
 
-def _resumed(state: State) -> str:
-    """Return the agent's session that the next run goes on with: only after its turns ran out, while there is room."""
-    policy, full = state.policy or Policy(), state.full
-    fits = full.share < policy.context_refresh and full.refreshed != state.next
-    able = state.task is not None and state.task.agent in RESUMED_BY
-    return full.resumable if able and fits and policy.resume_after_max_turns else ""
+def _resumed(state: State) -> tuple[str, str]:
+    """Return the agent's session that the next run goes on with, after its turns ran out; or why it does not."""
+    assert state.task is not None
+    policy, full, agent = state.policy or Policy(), state.full, state.task.agent.partition(":")[0]
+    if state.evidence.ending != "max_turns" or (state.evidence.attempt, state.evidence.run) != state.ended:
+        return "", ""
+    if not policy.resume_after_max_turns:
+        return "", "the policy wants a fresh session for each run"
+    if agent not in RESUMED_BY:
+        return "", f"Obra can't go on with a session of the agent {agent}"
+    if full.share >= policy.context_refresh or full.refreshed == state.next:
+        return "", "its conversation is too full to go on"
+    return full.resumable, "" if full.resumable else "there is no session left to go on with"
 
 
 Gathered = tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]

@@ -139,23 +139,27 @@ def test_after_the_turn_limit_the_agents_own_session_is_resumed_with_twice_the_t
 
 
 @pytest.mark.parametrize(
-    "before",
+    ("before", "fresh"),
     [
-        ran_out(resume_after_max_turns=False),
-        [*past(50_000), finished()],
-        [task(agent="scripted:/s.json"), *ran_out()[1:]],
+        (ran_out(resume_after_max_turns=False), "the policy wants a fresh session for each run"),
+        ([*past(50_000), finished()], ""),
+        ([task(agent="scripted:/s.json"), *ran_out()[1:]], "Obra can't go on with a session of the agent scripted"),
     ],
     ids=["by policy", "another ending", "an agent that can't"],
 )
-def test_otherwise_every_attempt_begins_a_session_of_its_own(before: list[Event]) -> None:
-    assert given(DECIDER, *before).when(retry()).only.resume == ""
+def test_otherwise_every_attempt_begins_a_session_of_its_own_and_after_the_turn_limit_says_why(
+    before: list[Event], fresh: str
+) -> None:
+    made = given(DECIDER, *before).when(retry()).only
+    assert (made.resume, made.fresh) == ("", fresh)
 
 
 def test_a_conversation_that_is_too_full_is_not_resumed() -> None:
     before = ran_out(170_000)
     refreshed = given(DECIDER, *before).when(retry()).only
     assert isinstance(refreshed, SessionRefreshed)
-    assert given(DECIDER, *before, retry()).when(refreshed).only.resume == ""
+    made = given(DECIDER, *before, retry()).when(refreshed).only
+    assert (made.resume, made.fresh) == ("", "its conversation is too full to go on")
 
 
 def test_a_resumed_conversation_carries_what_it_held() -> None:

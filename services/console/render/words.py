@@ -109,6 +109,8 @@ def _llm(e: s.LlmSelected) -> Iterable[Line]:
 def _prepared(e: s.PromptPrepared) -> Iterable[Line]:
     feedback = ", with feedback from attempt " + ", ".join(map(str, e.feedback_from)) if e.feedback_from else ""
     resumed = ", in the agent's own session" if e.resume else ""
+    if e.fresh:
+        yield Line(f"note: a fresh session of the agent, since {one_line(e.fresh)}", "warning")
     lacks = f", {count(len(e.left_out), 'piece')} of context cut or left out" if e.left_out else ""
     line = f"prompt for attempt {e.attempt}: {size(e.prompt.size)}{feedback}{resumed}{lacks}"
     yield Line(line, detail=not (e.feedback_from or lacks))
