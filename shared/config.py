@@ -204,7 +204,7 @@ def load(home: Path, config: Path | None = None, environ: Mapping[str, str] = os
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if required:
             raise BadSetting(where=path, problem="there is no such file") from error
         return {}

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 
 from obra.shared.config import Settings
 from obra.shared.errors import ObraError
-from obra.shared.home import Home
+from obra.shared.home import Home, HomeUnusable
 
 PROBE_S = 10.0
 FREE_BYTES_MIN = 1024**3
@@ -163,9 +163,10 @@ def _home(home: Home) -> Finding:
             file.write(b"obra")
             file.flush()
         free = shutil.disk_usage(home.root).free
-    except OSError as error:
+    except (HomeUnusable, OSError) as error:
+        reason = error.fields["reason"] if isinstance(error, HomeUnusable) else error.strerror or error
         return Finding(
-            "home", "missing", f"{home.root} can't be written: {error.strerror or error}",
+            "home", "missing", f"{home.root} can't be written: {reason}",
             "set OBRA_HOME to a directory that you may write", essential=True,
         )  # fmt: skip
     detail = f"{home.root}, {free / 1024**3:.1f} GB free"

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
+from obra.shared.errors import EnvironmentLacks
+
+
+class HomeUnusable(EnvironmentLacks):
+    """Nothing can be kept in {home}: {reason}. Set OBRA_HOME to a directory that you can write to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,11 @@ class Home:
         """
         return self._made(self.root / "run" / "env" / scope.project) / f"{scope.task}.json"
 
-    @staticmethod
-    def _made(path: Path) -> Path:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _made(self, path: Path) -> Path:
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeUnusable(home=self.root, reason=error.strerror) from error
         return path
 
 

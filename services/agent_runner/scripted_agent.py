@@ -19,6 +19,9 @@ VERSION = "scripted-1"
 MODEL = "scripted"
 SHOWN_CHARS = 2_000
 RUN_OUTPUT_BYTES = 64 * 1024
+RUN_OUTPUT_WITHIN_S = 0.5
+RESULT_CHARS_MAX = 100_000
+"""No model says more in one message; a longer one is still said in full, by the message before the result."""
 
 ENDINGS: dict[str, dict[str, Any]] = {
     "max_turns": {"subtype": "error_max_turns", "terminal_reason": "max_turns"},
@@ -30,6 +33,25 @@ ENDINGS: dict[str, dict[str, Any]] = {
     "refused": {"subtype": "success", "terminal_reason": "api_error", "stop_reason": "refusal"},
     "failed": {"subtype": "error_during_execution", "terminal_reason": "error"},
 }
+
+
+class Output:
+    """Reads what a command prints, keeps the end of it, and is never kept waiting by what the command left behind."""
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe, self.kept = pipe, b""
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self) -> None:
+        """Read until nobody holds the other end any more."""
+        while data := os.read(self.pipe.fileno(), RUN_OUTPUT_BYTES):
+            self.kept = (self.kept + data)[-RUN_OUTPUT_BYTES:]
+
+    def end(self) -> str:
+        """Return what came, once the command itself is gone."""
+        self.reader.join(RUN_OUTPUT_WITHIN_S)
+        return self.kept.decode(errors="replace")
 
 
 class Agent:
@@ -118,7 +140,7 @@ class Agent:
             "usage": dict(zip(names, counts, strict=True)), "permission_denials": denials,
             "duration_ms": int((time.monotonic() - self.began_at) * 1000),
             "model_usage_since_last_result": {MODEL: {**dict(zip(by_model, counts, strict=True)), "costUSD": cost}},
-            **ending, **({} if ending.get("is_error", True) else {"result": self.said or "done"}),
+            **ending, **({} if ending.get("is_error", True) else {"result": self.said[:RESULT_CHARS_MAX] or "done"}),
         })  # fmt: skip
         os._exit(code)
 
@@ -157,18 +179,21 @@ class Agent:
         self.tool("Bash", {"command": f"rm -rf {path}"}, act)
 
     def do_run(self, command: str) -> None:
-        """Run a command by `sh -c`; a failing one is an error of the tool, not of the agent."""
+        """Run a command by `sh -c`; a failing one is an error of the tool, not of the agent.
+
+        What it leaves running in the background is not waited for.
+        """
 
         def act() -> str:
             import subprocess  # noqa: PLC0415 - keeps the start fast
 
-            done = subprocess.run(
-                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-            said = done.stdout[-RUN_OUTPUT_BYTES:].decode(errors="replace")
-            if done.returncode:
-                raise OSError(f"exit code {done.returncode}: {said}")
+            shell = subprocess.Popen(
+                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            output = Output(shell.stdout)
+            code, said = shell.wait(), output.end()
+            if code:
+                raise OSError(f"exit code {code}: {said}")
             return said
 
         self.tool("Bash", {"command": command}, act)

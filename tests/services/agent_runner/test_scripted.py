@@ -89,6 +89,20 @@ async def test_a_failing_tool_is_the_tools_error_and_the_agent_goes_on(sandbox: 
     ]  # fmt: skip
 
 
+async def test_what_a_command_leaves_running_is_not_waited_for_and_does_not_outlive_the_run(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    steps = [{"run": "echo begun; sleep 917 & setsid sleep 917 &"}, {"say": "went on"}]
+    ran = await run(job(tmp_path, scripted(tmp_path, {"steps": steps})), sandbox)
+    assert (ran.exited.ending, ran.exited.result.text) == ("completed", "went on")
+    assert alive(ran.job.marker) == []
+
+
+async def test_the_last_words_may_be_of_any_length(sandbox: Sandbox, tmp_path: Path) -> None:
+    ran = await run(job(tmp_path, scripted(tmp_path, {"steps": [{"say": "x" * 10_000_000}]})), sandbox)
+    assert (ran.exited.ending, ran.exited.result.size) == ("completed", 100_000)
+
+
 async def test_denials_are_told(sandbox: Sandbox, tmp_path: Path) -> None:
     ran = await run(job(tmp_path, scripted(tmp_path, {"denials": ["Bash", "WebFetch"]})), sandbox)
     assert (ran.exited.ending, ran.exited.detail, ran.exited.denials) == (
@@ -142,7 +156,9 @@ async def test_cancelling_stops_it_at_once(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 async def test_what_ignores_every_request_is_killed(sandbox: Sandbox, tmp_path: Path) -> None:
-    steps = [{"run": "trap '' TERM INT HUP; kill -STOP $PPID; echo > deaf; sleep 60"}]
+    stopped = "! grep -h ^State: /proc/$PPID/task/*/status | grep -qv stopped"
+    command = f"trap '' TERM INT HUP; kill -STOP $PPID; until {stopped}; do :; done; echo > deaf; sleep 60"
+    steps = [{"run": command}]
     a_job, stop = job(tmp_path, scripted(tmp_path, {"steps": steps})), asyncio.Event()
 
     async def stop_once_deaf() -> None:

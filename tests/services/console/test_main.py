@@ -115,6 +115,31 @@ def test_an_unknown_setting_is_named(
 
 
 @pytest.mark.parametrize(
+    "command", [["status"], ["events"], ["sql", "SELECT 1"], ["run", "--resume", "x"], ["demo"], ["service", "scorer"]]
+)
+def test_a_home_that_can_not_be_made_is_a_lack_of_the_environment(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path / "file" / "home"))
+    assert console._main(command) == 4
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        f"obra: Nothing can be kept in {tmp_path}/file/home: Not a directory. "
+        "Set OBRA_HOME to a directory that you can write to."
+    )
+
+
+def test_the_doctor_names_a_home_that_can_not_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path / "file"))
+    assert console._main(["doctor", "--json"]) == 4
+    [home] = [found for found in json.loads(capsys.readouterr().out)["findings"] if found["name"] == "home"]
+    assert (home["state"], home["detail"]) == ("missing", f"{tmp_path}/file can't be written: Not a directory")
+
+
+@pytest.mark.parametrize(
     ("error", "code", "said"),
     [
         (BadUsage(problem="that can't be"), 2, "obra: that can't be\n"),
