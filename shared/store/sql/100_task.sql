@@ -1,4 +1,5 @@
--- Where each task stands: one row a task.
+-- Where each task stands: one row a task. `task_whole` has beside that what it was submitted with, which other views
+-- read: so all of them share the rows that are settled.
 CREATE OR REPLACE MACRO task_anew(as_of, since) AS TABLE
 WITH log AS NOT MATERIALIZED (
     FROM moved(as_of, since)
@@ -72,6 +73,16 @@ WITH log AS NOT MATERIALIZED (
             position
         ) FILTER (type = 'llm.selected') AS llm,
         arg_max(coalesce(body.sandbox, ''), position) FILTER (type = 'attempt.started') AS sandbox,
+        min(position) FILTER (type = 'task.submitted') AS submitted,
+        arg_min(coalesce(body.priority, 5), position) FILTER (type = 'task.submitted') AS priority,
+        arg_min(coalesce(body.deadline, ''), position) FILTER (type = 'task.submitted') AS deadline,
+        arg_min(coalesce(body."after", []), position) FILTER (type = 'task.submitted') AS "after",
+        arg_min(coalesce(body.goal, ''), position) FILTER (type = 'task.submitted') AS goal,
+        arg_min(coalesce(body.milestone, ''), position) FILTER (type = 'task.submitted') AS milestone,
+        arg_max(body.waits_for, position) FILTER (type = 'task.held') AS waits_for,
+        min(happened_at) FILTER (type = 'task.held') AS held_at,
+        arg_max(body.complexity.total, position) FILTER (type = 'task.readied') AS complexity,
+        min(happened_at) FILTER (type = 'task.readied') AS readied_at,
         max(position) AS position
     FROM told GROUP BY project, task
 ), spent AS (
@@ -90,13 +101,20 @@ SELECT f.project, f.task,
     coalesce(f.branch, '') AS branch, coalesce(f.commit, '') AS commit,
     coalesce(s.cost_usd, 0) AS cost_usd, coalesce(s.tokens_input, 0) AS tokens_input,
     coalesce(s.tokens_output, 0) AS tokens_output, coalesce(f.llm, '') AS llm, coalesce(f.sandbox, '') AS sandbox,
-    coalesce(f.reasons, []) AS reasons, f.submitted_at, o.ended_at, f.position
+    coalesce(f.reasons, []) AS reasons, f.submitted_at, o.ended_at, f.position,
+    f.submitted, f.priority, f.deadline, f."after", f.goal, f.milestone, f.waits_for, f.held_at, f.complexity,
+    f.readied_at
 FROM folded f LEFT JOIN over o USING (project, task) LEFT JOIN spent s USING (project, task)
 WHERE f.submitted_at IS NOT NULL;
 CREATE OR REPLACE TABLE task_settled AS SELECT *, position AS newest FROM task_anew(0, 0);
-CREATE OR REPLACE MACRO task(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+CREATE OR REPLACE MACRO task_whole(as_of) AS TABLE
 SELECT * EXCLUDE (newest)
 FROM task_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM task_anew(upto(as_of), (SELECT position FROM settling));
+CREATE OR REPLACE MACRO task(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+SELECT * EXCLUDE (
+    submitted, priority, deadline, "after", goal, milestone, waits_for, held_at, complexity, readied_at
+)
+FROM task_whole(as_of);
 CREATE OR REPLACE VIEW task AS FROM task();

@@ -1,7 +1,7 @@
 -- What waits for a person, in any scope: one row a thing that waits, the most severe first, and of those the oldest.
 CREATE OR REPLACE MACRO inbox(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 WITH past AS MATERIALIZED (
-    SELECT position, project, task, type, happened_at, body FROM told(as_of := as_of)
+    SELECT position, project, task, type, body."to", body."breakpoint", body.question FROM told(as_of := as_of)
     WHERE type IN (
         'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
         'plan.drafted', 'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected',
@@ -11,31 +11,33 @@ WITH past AS MATERIALIZED (
     SELECT project, task,
         max(position) FILTER (
             type IN ('decision.made', 'task.rolled_back')
-            OR (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') = '')
+            OR (type = 'breakpoint.resolved' AND coalesce("breakpoint", '') = '')
         ) AS position,
         bool_or(type IN (
             'task.completed', 'task.failed', 'task.cancelled', 'task.rejected', 'goal.completed', 'goal.failed'
         )) AS over
     FROM past GROUP BY ALL
-), raised AS (
-    SELECT p.*, e.id,
-        CASE p.type WHEN 'breakpoint.raised' THEN coalesce(p.body.severity, 'warning')
-            WHEN 'question.asked' THEN 'warning' ELSE 'notice' END AS severity
-    FROM past p JOIN settled s USING (project, task) JOIN event e ON e.position = p.position
-    WHERE NOT s.over AND coalesce(p.position >= s.position, true) AND (
-        p.type IN ('breakpoint.raised', 'task.rolled_back')
-        OR (p.type = 'question.asked' AND coalesce(p.body."to", 'person') = 'person')
-    )
 ), named AS (  -- one thing alone
     SELECT project, task, position,
-        CASE type WHEN 'breakpoint.resolved' THEN body."breakpoint" WHEN 'plan.drafted' THEN type
-            ELSE body.question END AS name
+        CASE type WHEN 'breakpoint.resolved' THEN "breakpoint" WHEN 'plan.drafted' THEN type ELSE question END AS name
     FROM past
-    WHERE (type = 'breakpoint.resolved' AND coalesce(body."breakpoint", '') <> '')
+    WHERE (type = 'breakpoint.resolved' AND coalesce("breakpoint", '') <> '')
         OR type IN ('question.answered', 'plan.drafted')
+), begun AS MATERIALIZED (
+    SELECT p.project, p.task, p.position FROM past p JOIN settled s USING (project, task)
+    WHERE NOT s.over AND coalesce(p.position >= s.position, true) AND (
+        p.type IN ('breakpoint.raised', 'task.rolled_back')
+        OR (p.type = 'question.asked' AND coalesce(p."to", 'person') = 'person')
+    )
+), raised AS (
+    SELECT t.*, e.id,
+        CASE t.type WHEN 'breakpoint.raised' THEN coalesce(t.body.severity, 'warning')
+            WHEN 'question.asked' THEN 'warning' ELSE 'notice' END AS severity
+    FROM begun b JOIN typed t ON t.position = b.position JOIN event e ON e.position = b.position
 ), about AS (
     SELECT project, task, arg_min(body.text, position) AS text, arg_min(body.repo, position) AS repo
-    FROM typed WHERE type IN ('task.submitted', 'goal.submitted') AND position <= as_of GROUP BY ALL
+    FROM typed SEMI JOIN begun USING (project, task)
+    WHERE type IN ('task.submitted', 'goal.submitted') AND position <= as_of GROUP BY ALL
 )
 SELECT r.id, r.project, r.task,
     CASE r.type WHEN 'breakpoint.raised' THEN 'breakpoint' WHEN 'question.asked' THEN 'question' ELSE 'rollback' END

@@ -1,36 +1,35 @@
 -- Each labelled attempt: how sure the scorer was, what was decided, and whether the work was good in the end.
 -- A person's label outranks the others; where none has spoken, one bad label is enough.
 CREATE OR REPLACE MACRO calibration(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH past AS MATERIALIZED (
-    SELECT position, project, task, type, happened_at, body.attempt, body
-    FROM told(as_of := as_of)
+WITH labelled AS MATERIALIZED (
+    SELECT position, project, task, happened_at, coalesce(body.attempt, 0) AS attempt, body.good,
+        coalesce(body.source, 'person') AS source, coalesce(body.note.text, '') AS note
+    FROM told(as_of := as_of) WHERE type = 'task.labelled'
+), past AS MATERIALIZED (
+    SELECT position, project, task, type, body.attempt, body.run, body.quality, body.confidence, body.confidence_raw,
+        body.action, body.agent, body.provider, body.model
+    FROM told(as_of := as_of) SEMI JOIN labelled USING (project, task)
     WHERE type IN (
-        'attempt.started', 'agent.exited', 'attempt.scored', 'decision.made', 'llm.selected', 'task.completed',
-        'task.labelled'
+        'attempt.started', 'agent.exited', 'attempt.scored', 'decision.made', 'llm.selected', 'task.completed'
     )
 ), scored AS (
-    SELECT project, task, attempt, arg_max(body.run, position) AS run,
-        arg_max(coalesce(body.quality, 0), position) AS quality,
-        arg_max(coalesce(body.confidence, 0), position) AS confidence,
-        arg_max(
-            coalesce(body.confidence_raw, body.confidence, 0), position
-        ) AS raw,
+    SELECT project, task, attempt, arg_max(run, position) AS run,
+        arg_max(coalesce(quality, 0), position) AS quality,
+        arg_max(coalesce(confidence, 0), position) AS confidence,
+        arg_max(coalesce(confidence_raw, confidence, 0), position) AS raw,
         max(position) AS scored_at
     FROM past WHERE type = 'attempt.scored' GROUP BY ALL
 ), ends AS (
     SELECT project, task, any_value(attempt) FILTER (type = 'task.completed') AS accepted,
         max(attempt) FILTER (type = 'attempt.scored') AS newest,
         arg_max(
-            CASE WHEN body.provider = 'none' THEN 'none'
-            ELSE concat(body.provider, '/', body.model) END,
-            position
+            CASE WHEN provider = 'none' THEN 'none' ELSE concat(provider, '/', model) END, position
         ) FILTER (type = 'llm.selected') AS llm
     FROM past GROUP BY ALL
 ), said AS (
     SELECT p.project, p.task, coalesce(nullif(p.attempt, 0), e.accepted, e.newest) AS attempt, e.llm,
-        coalesce(p.body.source, 'person') AS source, p.position, p.happened_at,
-        p.body.good AS good, coalesce(p.body.note.text, '') AS note
-    FROM past p JOIN ends e USING (project, task) WHERE p.type = 'task.labelled'
+        p.source, p.position, p.happened_at, p.good, p.note
+    FROM labelled p JOIN ends e USING (project, task)
     QUALIFY row_number() OVER (
         PARTITION BY p.project, p.task, coalesce(nullif(p.attempt, 0), e.accepted, e.newest), source
         ORDER BY p.position DESC
@@ -43,12 +42,12 @@ WITH past AS MATERIALIZED (
         max(happened_at) AS labelled_at, max(position) AS position
     FROM said GROUP BY ALL
 ), decided AS (
-    SELECT p.project, p.task, p.attempt, arg_min(p.body.action, p.position) AS action
+    SELECT p.project, p.task, p.attempt, arg_min(p.action, p.position) AS action
     FROM past p JOIN scored s USING (project, task, attempt)
     WHERE p.type = 'decision.made' AND p.position > s.scored_at GROUP BY ALL
 ), ran AS (
-    SELECT project, task, attempt, coalesce(arg_max(body.agent, position) FILTER (type = 'attempt.started'), '') AS agent,
-        coalesce(arg_max(body.model, position) FILTER (type = 'agent.exited'), '') AS model
+    SELECT project, task, attempt, coalesce(arg_max(past.agent, position) FILTER (type = 'attempt.started'), '') AS agent,
+        coalesce(arg_max(past.model, position) FILTER (type = 'agent.exited'), '') AS model
     FROM past WHERE type IN ('attempt.started', 'agent.exited') GROUP BY ALL
 )
 SELECT l.project, l.task, l.attempt, s.run, coalesce(split_part(r.agent, ':', 1), '') AS agent,
