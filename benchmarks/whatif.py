@@ -8,7 +8,8 @@ from obra.events import Policy, TaskReadied
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded
 from obra.shared.services import decider
-from obra.shared.whatif.candidates import Candidates, apply, product
+from obra.shared.tuning import apply
+from obra.shared.whatif.candidates import Candidates, product
 from obra.shared.whatif.redecide import Judges, redecide
 from obra.shared.whatif.report import Comparison
 from tests.recorded import played

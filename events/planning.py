@@ -65,6 +65,10 @@ class GoalSubmitted(Event, tag="goal.submitted"):
     agent_env: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     priority: Annotated[int, Meta(ge=1, le=10)] = 5
     deadline: Annotated[str, Meta(max_length=40, description="ISO 8601, UTC; of every task")] = ""
+    policy: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=8_192)], ...],
+        Meta(max_length=64, description="settings of its own and of its tasks: `decision.accept_quality=0.9`"),
+    ] = ()
 
 
 class GoalCompleted(Event, tag="goal.completed"):

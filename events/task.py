@@ -55,6 +55,10 @@ class TaskSubmitted(Event, tag="task.submitted"):
     milestone: Annotated[str, Meta(max_length=64, description="tasks of one milestone share a session")] = ""
     complexity: Annotated[int, Meta(ge=0, le=100, description="0: estimated from the text")] = 0
     deadline: Annotated[str, Meta(max_length=40, description="ISO 8601, UTC; empty: none")] = ""
+    policy: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=8_192)], ...],
+        Meta(max_length=64, description="settings of its own: `decision.accept_quality=0.9`"),
+    ] = ()
 
 
 class TaskReadied(Event, tag="task.readied"):

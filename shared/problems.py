@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from obra.events import TaskSubmitted
 from obra.shared.llm.names import FORMS, understood
+from obra.shared.tuning import fault
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SCRIPTED = "scripted:"
@@ -24,6 +25,8 @@ def problems(task: TaskSubmitted) -> Iterator[str]:
     for name in task.agent_env:
         if not VARIABLE.fullmatch(name):
             yield f"{name!r} is no name of an environment variable"
+    if wrong := fault(task.policy):
+        yield wrong
     if due(task.deadline) is None:
         yield f"the deadline must be a time like 2026-12-31T18:00Z, not {task.deadline!r}"
 

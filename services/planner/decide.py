@@ -39,6 +39,7 @@ from obra.services.planner.evolve import DEADLINE, ENDS, evolve
 from obra.services.planner.line import has_room, next_up
 from obra.services.planner.state import LOST, Item, State, open_dependencies
 from obra.shared.manager import Answer, Manager, Told
+from obra.shared.tuning import tuned
 
 Saying = Generator[Answer, None, State]
 """Yields answers, and returns the state that they lead to."""
@@ -127,9 +128,9 @@ def _may_start(state: State, scope: Scope) -> bool:
 
 def _readied(state: State, scope: Scope, item: Item) -> TaskReadied:
     return TaskReadied(
-        policy=state.policy,
+        policy=tuned(state.policy, item.policy),
         calibration=state.calibration,
-        candidate=state.candidate,
+        candidate=tuned(state.candidate, item.policy) if state.candidate else None,
         complexity=item.size,
         base=_bases(state, scope, item),
     )

@@ -97,6 +97,7 @@ def submitted(task: TaskSubmitted, position: int) -> Item:
     return Item(
         place=position, priority=task.priority, deadline=_deadline(task), due=task.deadline,
         after=tuple(dict.fromkeys(task.after)), goal=task.goal, repo=task.repo, base=task.base,
+        policy=task.policy,
         problems=tuple(problems(task)), size=_size(task),
     )  # fmt: skip
 

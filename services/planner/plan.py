@@ -106,5 +106,5 @@ def submission(name: str, goal: GoalSubmitted, task: PlannedTask, *, last: bool)
         timeout_s=goal.timeout_s, silence_s=goal.silence_s, check_timeout_s=goal.check_timeout_s,
         agent_env=goal.agent_env, priority=task.priority or goal.priority, after=task.after,
         acceptance=task.acceptance, kind=task.kind, goal=name, milestone=task.milestone, complexity=task.complexity,
-        deadline=goal.deadline,
+        deadline=goal.deadline, policy=goal.policy,
     )  # fmt: skip

@@ -46,6 +46,7 @@ class Item(msgspec.Struct, frozen=True):
     goal: str = ""
     repo: str = ""
     base: str = ""
+    policy: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     size: Complexity = msgspec.field(default_factory=Complexity)
     held: str = ""

@@ -15,6 +15,7 @@ from obra.events import (
     PlannedTask,
     PlanRejected,
     PlanRequested,
+    Policy,
     TaskCancelled,
 )
 from obra.events.subjects import TOKEN, Scope
@@ -23,6 +24,7 @@ from obra.services.planner.goal import Goal
 from obra.services.planner.state import ENDED, Item, State
 from obra.shared.manager import Answer
 from obra.shared.problems import problems
+from obra.shared.tuning import tuned
 
 SHOWN_MAX = 30
 
@@ -51,6 +53,11 @@ def _planned(state: State, scope: Scope, goal: Goal) -> Event | None:
     return PlanRequested(goal=Content.of(goal.goal.text), draft=1)
 
 
+def _policy(state: State, goal: Goal) -> Policy:
+    """Return the policy that holds for the goal itself."""
+    return tuned(state.policy, goal.goal.policy)
+
+
 def _statement(scope: Scope, goal: Goal) -> tuple[str, ...]:
     """Return what is wrong with the goal itself."""
     task = plan.submission(scope.task, goal.goal, PlannedTask(task="", text=goal.goal.text), last=True)
@@ -60,7 +67,7 @@ def _statement(scope: Scope, goal: Goal) -> tuple[str, ...]:
 def _faults(state: State, scope: Scope, goal: Goal, draft: PlanDrafted) -> tuple[str, ...]:
     if not draft.usable:
         return (draft.reason or "there is no usable plan",)
-    found = list(plan.faults(goal.goal, draft.tasks, state.policy.plan_tasks_max))
+    found = list(plan.faults(goal.goal, draft.tasks, _policy(state, goal).plan_tasks_max))
     for number in range(1, len(draft.tasks) + 1):
         name = f"{scope.task}-{number}"
         if not TOKEN.fullmatch(name) or Scope(scope.project, name) in state.tasks:
@@ -80,7 +87,7 @@ def _judged(state: State, scope: Scope, goal: Goal, draft: PlanDrafted) -> Event
         return PlanRejected(reasons=faults, draft=draft.draft)
     if draft.by == "file" and goal.number == 1:
         return GoalFailed(reasons=faults)
-    if draft.by or draft.provider == "none" or goal.asked >= state.policy.plan_drafts_max:
+    if draft.by or draft.provider == "none" or goal.asked >= _policy(state, goal).plan_drafts_max:
         return _stuck(goal, draft, faults)
     return PlanRequested(goal=Content.of(goal.goal.text), problems=faults, draft=goal.number + 1)
 
@@ -143,7 +150,7 @@ def _milestone(state: State, scope: Scope, goal: Goal, tasks: Sequence[PlannedTa
     for name in dict.fromkeys(task.milestone for task in tasks if task.milestone):
         if name in goal.finished - goal.reached:
             members = tuple(task.task for task in tasks if task.milestone == name)
-            return MilestoneReached(milestone=name, tasks=members, review=state.policy.breakpoints.milestone)
+            return MilestoneReached(milestone=name, tasks=members, review=_policy(state, goal).breakpoints.milestone)
     for name, raised in goal.unseen.items():
         if raised is None:
             return BreakpointRaised(

@@ -1,7 +1,6 @@
 """The policies that are tried: what `--set` and `--grid` say, over the policy that each task had."""
 
 import itertools
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,81 +10,25 @@ import msgspec
 
 from obra.events import Policy
 from obra.shared.errors import BadUsage
+from obra.shared.tuning import Changes, apply, split, values
 from obra.shared.whatif.watched import Sight, Watched
 
-PREFIX = "decision."
 CANDIDATES_MAX = 100_000
-
-Changes = dict[str, Any]
-"""What a candidate changes: values by dotted name, `accept_confidence` or `breakpoints.low_confidence`."""
-
-
-def changes(settings: Sequence[str]) -> Changes:
-    """Return what `decision.KEY=VALUE` settings say; `BadUsage` names the one that is wrong."""
-    return {key: _values(key, text, many=False)[0] for key, text in map(_split, settings)}
 
 
 def grid(settings: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values by key of `decision.KEY=V1,V2,…` settings; `BadUsage` names the one that is wrong."""
-    return {key: _values(key, text, many=True) for key, text in map(_split, settings)}
+    return {key: values(key, text, many=True) for key, text in map(split, settings)}
 
 
 def product(fixed: Changes, grids: Mapping[str, Sequence[Any]]) -> list[Changes]:
     """Return every combination of *grids* over *fixed*; `BadUsage` where they are too many."""
     count = 1
-    for values in grids.values():
-        count *= len(values)
+    for tried in grids.values():
+        count *= len(tried)
     if count > CANDIDATES_MAX:
         raise BadUsage(problem=f"the grid has {count:,} combinations, and {CANDIDATES_MAX:,} are tried at most")
     return [{**fixed, **dict(zip(grids, values, strict=True))} for values in itertools.product(*grids.values())]
-
-
-def apply(policy: Policy, changed: Changes) -> Policy:
-    """Return *policy* with *changed* in it; `BadUsage` for what a policy can't be."""
-    tree = msgspec.to_builtins(policy)
-    for key, value in changed.items():
-        *tables, last = key.split(".")
-        at = tree
-        for table in tables:
-            at = at.setdefault(table, {})
-        at[last] = value
-    try:
-        return msgspec.convert(tree, Policy, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadUsage(problem=f"no policy has {', '.join(changed)} like that: {error}") from error
-
-
-def _split(setting: str) -> tuple[str, str]:
-    name, equals, text = setting.partition("=")
-    key = name.strip().removeprefix(PREFIX)
-    if not equals or not name.strip().startswith(PREFIX):
-        raise BadUsage(problem=f"{setting!r} is no `decision.KEY=VALUE`; `decision.accept_confidence=0.9` is one")
-    kind: Any = Policy
-    for part in key.split("."):
-        fields = getattr(kind, "__struct_fields__", ())
-        if part not in fields:
-            raise BadUsage(problem=f"a policy has no {key!r}; there are: {', '.join(fields)}")
-        kind = msgspec.structs.fields(kind)[fields.index(part)].type
-    return key, text.strip()
-
-
-def _values(key: str, text: str, *, many: bool) -> list[Any]:
-    """Return the value or, comma by comma, the values in *text*, each one that a policy may have."""
-    values = [_value(piece.strip()) for piece in text.split(",")] if many and text[:1] != "[" else [_value(text)]
-    for value in values:
-        apply(Policy(), {key: value})
-    return list(dict.fromkeys(values)) if many else values
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError:
-        return text
-
-
-def _no_number(text: str) -> Any:
-    raise BadUsage(problem=f"{text} is no value that a policy can have")
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from obra.events import Policy, TaskReadied, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded
-from obra.shared.whatif.candidates import Candidates, Changes, members
+from obra.shared.tuning import Changes
+from obra.shared.whatif.candidates import Candidates, members
 from obra.shared.whatif.outcome import Known, known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
 

@@ -13,7 +13,8 @@ from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage
 from obra.shared.services import decider
-from obra.shared.whatif.candidates import Candidates, apply, changes, grid, members, product
+from obra.shared.tuning import apply, changes
+from obra.shared.whatif.candidates import Candidates, grid, members, product
 from obra.shared.whatif.outcome import known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
 from obra.shared.whatif.report import Comparison, Report

@@ -61,7 +61,7 @@ def canary(context: click.Context, place: Place, json_: bool) -> int | None:
 @click.pass_obj
 def start(place: Place, sets: tuple[str, ...]) -> int:
     """Begin to shadow: the policy in force with these changes decides too, for tasks readied from here on."""
-    from obra.shared.whatif.candidates import apply, changes  # noqa: PLC0415 - only here
+    from obra.shared.tuning import apply, changes  # noqa: PLC0415 - only here
 
     candidate = apply(place.settings.policy(), changes(sets))
     if candidate == place.settings.policy():

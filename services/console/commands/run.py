@@ -37,6 +37,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 @click.option("--priority", type=click.IntRange(1, 10), default=5, help="10 is the most urgent.")
 @click.option("--deadline", metavar="TIME", help="ISO 8601; a task that has not started by then never does.")
 @click.option("--acceptance", multiple=True, metavar="TEXT", help="Criterion that the work must meet. Repeatable.")
+@click.option("--set", "policy", multiple=True, metavar="KEY=VALUE", help="Such as decision.accept_quality=0.9.")
 @click.option("--task-id", metavar="ID", help="Name of the task and its branch. [default: made from the text]")
 @in_project
 @click.option("--resume", metavar="TASK", help="Follow a task that exists already instead of submitting one.")

@@ -65,11 +65,12 @@ def whatif(
 
 
 def _comparison(sets: tuple[str, ...], grids: tuple[str, ...]) -> "Comparison":
-    from obra.shared.whatif import candidates  # noqa: PLC0415 - only here
+    from obra.shared import tuning  # noqa: PLC0415 - only here
+    from obra.shared.whatif import candidates  # noqa: PLC0415
     from obra.shared.whatif.redecide import Judges  # noqa: PLC0415
     from obra.shared.whatif.report import Comparison  # noqa: PLC0415
 
-    tried = candidates.product(candidates.changes(sets), candidates.grid(grids))
+    tried = candidates.product(tuning.changes(sets), candidates.grid(grids))
     judges = Judges(decider("scorer"), decider("decider"))
     return Comparison(candidates.Candidates(tried), judges, details=len(tried) == 1)
 

@@ -131,3 +131,11 @@ def test_other_goals_and_tasks_start_meanwhile() -> None:
     scene.when("g-1", done("a"))
     scene.hear("h", GoalSubmitted(text="another", repo="/r", plan=PLAN))
     assert "h-1 task.readied" in [f"{where} {what.__struct_config__.tag}" for where, what in scene.settle()]
+
+
+def test_a_goal_may_want_its_milestones_looked_at_by_a_policy_of_its_own() -> None:
+    scene = Scene(Policy(tasks_max=4))
+    own = ("decision.breakpoints.milestone=true",)
+    scene.hear("g", GoalSubmitted(text="a compiler", repo="/r", plan=PLAN, policy=own))
+    scene.settle()
+    assert scene.when("g-1", done("a")) == ["g milestone.reached", "g breakpoint.raised", "g-2 task.held"]

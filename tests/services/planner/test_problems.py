@@ -2,7 +2,7 @@
 
 import pytest
 
-from obra.events import Policy, TaskCancelled, TaskReadied, TaskRejected, TaskSubmitted
+from obra.events import Breakpoints, Policy, PolicyProposed, TaskCancelled, TaskReadied, TaskRejected, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.planner.decide import planner
 from tests.given import given
@@ -14,6 +14,14 @@ PLANNER = planner(POLICY).alone(Scope("shop", "t1"))
 
 def test_a_task_is_readied_under_the_policy_in_force() -> None:
     assert given(PLANNER).when(TASK).only.policy == POLICY
+
+
+def test_a_task_may_have_settings_of_its_own_and_a_candidate_that_shadows_it_has_them_too() -> None:
+    own = task(policy=("decision.accept_quality=0.9", "decision.breakpoints.low_confidence=true"))
+    readied = given(PLANNER, PolicyProposed(policy=Policy(accept_confidence=0.5))).when(own).only
+    breakpoints = Breakpoints(low_confidence=True)
+    assert readied.policy == Policy(accept_quality=0.9, breakpoints=breakpoints)
+    assert readied.candidate == Policy(accept_confidence=0.5, accept_quality=0.9, breakpoints=breakpoints)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +57,29 @@ def test_every_known_form_is_readied(good: TaskSubmitted) -> None:
         (task(budget_usd=0.0), "the budget must be more than 0 USD, not 0; leave it out for no limit"),
         (task(agent_env=("A=b",)), "'A=b' is no name of an environment variable"),
         (task(agent_env=("A\n",)), "'A\\n' is no name of an environment variable"),
+        (
+            task(policy=("accept_quality=1",)),
+            "'accept_quality=1' is no `decision.KEY=VALUE`; `decision.accept_confidence=0.9` is one",
+        ),
+        (
+            task(policy=("decision.accept_quality=2",)),
+            "no policy has accept_quality like that: Expected `float` <= 1.0 - at `$.accept_quality`",
+        ),
+        (task(policy=("decision.tasks_max=9",)), "decision.tasks_max holds for all tasks: set it in obra.toml"),
+        (
+            task(policy=tuple(f"decision.weight_{name}=0" for name in ("checks", "change", "ending"))),
+            "weight_checks, weight_change and weight_ending can't all be 0",
+        ),
         (task(deadline="soon"), "the deadline must be a time like 2026-12-31T18:00Z, not 'soon'"),
     ],
 )
 def test_what_can_not_be_worked_on_is_rejected_with_the_reason(bad: TaskSubmitted, reason: str) -> None:
     given(PLANNER).when(bad).then(TaskRejected(reasons=(reason,)))
+
+
+def test_rules_of_a_tasks_own_are_checked_like_those_of_the_settings() -> None:
+    (reason,) = given(PLANNER).when(task(policy=('decision.rules=[{"when": "x", "action": "stop"}]',))).only.reasons
+    assert reason.startswith("'x': rule-1: there is no 'x'; there are acceptable, agent,")
 
 
 def test_every_reason_is_named_at_once() -> None:
