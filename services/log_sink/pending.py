@@ -26,15 +26,25 @@ class Pending:
 
     async def put(self, raw: Raw) -> None:
         """Add *raw* once there is room."""
-        await self._room.wait()
+        if self._holds(PENDING_BATCHES):
+            self._room.clear()
+            await self._room.wait()
         self._raws.append(raw)
         self._bytes += len(raw.data)
-        self._mark()
+        self._some.set()
+        if self.full:
+            self._urgent.set()
+
+    @property
+    def full(self) -> bool:
+        """Return whether a whole batch is there already."""
+        return self._holds(1)
 
     def close(self) -> None:
         """Take nothing more in; what is there can still be taken, at once."""
         self._closed = True
-        self._mark()
+        self._some.set()
+        self._urgent.set()
 
     def hurry(self) -> None:
         """Let the batch that gathers go at once: somebody waits for what is in it."""
@@ -55,16 +65,13 @@ class Pending:
             batch.append(raw)
             size += len(raw.data)
         self._bytes -= size
-        self._urgent.clear()
-        self._mark()
+        if not self._holds(PENDING_BATCHES):
+            self._room.set()
+        if not (self._raws or self._closed):
+            self._some.clear()
+        if not (self.full or self._closed):
+            self._urgent.clear()
         return batch
 
-    def _mark(self) -> None:
-        full = len(self._raws) >= self._batch_max or self._bytes >= self._bytes_max
-        clogged = (
-            len(self._raws) >= PENDING_BATCHES * self._batch_max or self._bytes >= PENDING_BATCHES * self._bytes_max
-        )
-        for event, state in ((self._some, bool(self._raws) or self._closed), (self._room, not clogged)):
-            event.set() if state else event.clear()
-        if full or self._closed:
-            self._urgent.set()
+    def _holds(self, batches: int) -> bool:
+        return len(self._raws) >= batches * self._batch_max or self._bytes >= batches * self._bytes_max

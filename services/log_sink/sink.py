@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.lost import NAME, move_aside
@@ -31,6 +32,7 @@ DRAIN_S = 5.0
 PAUSE_S = 0.2
 
 log = get_logger(NAME)
+Done = TypeVar("Done")
 
 
 class Sink:
@@ -51,8 +53,9 @@ class Sink:
         self.reports = Reports()
         self._readers: set[DuckDBPyConnection] = set()
         self._position = self._live_from = 0
-        self._busy: asyncio.Future[list[Row]] | None = None
+        self._busy: set[asyncio.Future[Any]] = set()
         self._still = asyncio.Lock()
+        self._askers = 0
 
     @property
     def position(self) -> int:
@@ -84,11 +87,14 @@ class Sink:
     async def caught_up(self, position: int, wait_s: float) -> None:
         """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""
         self._pending.hurry()
+        self._askers += 1
         try:
             async with asyncio.timeout(wait_s), self._moved:
                 await self._moved.wait_for(lambda: self.store is not None and self.position >= position)
         except TimeoutError as error:
             raise StoreBehind(position=self.position, wanted=position, waited_s=wait_s) from error
+        finally:
+            self._askers -= 1
 
     @contextlib.asynccontextmanager
     async def reader(self) -> AsyncIterator["DuckDBPyConnection"]:
@@ -109,7 +115,9 @@ class Sink:
         async with self._still:
             if self.store is None:
                 raise StoreSilent(reason="it is being opened")
-            return await taken(self.store, folder)
+            copy = await taken(self.store, folder)
+            self._position = self.store.watermark
+            return copy
 
     async def _open(self, bus: Bus, journal: Journal) -> None:
         """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
@@ -209,27 +217,46 @@ class Sink:
                 await self._pending.put(raw)
 
     async def _write(self, bus: Bus, journal: Journal) -> None:
-        while batch := await self._pending.take():
-            await self._store(batch, journal)
-            await self._report(bus)
+        """Write batch after batch; while one goes into the store, the rows of the next are made."""
+        storing: asyncio.Task[None] | None = None
+        try:
+            while batch := await self._pending.take():
+                rows = await self._threaded(partial(_rows, journal, batch))
+                if storing:
+                    await storing
+                behind = self._pending.full
+                storing = asyncio.create_task(self._store(bus, batch, rows, more=behind and not self._askers))
+                if not behind:
+                    await storing
+            if storing:
+                await storing
+        finally:
+            if storing:
+                await _ended(storing)
 
-    async def _store(self, batch: list[Raw], journal: Journal) -> None:
-        """Write *batch* to the log and the store. What a thread has begun it ends, also when this is cancelled."""
+    async def _store(self, bus: Bus, batch: list[Raw], rows: list[Row], *, more: bool) -> None:
+        """Put *rows* into the store; with *more*, they may be committed with what is behind them."""
         async with self._still:
             assert self.store
-            self._busy = asyncio.ensure_future(asyncio.to_thread(_written, self.store, journal, batch))
-            rows = await asyncio.shield(self._busy)
+            await self._threaded(partial(self.store.append, rows, more=more))
         for raw, row in zip(batch, rows, strict=True):
             self.reports.note(raw, row)
-        self._position = rows[-1].position
+        self._position = self.store.watermark
         await self._moves()
+        await self._report(bus)
+
+    async def _threaded(self, work: Callable[[], Done]) -> Done:
+        """Do *work* in a thread. What a thread has begun it ends, also when this is cancelled; `_close` waits for it."""
+        busy = asyncio.ensure_future(asyncio.to_thread(work))
+        self._busy.add(busy)
+        busy.add_done_callback(self._busy.discard)
+        return await asyncio.shield(busy)
 
     async def _report(self, bus: Bus) -> None:
         await self.reports.publish(bus, self.store, live=self.position >= self._live_from)
 
     async def _close(self) -> None:
-        if self._busy:
-            await asyncio.gather(self._busy, return_exceptions=True)
+        await asyncio.gather(*self._busy, return_exceptions=True)
         if self.store:
             store, self.store = self.store, None
             await self._take_back()
@@ -261,9 +288,8 @@ def _opened(path: Path) -> tuple[Store, list[Lost]]:
         raise
 
 
-def _written(store: Store, journal: Journal, batch: list[Raw]) -> list[Row]:
-    """Write *batch*: the log first, since it knows by itself what it holds already."""
+def _rows(journal: Journal, batch: list[Raw]) -> list[Row]:
+    """Return the rows of *batch*, written to the log: that comes first, since it knows by itself what it holds."""
     rows = [row_of(raw) for raw in batch]
     journal.write([(row.position, row.line) for row in rows])
-    store.append(rows)
     return rows

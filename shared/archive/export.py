@@ -23,7 +23,7 @@ EVENTS = "events"
 PART_ROWS = 500_000
 SELECT = """
 SELECT position, id::VARCHAR AS id, project, task, type, happened_at, cause::VARCHAR AS cause,
-    correlation::VARCHAR AS correlation, service, to_json(body)::VARCHAR AS body, raw, hash, problem, stored_at
+    correlation::VARCHAR AS correlation, service, body_json AS body, raw, hash, problem, stored_at
 FROM store.event WHERE position > {low} AND position <= {high} AND stored_at::DATE = {day}
 """
 

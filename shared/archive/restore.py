@@ -17,7 +17,7 @@ from obra.shared.store.row import row_of
 BATCH_ROWS = 4_000
 INSERT = """
 INSERT INTO target.event SELECT position, id::UUID, project, task, type, happened_at, cause::UUID, correlation::UUID,
-    service, TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, stored_at
+    service, body, raw, hash, problem, stored_at
 FROM read_parquet([{files}], hive_partitioning = false) WHERE position <= {until}
 """
 NO_LIMIT = 2**63 - 1

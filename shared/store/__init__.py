@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from obra.shared.store.chain import GENESIS, Broken, first_broken, link
 from obra.shared.store.confine import configure
-from obra.shared.store.derived import settle, type_batch, unsettled
+from obra.shared.store.derived import SETTLE_BEHIND, SETTLE_EVERY, settle, type_batch, unsettled
 from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
 from obra.shared.store.row import Row
 from obra.shared.store.schema import SCHEMA, prepare
@@ -22,6 +22,9 @@ __all__ = ["Lost", "Row", "Store", "opened"]
 LOCK_TRIES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 VERIFY_ROWS = 5_000
 CLOSE_TRIES, CLOSE_PAUSE_S = 20, 0.05
+UNCOMMITTED_MAX = 122_880
+"""Rows in one transaction: as many as DuckDB compresses together, so that what comes in bulk is compressed once, and
+never written to the write-ahead log."""
 LINE = Row._fields.index("line")
 LACKING = (
     "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
@@ -37,7 +40,7 @@ _COLUMNS = {
 _BATCH = """
 CREATE OR REPLACE TEMP TABLE batch (
     position UBIGINT, id UUID, project VARCHAR, task VARCHAR, type VARCHAR, happened_at TIMESTAMPTZ, cause UUID,
-    correlation UUID, service VARCHAR, body VARCHAR, raw BLOB, problem VARCHAR, stored_at TIMESTAMPTZ, hash BLOB
+    correlation UUID, service VARCHAR, body_json VARCHAR, raw BLOB, problem VARCHAR, stored_at TIMESTAMPTZ, hash BLOB
 )
 """
 _TAKE = """
@@ -46,13 +49,13 @@ INSERT INTO batch SELECT position, id::UUID, project, task, type, make_timestamp
 """
 _ADD = """
 INSERT INTO event SELECT position, id, project, task, type, happened_at, cause, correlation, service,
-    TRY_CAST(body AS JSON)::VARIANT, raw, hash, problem, stored_at FROM batch
+    body_json, raw, hash, problem, stored_at FROM batch
 """
 _UNREPORTED = """
 SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
 WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
-    SELECT TRY_CAST(body.position AS UBIGINT) FROM event
-    WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body.position AS UBIGINT) IS NOT NULL
+    SELECT TRY_CAST(body_json->>'position' AS UBIGINT) FROM event
+    WHERE type = 'message.rejected' AND problem IS NULL AND TRY_CAST(body_json->>'position' AS UBIGINT) IS NOT NULL
 ) ORDER BY position LIMIT ?
 """
 
@@ -119,6 +122,8 @@ class Store:
         try:
             prepare(self.db)
             self.watermark, self._head = self._end()
+            self._at, self._uncommitted = self.watermark, 0
+            self.db.execute("SET VARIABLE storing = true")
             self.db.execute(_BATCH)
             self._appender = self.db.query_appender(_TAKE, _COLUMNS)
         except (duckdb.Error, OverflowError) as error:
@@ -144,31 +149,44 @@ class Store:
             raise StoreDamaged(path=self.path, reason=f"the hash of position {position} is not that of its message")
         return watermark, head
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """Add *rows*, in order and behind the watermark, in one transaction: all of them or none.
+    def append(self, rows: Sequence[Row], *, more: bool = False) -> None:
+        """Add *rows*, in order and behind those before: all of them or none, and committed unless *more* follow at once.
 
+        With *more* they are committed with a later call, or once there are `UNCOMMITTED_MAX`; the watermark tells.
         Raises `StoreFailed` where the file can't be written; the store must then be closed and opened again.
         """
         import duckdb  # noqa: PLC0415 - heavy
 
         head, values = self._chained(rows)
         try:
-            self.db.begin()
+            if not self._uncommitted:
+                self.db.begin()
             self._appender.append_rows(values)
             self._appender.flush()
             self.db.execute(_ADD)
-            type_batch(self.db, self.watermark)
+            type_batch(self.db, self._at)
             self.db.execute("TRUNCATE batch")
-            if unsettled(self.db, rows[-1].position):
-                settle(self.db)
-            self.db.execute("UPDATE sink SET watermark = ?", [rows[-1].position])
-            self.db.commit()
+            self._at, self._head, self._uncommitted = rows[-1].position, head, self._uncommitted + len(rows)
+            if not more or self._uncommitted >= UNCOMMITTED_MAX:
+                self._commit()
+                self._settle(SETTLE_BEHIND if more else SETTLE_EVERY)
         except duckdb.Error as error:
             raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
-        self.watermark, self._head = rows[-1].position, head
+
+    def _commit(self) -> None:
+        self.db.execute("UPDATE sink SET watermark = ?", [self._at])
+        self.db.commit()
+        self.watermark, self._uncommitted = self._at, 0
+
+    def _settle(self, events_min: int) -> None:
+        """Settle in a transaction of its own, if that many events are unsettled: no answer depends on it."""
+        if unsettled(self.db, self._at, events_min):
+            self.db.begin()
+            settle(self.db)
+            self.db.commit()
 
     def _chained(self, rows: Sequence[Row]) -> tuple[bytes, list[tuple[object, ...]]]:
-        head, at, values = self._head, self.watermark, list[tuple[object, ...]]()
+        head, at, values = self._head, self._at, list[tuple[object, ...]]()
         for row in rows:
             if row.position <= at:
                 raise ValueError(f"position {row.position} comes after {at}")
@@ -199,7 +217,9 @@ class Store:
         return self.db.cursor()
 
     def checkpoint(self) -> None:
-        """Write everything into the file itself, so that a copy of it is whole."""
+        """Commit what is not, and write everything into the file itself, so that a copy of it is whole."""
+        if self._uncommitted:
+            self._commit()
         self.db.execute("CHECKPOINT")
 
     def verify(self) -> Broken | None:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 SETTLE_EVERY = 25_000
 """Events: until they are settled, each question folds the tasks that they belong to."""
-REBUILD_EVENTS = 100_000
+SETTLE_BEHIND = 250_000
+"""The same while the store is far behind the stream: to settle is to look through all of `typed`."""
+REBUILD_EVENTS = 250_000
 RECENT = 20_000
 """Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
 SETTLED = ("undone", "task", "attempt")
@@ -23,9 +25,9 @@ INSERT INTO typed WITH answered AS (
     FROM event WHERE position > ? AND id IN (SELECT cause FROM {source} WHERE cause IS NOT NULL) GROUP BY id
 )
 SELECT b.position, b.project, b.task, b.type, b.happened_at, b.service, a.type,
-    epoch_us(b.happened_at) - epoch_us(a.at_first), typed_body(b.{body})
+    epoch_us(b.happened_at) - epoch_us(a.at_first), typed_body(b.body_json)
 FROM {source} b LEFT JOIN answered a ON a.id = b.cause AND a.position < b.position
-WHERE b.problem IS NULL ORDER BY b.position
+WHERE b.problem IS NULL
 """
 _FAR = """
 SELECT 1 FROM batch ANTI JOIN (SELECT id FROM event WHERE position > ?) c ON c.id = batch.cause
@@ -37,20 +39,20 @@ def type_batch(db: "DuckDBPyConnection", watermark: int) -> None:
     """Add to `typed` what stands in `batch` and was added to `event`; *watermark* is the last position before it."""
     recent = max(0, watermark - RECENT)
     far = db.execute(_FAR, [recent]).fetchall()
-    db.execute(_TYPE.format(source="batch", body="body"), [0 if far else recent])
+    db.execute(_TYPE.format(source="batch"), [0 if far else recent])
 
 
 def type_all(db: "DuckDBPyConnection") -> None:
     """Fill an empty `typed` from `event`."""
     for low, high in _steps(db, 0):
-        source = f"(SELECT *, body::JSON::VARCHAR AS text FROM event WHERE position > {low} AND position <= {high})"
-        db.execute(_TYPE.format(source=source, body="text"), [0])
+        source = f"(FROM event WHERE position > {low} AND position <= {high})"
+        db.execute(_TYPE.format(source=source), [0])
 
 
-def unsettled(db: "DuckDBPyConnection", watermark: int) -> bool:
-    """Return whether there is enough to settle."""
+def unsettled(db: "DuckDBPyConnection", watermark: int, events_min: int) -> bool:
+    """Return whether *events_min* events up to *watermark* are not settled."""
     row = db.execute("SELECT position FROM settling").fetchone()
-    return row is not None and watermark - int(row[0]) >= SETTLE_EVERY
+    return row is not None and watermark - int(row[0]) >= events_min
 
 
 def settle(db: "DuckDBPyConnection") -> None:

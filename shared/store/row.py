@@ -59,24 +59,18 @@ def row_of(raw: Raw) -> Row:
 
 
 def _readable(raw: Raw, envelope: Envelope) -> Row:
-    data, whole = raw.data, _whole.decode(raw.data)
-    if _plain(data) and not outdated(envelope):
-        body, service = bytes(whole.event).decode(), envelope.service
+    data, whole, kind = raw.data, _whole.decode(raw.data), type_of(envelope)
+    if _plain(data) and (kind not in CHANGED or envelope.schema >= current(kind)):
+        body, service = str(whole.event, "utf-8"), envelope.service
         line = b'{"position":%d,%b' % (raw.position, data.strip()[1:])
     else:
         clean = redact_value(_shallow(_document(data, envelope), DEPTH_MAX))
         body, service = _encode(clean["event"]).decode(), redact(envelope.service)
         line = _encode({"position": raw.position, **clean})
     return Row(
-        raw.position, whole.id, envelope.project, envelope.task, type_of(envelope), _micros(envelope.at), whole.cause,
+        raw.position, whole.id, envelope.project, envelope.task, kind, _micros(envelope.at), whole.cause,
         whole.correlation, service, body, data, None, raw.stored_at_ns // 1_000, line,
     )  # fmt: skip
-
-
-def outdated(envelope: Envelope) -> bool:
-    """Return whether the event was stored in an older form than today's."""
-    kind = type_of(envelope)
-    return kind in CHANGED and envelope.schema < current(kind)
 
 
 def _document(data: bytes, envelope: Envelope) -> Any:

@@ -10,7 +10,7 @@ from obra.shared.store.derived import settle, type_all
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SCHEMA = 1
+SCHEMA = 2
 TABLES, TYPED = "000_event.sql", "005_typed.sql"
 VIEWS_FROM = "100"
 """Scripts of a lower number prepare for the views; of them only `history` is one."""
