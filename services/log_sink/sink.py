@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
+from obra.services.log_sink.readers import Readers
 from obra.services.log_sink.reports import UNREPORTED_MAX, Reports
 from obra.services.log_sink.snapshot import taken
 from obra.shared.archive.pruned import forgotten
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CHECK_S = 30.0
-READERS_S, INTERRUPTS_MAX = 5.0, 50
 OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
@@ -51,11 +52,11 @@ class Sink:
         self._pending = Pending(batch_max)
         self._moved = asyncio.Condition()
         self.reports = Reports()
-        self._readers: set[DuckDBPyConnection] = set()
+        self._readers = Readers()
         self._position = self._live_from = 0
         self._busy: set[asyncio.Future[Any]] = set()
         self._still = asyncio.Lock()
-        self._askers = 0
+        self._wanted: list[int] = []
 
     @property
     def position(self) -> int:
@@ -87,37 +88,27 @@ class Sink:
     async def caught_up(self, position: int, wait_s: float) -> None:
         """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""
         self._pending.hurry()
-        self._askers += 1
+        self._wanted.append(position)
         try:
             async with asyncio.timeout(wait_s), self._moved:
                 await self._moved.wait_for(lambda: self.store is not None and self.position >= position)
         except TimeoutError as error:
             raise StoreBehind(position=self.position, wanted=position, waited_s=wait_s) from error
         finally:
-            self._askers -= 1
+            self._wanted.remove(position)
 
-    @contextlib.asynccontextmanager
-    async def reader(self) -> AsyncIterator["DuckDBPyConnection"]:
+    def reader(self) -> AbstractAsyncContextManager["DuckDBPyConnection"]:
         """Lend a connection to the store; what runs on it is interrupted when the store is closed."""
         if self.store is None:
             raise StoreSilent(reason="it is being opened")
-        reader = self.store.cursor()
-        self._readers.add(reader)
-        try:
-            yield reader
-        finally:
-            self._readers.discard(reader)
-            await asyncio.to_thread(reader.close)
-            await self._moves()
+        return self._readers.lent(self.store)
 
     async def snapshot(self, folder: Path) -> Path:
         """Return a copy of the store in *folder*, taken between two batches."""
         async with self._still:
             if self.store is None:
                 raise StoreSilent(reason="it is being opened")
-            copy = await taken(self.store, folder)
-            self._position = self.store.watermark
-            return copy
+            return await taken(self.store, folder)
 
     async def _open(self, bus: Bus, journal: Journal) -> None:
         """Open the store; one that is damaged or belongs to another stream is moved aside, and rebuilt."""
@@ -225,7 +216,8 @@ class Sink:
                 if storing:
                     await storing
                 behind = self._pending.full
-                storing = asyncio.create_task(self._store(bus, batch, rows, more=behind and not self._askers))
+                awaited = any(self.position < wanted <= rows[-1].position for wanted in self._wanted)
+                storing = asyncio.create_task(self._store(bus, batch, rows, more=behind and not awaited))
                 if not behind:
                     await storing
             if storing:
@@ -246,7 +238,7 @@ class Sink:
         await self._report(bus)
 
     async def _threaded(self, work: Callable[[], Done]) -> Done:
-        """Do *work* in a thread. What a thread has begun it ends, also when this is cancelled; `_close` waits for it."""
+        """Do *work* in a thread. What it has begun it ends, also when this is cancelled; `_close` waits for it."""
         busy = asyncio.ensure_future(asyncio.to_thread(work))
         self._busy.add(busy)
         busy.add_done_callback(self._busy.discard)
@@ -259,18 +251,8 @@ class Sink:
         await asyncio.gather(*self._busy, return_exceptions=True)
         if self.store:
             store, self.store = self.store, None
-            await self._take_back()
+            await self._readers.take_back()
             await asyncio.to_thread(store.close)
-
-    async def _take_back(self) -> None:
-        """Interrupt what runs on lent connections until all are back; an interrupt before a query begins is lost."""
-        for _ in range(INTERRUPTS_MAX):
-            for reader in self._readers:
-                reader.interrupt()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READERS_S / INTERRUPTS_MAX), self._moved:
-                    await self._moved.wait_for(lambda: not self._readers)
-                    return
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 SUSPECTS = """
 SELECT position FROM (
-    SELECT *, TRY_CAST(TRY(decode(raw)) AS JSON) AS said FROM event WHERE position > ? AND position <= ?
-) WHERE problem IS NOT NULL OR said IS NULL OR id IS DISTINCT FROM TRY_CAST(said->>'id' AS UUID)
-    OR project IS DISTINCT FROM (said->>'project') OR task IS DISTINCT FROM (said->>'task')
-    OR type IS DISTINCT FROM (said->'event'->>'type')
-    OR happened_at IS DISTINCT FROM TRY_CAST(said->>'at' AS TIMESTAMPTZ)
-    OR cause IS DISTINCT FROM TRY_CAST(said->>'cause' AS UUID)
-    OR correlation IS DISTINCT FROM TRY_CAST(said->>'correlation' AS UUID)
-    OR service IS DISTINCT FROM coalesce(said->>'service', '')
-    OR to_json(body)::VARCHAR IS DISTINCT FROM to_json((said->'event')::VARIANT)::VARCHAR
+    SELECT *, from_json(TRY_CAST(TRY(decode(raw)) AS JSON), '{
+        "id": "UUID", "project": "VARCHAR", "task": "VARCHAR", "at": "TIMESTAMPTZ", "cause": "UUID",
+        "correlation": "UUID", "service": "VARCHAR", "event": "JSON"
+    }') AS said FROM event WHERE position > ? AND position <= ?
+) WHERE problem IS NOT NULL OR said IS NULL OR id IS DISTINCT FROM said.id
+    OR project IS DISTINCT FROM said.project OR task IS DISTINCT FROM said.task
+    OR type IS DISTINCT FROM (said.event->>'type') OR happened_at IS DISTINCT FROM said."at"
+    OR cause IS DISTINCT FROM said.cause OR correlation IS DISTINCT FROM said.correlation
+    OR service IS DISTINCT FROM coalesce(said.service, '') OR body_json IS DISTINCT FROM said.event::VARCHAR
 ORDER BY position
 """
 """Rows that a plain reading of their bytes does not explain: foreign messages, redacted ones, altered ones."""
@@ -30,8 +30,9 @@ ORDER BY position
 STORED = """
 SELECT project, task, type, raw, epoch_us(stored_at), id::VARCHAR, epoch_us(happened_at), cause::VARCHAR,
     correlation::VARCHAR, service, problem IS NULL,
-    to_json(body)::VARCHAR IS NOT DISTINCT FROM to_json(TRY_CAST(? AS JSON)::VARIANT)::VARCHAR
-FROM event WHERE position = ?
+    body_json IS NOT DISTINCT FROM $1
+    OR coalesce(to_json(body)::VARCHAR = to_json(TRY_CAST($1 AS JSON)::VARIANT)::VARCHAR, false)
+FROM event WHERE position = $2
 """
 
 

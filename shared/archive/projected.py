@@ -14,7 +14,7 @@ SELECT coalesce(e.position, t.position), coalesce(e.id::VARCHAR, ''), coalesce(e
     e.position IS NULL OR t.position IS NULL OR t.project IS DISTINCT FROM e.project
     OR t.task IS DISTINCT FROM e.task OR t.type IS DISTINCT FROM e.type OR t.service IS DISTINCT FROM e.service
     OR t.happened_at IS DISTINCT FROM e.happened_at
-FROM (SELECT *, typed_body(to_json(body)::VARCHAR) AS said FROM event
+FROM (SELECT *, typed_body(body_json) AS said FROM event
     WHERE position > $1 AND position <= $2 AND problem IS NULL) e
 FULL JOIN (FROM typed WHERE position > $1 AND position <= $2) t ON t.position = e.position
 WHERE e.position IS NULL OR t.position IS NULL OR t.project IS DISTINCT FROM e.project

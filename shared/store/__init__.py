@@ -150,7 +150,7 @@ class Store:
         return watermark, head
 
     def append(self, rows: Sequence[Row], *, more: bool = False) -> None:
-        """Add *rows*, in order and behind those before: all of them or none, and committed unless *more* follow at once.
+        """Add *rows*, in order and behind those before: all or none, and committed unless *more* follow at once.
 
         With *more* they are committed with a later call, or once there are `UNCOMMITTED_MAX`; the watermark tells.
         Raises `StoreFailed` where the file can't be written; the store must then be closed and opened again.

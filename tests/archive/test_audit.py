@@ -57,7 +57,7 @@ def test_a_store_with_foreign_and_redacted_messages_is_whole(tmp_path: Path) -> 
         ("raw = raw || ' '::BLOB", "its hash does not follow from its message and the one before it"),
         ("raw = replace(decode(raw), 'tester', 'temper')::BLOB", "service is not that of its message"),
         ("hash = unhex(repeat('ab', 32))", "its hash does not follow from its message and the one before it"),
-        ("body = '{\"type\":\"task.completed\"}'::JSON::VARIANT", "body is not that of its message"),
+        ("body_json = '{\"type\":\"task.completed\"}'", "body is not that of its message"),
         ("type = 'task.completed'", "type is not that of its message"),
         ("task = 't99'", "task is not that of its message"),
         ("happened_at = happened_at + INTERVAL 1 HOUR", "happened_at is not that of its message"),
@@ -98,12 +98,13 @@ def test_rows_that_change_places_are_reordered(store: Path) -> None:
 
 
 def test_a_row_that_is_put_in_is_inserted(store: Path) -> None:
-    tamper(store, f"INSERT INTO event SELECT * REPLACE ({AT + 1} AS position) FROM event WHERE position = {AT - 10}")
+    row = f"SELECT * EXCLUDE (body) REPLACE ({AT + 1} AS position) FROM event WHERE position = {AT - 10}"
+    tamper(store, f"INSERT INTO event {row}")
     assert found(store) == ("inserted", AT + 1, f"without it the chain goes on from {AT} to {AT + 2}")
 
 
 def test_a_row_that_stands_twice_is_inserted(store: Path) -> None:
-    tamper(store, f"INSERT INTO event FROM event WHERE position = {AT}")
+    tamper(store, f"INSERT INTO event SELECT * EXCLUDE (body) FROM event WHERE position = {AT}")
     assert found(store) == ("inserted", AT, "two events hold this position")
 
 
@@ -146,7 +147,10 @@ def test_the_first_of_several_faults_is_named(store: Path) -> None:
         ("UPDATE sink SET views = views", None),
         ("UPDATE event SET raw = raw || ' '::BLOB WHERE position = 5", ("altered", 5)),
         ("DELETE FROM event WHERE position = 5", ("missing", 5)),
-        ("INSERT INTO event SELECT * REPLACE (99999 AS position) FROM event WHERE position = 5", ("inserted", 99_999)),
+        (
+            "INSERT INTO event SELECT * EXCLUDE (body) REPLACE (99999 AS position) FROM event WHERE position = 5",
+            ("inserted", 99_999),
+        ),
     ],
 )
 async def test_a_store_is_held_against_its_stream(

@@ -80,7 +80,7 @@ def test_a_row_says_what_the_envelope_says(tmp_path: Path) -> None:
     assert row == {
         "position": 2, "id": str(second.id), "project": "shop", "task": "t1", "type": "task.readied",
         "happened_at": "2026-01-02T03:04:00.020000Z", "cause": str(first.id), "correlation": str(first.id),
-        "service": "tester", "body": {"type": "task.readied"}, "problem": None,
+        "service": "tester", "body_json": '{"type":"task.readied"}', "body": {"type": "task.readied"}, "problem": None,
         "stored_at": "2026-01-02T03:04:00.000002Z",
     }  # fmt: skip
 
