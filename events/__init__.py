@@ -64,6 +64,7 @@ from obra.events.operations import (
     PruneRequested,
     ServiceDegraded,
     StreamPruned,
+    StreamRefilled,
 )
 from obra.events.output import Output
 from obra.events.planning import (
@@ -185,6 +186,7 @@ AnyEvent = (
     | MessageDeadLettered
     | PruneRequested
     | StreamPruned
+    | StreamRefilled
     | PruneRefused
     | ServiceDegraded
 )
@@ -205,7 +207,7 @@ __all__ = [
     "ProjectPaused", "ProjectResumed", "PromptEnhanced", "PromptPrepared", "PruneRefused", "PruneRequested",
     "QuestionAnswered", "QuestionAsked", "Rule", "Sandbox", "SelfTest", "ServiceDegraded", "SessionBriefed",
     "SessionClosed", "SessionJoined", "SessionOpened", "SessionRefreshed", "SessionSummarised", "SessionWarned",
-    "Severity", "Shadow", "StreamPruned", "Stuck", "StuckKind", "SummaryRequested", "TaskCancelled", "TaskCompleted",
+    "Severity", "Shadow", "StreamPruned", "StreamRefilled", "Stuck", "StuckKind", "SummaryRequested", "TaskCancelled", "TaskCompleted",
     "TaskFailed", "TaskHeld", "TaskLabelled", "TaskReadied", "TaskRejected", "TaskRolledBack", "TaskSubmitted",
     "TimerFired", "TimerSet", "Tokens", "Value", "WorkspaceCheckpointed", "WorkspaceHandedOver", "WorkspaceInspected",
     "WorkspaceRestored",

@@ -42,6 +42,16 @@ class StreamPruned(Event, tag="stream.pruned"):
     archive: str = ""
 
 
+class StreamRefilled(Event, tag="stream.refilled"):
+    """The stream was lost and made anew: it holds what goes on, and of what is over the end; the store holds all."""
+
+    through: Position
+    hash: Annotated[str, Meta(description="the chain's hash there, hexadecimal")]
+    events: Annotated[int, Meta(description="how many the stream holds again", ge=0)]
+    timers: Annotated[int, Meta(description="how many that had not fired were set anew", ge=0)] = 0
+    archive: Annotated[str, Meta(description="directory of the export it was made from; empty: from the store")] = ""
+
+
 class PruneRefused(Event, tag="prune.refused"):
     """The stream keeps everything: what was asked for is not proven to be archived."""
 

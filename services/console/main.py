@@ -60,6 +60,7 @@ SECTIONS = {
         "anchor": ("anchor:anchor", "Sign the head of the chain into a git note or a file."),
         "replay": ("replay:replay", "Rebuild the store, and prove that it is the same."),
         "export": ("export:export", "Write everything as Parquet, partitioned by day."),
+        "restore": ("restore:restore", "Bring back a stream or a store that is lost."),
         "import": ("import_:import_", "Restore a store from an export."),
         "prune": ("prune:prune", "Let the stream forget what an export holds."),
     },

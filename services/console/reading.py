@@ -85,8 +85,10 @@ async def reading(place: Place) -> AsyncIterator[Reader]:
 
 @contextlib.asynccontextmanager
 async def _at_rest(place: Place) -> AsyncIterator[Reader]:
-    """Open the store; after a crash it may lag behind the stream, so Obra is started to bring it up to date."""
-    if not place.home.unsettled.exists():
+    """Open the store; Obra is started to bring it up to date where it may lag behind the stream, or is gone."""
+    home = place.home
+    gone = not home.store.exists() and any(home.jetstream.iterdir())
+    if not (home.unsettled.exists() or gone):
         yield Stored(place)
         return
     async with place.obra() as obra:

@@ -1,5 +1,6 @@
 """The store as a file that nobody writes to, for commands that read all of it."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ async def store_file(place: Place) -> AsyncIterator[StoreFile]:
         if reader.live is None:
             if not place.home.store.exists():
                 raise StoreMissing(path=place.home.store)
+            await asyncio.to_thread(_updated, place.home.store)
             yield StoreFile(place.home.store, None)
             return
         copy = await reader.live.snapshot()
@@ -37,3 +39,17 @@ async def store_file(place: Place) -> AsyncIterator[StoreFile]:
         finally:
             for file in (copy, copy.with_name(f"{copy.name}.wal")):
                 file.unlink(missing_ok=True)
+
+
+def _updated(path: Path) -> None:
+    """Bring the views of the store up to date, where another version of Obra wrote it last."""
+    from obra.shared.store import Store, opened  # noqa: PLC0415 - DuckDB
+    from obra.shared.store.schema import digest  # noqa: PLC0415
+
+    db = opened(path, read_only=True)
+    try:
+        views = db.execute("SELECT views FROM sink").fetchone()
+    finally:
+        db.close()
+    if views != (digest(),):
+        Store(path).close()

@@ -3,9 +3,10 @@
 import asyncio
 from uuid import NAMESPACE_URL, uuid5
 
-from obra.events import MessageRejected, ServiceDegraded, StreamPruned
+from obra.events import MessageRejected, ServiceDegraded
 from obra.events.subjects import PLATFORM
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
+from obra.shared.archive.pruned import Forgot
 from obra.shared.bus import Bus, Raw
 from obra.shared.envelope import Envelope, Unknown, fresh, type_of
 from obra.shared.errors import ObraError
@@ -44,11 +45,12 @@ class Reports:
         event = ServiceDegraded(service=NAME, lacking="store", reason=redact(reason)[:2_000], effect=effect)
         self._degraded.append(fresh(PLATFORM, event, NAME))
 
-    def incomplete(self, gap: StreamPruned, watermark: int) -> None:
+    def incomplete(self, gap: Forgot, watermark: int) -> None:
         """Add that the stream has let go of what a store that ends at *watermark* lacks, and the way to get it back."""
+        how = f"`obra restore`, from {gap.archive}" if gap.archive else "`obra restore DIR`, from an export"
         self.degraded(
-            f"it ends at position {watermark:,}, and the stream was pruned up to {gap.through:,}: stop Obra, then "
-            f"bring back the rest with `obra replay --from {gap.archive or 'DIR'}`",
+            f"it ends at position {watermark:,}, and the stream lacks what was over at {gap.through:,}: stop Obra, "
+            f"then bring back the rest with {how}",
             "it is rebuilt from what the stream still has",
         )
 

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from obra.events import StreamPruned
+from obra.events import PruneRequested, StreamPruned, StreamRefilled
 from obra.events.subjects import PLATFORM, Scope, subject
 from obra.events.task import TaskEnd
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded
+from obra.shared.errors import BadUsage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-
-"""Where prunings are asked for and told of."""
+Forgot = StreamPruned | StreamRefilled
+"""What tells that the stream lacks the past of what was over at ``through``; ``archive`` is an export that holds it."""
 
 OVER = """
 WITH ended AS (
@@ -46,9 +47,13 @@ def over(db: "DuckDBPyConnection", through: int) -> list[tuple[Scope, int]]:
     return [(Scope(project, task), int(position)) for project, task, position in rows]
 
 
-async def prunings(bus: Bus) -> list[StreamPruned]:
-    """Return every pruning that the stream tells of, in order."""
-    return [r.event for r in (await bus.past(PLATFORM)).events if isinstance(r.event, StreamPruned)]
+class OutOfReach(BadUsage):
+    """The stream lacks what was over at position {through}, and what there is ends at {at}; {hint}"""
+
+
+async def prunings(bus: Bus) -> list[Forgot]:
+    """Return every time that the stream tells it forgot something, in order."""
+    return [r.event for r in (await bus.past(PLATFORM)).events if isinstance(r.event, Forgot)]
 
 
 async def pruned_through(bus: Bus) -> int:
@@ -56,14 +61,41 @@ async def pruned_through(bus: Bus) -> int:
     return max((event.through for event in await prunings(bus)), default=0)
 
 
-async def forgotten(bus: Bus, watermark: int) -> StreamPruned | None:
-    """Return the pruning that lets a store which ends at *watermark* never get everything from the stream, or None."""
-    if await bus.last_position([subject(PLATFORM, StreamPruned)]) <= watermark:
+async def forgotten(bus: Bus, watermark: int) -> Forgot | None:
+    """Return what lets a store that ends at *watermark* never get everything from the stream, or None."""
+    if await bus.last_position([subject(PLATFORM, kind) for kind in (StreamPruned, StreamRefilled)]) <= watermark:
         return None
     widest = max(await prunings(bus), key=lambda event: event.through, default=None)
     return widest if widest and widest.through > watermark else None
 
 
+async def reaches_back(bus: Bus, at: int) -> None:
+    """Raise `OutOfReach` where the stream has let go of something behind position *at*."""
+    if gap := await forgotten(bus, at):
+        named = next((one.archive for one in reversed(await prunings(bus)) if one.archive), "")
+        hint = f"name an export that holds the rest{f', such as {named}' if named else ''}"
+        raise OutOfReach(through=f"{gap.through:,}", at=f"{at:,}", hint=hint)
+
+
 def is_cut(events: Sequence[Recorded]) -> bool:
     """Return whether a task's past begins with its end: the rest of it is only in the store."""
     return bool(events) and isinstance(events[0].event, TaskEnd)
+
+
+async def forgettings(bus: Bus) -> list[tuple[Forgot, str]]:
+    """Return each time the stream forgot something, with the chain's hash at the position up to which it did."""
+    past = (await bus.past(PLATFORM)).events
+    asked = {r.envelope.id: r.event.hash for r in past if isinstance(r.event, PruneRequested)}
+    found = list[tuple[Forgot, str]]()
+    for recorded in past:
+        match recorded.event:
+            case StreamRefilled() as event:
+                found.append((event, event.hash))
+            case StreamPruned() as event if recorded.envelope.cause in asked:
+                found.append((event, asked[recorded.envelope.cause]))
+    return found
+
+
+async def heads(bus: Bus) -> list[tuple[int, str]]:
+    """Return positions and the chain's hash there, as the stream tells them: a store that lacks anything has others."""
+    return [(event.through, head) for event, head in await forgettings(bus)]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
+from obra.shared.archive.whole import check_whole
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
 from obra.shared.bus.tail import Tail
@@ -55,7 +56,6 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
     has the lock, `EnvironmentLacks` where the server can't be started or ends by itself.
     """
     with alone(home, STOPPING_S):  # nobody can join one that runs and has no notice up: it is about to end
-        home.unsettled.touch()
         services = make_all(settings, home)
         users = users_for(services)
         server = await start(home, settings.nats, users)
@@ -101,7 +101,7 @@ async def _serve(
     ready: int | None,
 ) -> None:
     passwords = {user.name: user.password for user in users}
-    await _prepare(server, settings, services, passwords[ADMIN])
+    await _prepare(home, server, settings, services, passwords[ADMIN])
     leases = LeaseServer()
     await leases.start()
     stop = asyncio.Event()
@@ -156,11 +156,13 @@ async def _over(tasks: Sequence[asyncio.Task[None]], patience_s: float) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _prepare(server: Server, settings: Settings, services: Sequence[Service], password: str) -> None:
+async def _prepare(home: Home, server: Server, settings: Settings, services: Sequence[Service], password: str) -> None:
     """Create or update streams and consumers, and hand out again at once what the last host left unsettled."""
     admin = await JetStreamBus.connect(server.url, user=ADMIN, password=password, service=ADMIN)
     try:
         await provision(admin.js, settings.nats)
+        await check_whole(admin, home)
+        home.unsettled.touch()
         for service in services:
             consumer = getattr(service, "consumer", None)
             if consumer is not None:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision
 from obra.shared.config import Settings
+from obra.shared.embedded import notice
 from obra.shared.embedded.access import ADMIN, User
-from obra.shared.embedded.host import alone
+from obra.shared.embedded.host import LOOKED_AT_S, STOPPING_S, alone
 from obra.shared.embedded.server import start
 from obra.shared.errors import EnvironmentLacks
 from obra.shared.home import Home
@@ -23,7 +24,8 @@ async def private(home: Home, settings: Settings) -> AsyncIterator[JetStreamBus]
     """
     if settings.nats.url:
         raise EnvironmentLacks(problem=f"the stream is on {settings.nats.url}; this works on Obra's own server only")
-    with alone(home):
+    patience_s = LOOKED_AT_S if notice.read(home) else STOPPING_S  # without a notice up, a host is about to end
+    with alone(home, patience_s):
         password = secrets.token_urlsafe(32)
         lazily = settings.nats.model_copy(update={"sync": "default"})
         server = await start(home, lazily, [User(ADMIN, password, (">",), (">",))])

@@ -126,8 +126,8 @@ async def test_a_store_that_is_lost_after_pruning_is_missed_once_and_a_way_back_
     assert said == [
         ServiceDegraded(
             service="log-sink", lacking="store",
-            reason=f"it ends at position 0, and the stream was pruned up to {last:,}: stop Obra, then "
-            "bring back the rest with `obra replay --from /a`",
+            reason=f"it ends at position 0, and the stream lacks what was over at {last:,}: stop Obra, then "
+            "bring back the rest with `obra restore`, from /a",
             effect="it is rebuilt from what the stream still has",
         )
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.storefile import store_file
 from obra.shared.archive.manifest import required
-from obra.shared.archive.pruned import prunings
+from obra.shared.archive.pruned import reaches_back
 from obra.shared.bus import Bus
 from obra.shared.errors import BadUsage
 
@@ -106,13 +106,21 @@ async def _goes_on(place: Place, through: int, until: int | None) -> bool:
 
 
 async def _make(place: Place, folder: Path | None, until: int | None, into: Path | None, lines: Screen) -> Replayed:
-    from obra.shared.archive.place import put_in_place, scratch  # noqa: PLC0415 - DuckDB
+    from obra.shared.archive.place import agrees, put_in_place, scratch  # noqa: PLC0415 - DuckDB
+    from obra.shared.archive.whole import check_whole  # noqa: PLC0415
     from obra.shared.embedded.private import private  # noqa: PLC0415 - nats-py
 
     async with private(place.home, place.settings) as bus:
+        archived = required(folder).through if folder else 0
+        if not (into and folder):
+            await check_whole(bus, place.home)
         last = await bus.last_position()
+        if not (last or archived):
+            raise BadUsage(problem="nothing has happened yet: the stream is empty")
         with scratch(place.home) as fresh:
-            done = await _made(bus, folder, fresh, min(until or sys.maxsize, max(last, 1)), lines)
+            done = await _made(bus, folder, fresh, min(until or sys.maxsize, max(last, archived)), lines)
+            if folder and not into:
+                await agrees(bus, place.home, fresh, min(last, archived))
             put_in_place(fresh, into or place.home.store)
     return done
 
@@ -129,21 +137,11 @@ async def _made(bus: Bus | None, folder: Path | None, fresh: Path, through: int,
         at = min(manifest.through, through)
         events = await asyncio.to_thread(_rows, fresh)
     if bus:
-        await _reaches_back(bus, at)
+        await reaches_back(bus, at)
         made = await from_stream(bus.follow(at), fresh, through, progress)
     else:
         made = Made(0, at)
     return Replayed(events + made.events, made.through, round(time.monotonic() - begun, 3))
-
-
-async def _reaches_back(bus: Bus, at: int) -> None:
-    """Raise `BadUsage` where the stream has let go of something behind position *at*."""
-    for pruning in await prunings(bus):
-        if pruning.through > at:
-            raise BadUsage(
-                problem=f"the stream was pruned up to position {pruning.through:,}: replay with "
-                f"--from {pruning.archive or 'DIR'}, the export that holds the rest"
-            )
 
 
 def _rows(path: Path) -> int:
