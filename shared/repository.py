@@ -1,11 +1,13 @@
 """What a repository is, before anything is done with it."""
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from obra.shared.errors import BadUsage
-from obra.shared.git import Git, GitFailed, Said
+from obra.shared.git import TIMEOUT_S, Git, GitFailed, Said
 
 COUNT_TIMEOUT_S = 10.0
 FACTS = (
@@ -51,13 +53,23 @@ def inspect(repo: Path, base: str = "") -> Target:
 
 def locate(repo: Path, base: str = "") -> Target:
     """Return what *repo* is, without notices: one process. Raises as `inspect` does."""
+    with locating(repo, base) as located:
+        return located()
+
+
+@contextlib.contextmanager
+def locating(repo: Path, base: str = "") -> Iterator[Callable[[], Target]]:
+    """Find out what *repo* is while the block goes on; what is yielded returns it, and raises as `inspect` does."""
     _reachable(repo)
     if base.startswith("-") or "\n" in base or "\0" in base:
         raise BadUsage(problem=f"{base!r} is no commit, branch or tag")
     start = base or "HEAD"
-    said = Git(cwd=repo).try_(
-        "rev-parse", "--path-format=absolute", *FACTS, f"{start}^{{commit}}", f"{start}^{{tree}}"
-    )  # fmt: skip
+    asked = ("rev-parse", "--path-format=absolute", *FACTS, f"{start}^{{commit}}", f"{start}^{{tree}}")
+    with Git(cwd=repo).beside(*asked, timeout_s=TIMEOUT_S) as said:
+        yield lambda: _target(repo, base, said())
+
+
+def _target(repo: Path, base: str, said: Said) -> Target:
     lines = said.out.decode(errors="surrogateescape").split("\n")
     if said.code and len(lines) <= len(FACTS):
         raise BadUsage(problem=_no_repository(repo, said))

@@ -137,7 +137,7 @@ def _add(workspace: Workspace, found: Survey, bytes_max: int) -> list[str]:
     if found.nested:
         blob = hashlib.new(workspace.target.object_format, b"blob 0\0", usedforsecurity=False).hexdigest()
         seeds = b"".join(b"100644 %s 0\t%s/%s\0" % (blob.encode(), os.fsencode(p), SEED.encode()) for p in found.nested)
-        workspace.store.run("update-index", "-z", "--index-info", data=seeds)
+        workspace.control.run("update-index", "-z", "--index-info", data=seeds)
     args = _adding(workspace)
     with workspace.control.beside(*args) as added:
         weigh(found, workspace.path, bytes_max)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from obra.shared.git import EMAIL, LONG_S, Git, failed
@@ -23,18 +24,48 @@ CONFIG = f"""[core]
 \tauto = 0
 """
 FEW_FILES_MAX, FEW_BYTES_MAX = 200, 1024 * 1024
+PIECE_BYTES = 64 * 1024
 OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 
 
-def grow(target: Target, git_dir: Path, branch: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A copy that was made before its source was known well; ``refs`` are what stood in *source* before it."""
+
+    source: Path
+    refs: str
+
+    def serves(self, target: Target) -> bool:
+        """Return whether all of the base commit is in it: a branch or tag has led there before anything was copied."""
+        plain = not target.shallow and target.object_format == "sha1"
+        return plain and self.source == target.common_dir and bool(target.base) and f"{target.base} " in self.refs
+
+
+def copy_ahead(repo: Path, git_dir: Path) -> Ahead | None:
+    """Make *git_dir* a copy of the repository in *repo*, while git still looks what it is; None if that is not plain.
+
+    Only few and small objects are copied so: it may have been in vain.
+    """
+    try:
+        refs = _by_hand(repo / ".git", git_dir, few=True)
+    except OSError:
+        remove(git_dir)
+        return None
+    return None if refs is None else Ahead(repo / ".git", refs)
+
+
+def grow(target: Target, git_dir: Path, branch: str, ahead: Ahead | None = None) -> None:
     """Make *git_dir* a copy of *target*'s objects, branches and tags, at the base commit on local *branch*.
 
     Objects are copied, not linked: what the agent does to its own can't reach the user's. There is no remote and
-    no index yet. A plain repository is copied by hand, which takes half as long as `git clone`. Raises `GitFailed`.
+    no index yet. A plain repository is copied by hand, which takes half as long as `git clone`; *ahead* is one that
+    was made in *git_dir* already. Raises `GitFailed`.
     """
-    remove(git_dir)
-    if not target.base or not _by_hand(target, git_dir):
-        _by_git(target, git_dir, branch)
+    if ahead is None or not ahead.serves(target):
+        remove(git_dir)
+        plain = target.base and not target.shallow and target.object_format == "sha1"
+        if not plain or _by_hand(target.common_dir, git_dir) is None:
+            _by_git(target, git_dir, branch)
     (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     if target.base:
         ref = git_dir / "refs" / "heads" / branch
@@ -99,32 +130,36 @@ def _configure(git_dir: Path) -> None:
     config.write_text("".join(kept) + CONFIG[CONFIG.index("[user]") :])
 
 
-def _by_hand(target: Target, git_dir: Path) -> bool:
-    """Copy a repository that holds its own objects in the plain format; False if this one does not."""
-    source = target.common_dir
+def _by_hand(source: Path, git_dir: Path, *, few: bool = False) -> str | None:
+    """Copy a repository that holds its own objects in the plain format, and return its references as they were before.
+
+    None if this is no such repository, or if it holds more than *few* objects and no more are wanted.
+    """
     objects = source / "objects"
-    plain = not target.shallow and target.object_format == "sha1" and not objects.is_symlink()
-    if not plain or (objects / "info" / "alternates").exists() or "[extensions]" in (source / "config").read_text():
-        return False
+    borrowing = objects.is_symlink() or (objects / "info" / "alternates").exists() or (source / "shallow").exists()
+    if borrowing or "[extensions]" in (source / "config").read_text().lower():
+        return None
     try:
         refs = _refs(source)  # before the objects, so that none of theirs is missing
     except (OSError, UnicodeDecodeError):
-        return False
+        return None
     git_dir.mkdir(mode=0o700)
-    if not _copied(objects, git_dir / "objects"):
+    if not _copied(objects, git_dir / "objects", few=few):
         remove(git_dir)
-        return False
+        return None
     for name in ("heads", "tags"):
         (git_dir / "refs" / name).mkdir(parents=True)
     (git_dir / "packed-refs").write_text(refs)
     (git_dir / "config").write_text(CONFIG)
-    return True
+    return refs
 
 
-def _copied(objects: Path, to: Path) -> bool:
+def _copied(objects: Path, to: Path, *, few: bool) -> bool:
     """Copy a directory of objects; False if it changes meanwhile (it is being packed) or leads elsewhere."""
     if (small := _few(objects)) is not None:
         return _copied_here(objects, to, small)
+    if few:
+        return False
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -142,39 +177,46 @@ def _few(objects: Path) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
     left = FEW_FILES_MAX
     for folder in os.scandir(objects):
-        if folder.is_symlink() or not folder.is_dir():
+        if not folder.is_dir(follow_symlinks=False):
             return None
-        found[folder.name] = []
-        for entry in os.scandir(folder.path):
-            left -= 1
-            if left < 0 or not entry.is_file(follow_symlinks=False) or entry.stat().st_size > FEW_BYTES_MAX:
-                return None
-            found[folder.name].append(entry.name)
+        names = found[folder.name] = []
+        with os.scandir(folder.path) as entries:
+            for entry in entries:
+                left -= 1
+                large = folder.name == "pack" and entry.stat().st_size > FEW_BYTES_MAX
+                if left < 0 or large or not entry.is_file(follow_symlinks=False):
+                    return None
+                names.append(entry.name)
     return found
 
 
 def _copied_here(objects: Path, to: Path, files: dict[str, list[str]]) -> bool:
     """Copy *files* without another program, which would take longer to start than a few files to copy."""
-    to.mkdir(mode=0o700)
     try:
+        os.mkdir(to, 0o700)
         for folder, names in files.items():
-            os.mkdir(to / folder, 0o700)
+            source, target = f"{objects}/{folder}/", f"{to}/{folder}/"
+            os.mkdir(target, 0o700)
             for name in names:
-                _copy_file(f"{objects}/{folder}/{name}", f"{to}/{folder}/{name}")
+                _copy_file(source + name, target + name)
     except FileNotFoundError:
         return False
     return True
 
 
 def _copy_file(source: str, to: str) -> None:
-    with open(source, "rb", buffering=0) as reading:
-        data = reading.read()
-    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    """Copy a file with as few calls of the system as there can be: a task waits while this is done."""
+    reading = os.open(source, os.O_RDONLY)
     try:
-        while data:
-            data = data[os.write(descriptor, data) :]
+        writing = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        try:
+            while data := os.read(reading, PIECE_BYTES):
+                while data:
+                    data = data[os.write(writing, data) :]
+        finally:
+            os.close(writing)
     finally:
-        os.close(descriptor)
+        os.close(reading)
 
 
 def _refs(source: Path) -> str:

@@ -1,23 +1,25 @@
 """Makes a task's workspace: the agent's clone, our own git directory, and the files, all at the same time."""
 
-import contextlib
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from obra.services.agent_runner import clone, submodules
 from obra.services.agent_runner.place import Place
-from obra.shared.git import LONG_S, Git, failed
-from obra.shared.repository import Target
+from obra.shared.git import Git, failed
+from obra.shared.repository import Target, locating
 
 IGNORED = "\n".join(
     ("__pycache__/", "*.py[co]", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".tox/",
      ".venv/", "node_modules/", ".DS_Store", "")
 )  # fmt: skip
 """Ignored beside what the repository itself ignores: by-products of running things, never somebody's work."""
+
+
+CONFIG = "[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = false\n"
+GROWN = "grown"
+FILL = ("read-tree", "--reset", "-u", "HEAD")
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,21 +41,26 @@ def branch_of(task: str) -> str:
     return f"obra/{task}"
 
 
-def make(place: Place, target: Target) -> Made:
-    """Make the workspace of *place* from *target*; nothing may be there yet. Raises `GitFailed` or `OSError`.
+def make(place: Place, repo: Path, base: str) -> Made:
+    """Make the workspace of *place* from *repo* at *base*; nothing may be there yet.
 
-    Files appear through our own git directory while the agent's is being copied.
+    While git looks what *repo* is, what can be copied is, and a second git stands by to make the files appear,
+    through our own git directory. Raises `GitFailed`, `OSError`, `BadUsage`.
     """
     place.workspace.mkdir(mode=0o700)
-    _control(place, target)
-    grown = place.root / "grown"
-    with contextlib.ExitStack() as stack:
-        waits = [stack.enter_context(_beside(git, *args)) for git, *args in _commands(place, target)]
-        for wait in waits[:1] if target.shallow else []:  # what is not pinned can't be asked for
-            wait()
-        clone.grow(target, grown, branch_of(place.scope.task))
-        for wait in waits:
-            wait()
+    _control(place)
+    files = Git(git_dir=place.control, work_tree=place.workspace)
+    files.stand_by(*FILL)
+    try:
+        with locating(repo, base) as located:
+            ahead = clone.copy_ahead(repo, place.root / GROWN)
+            target = located()
+        if target.object_format != "sha1":
+            files.dismiss(*FILL)
+        _borrow(place, target)
+        grown = _grown(place, target, files, ahead)
+    finally:
+        files.dismiss(*FILL)
     links, notes = _submodules(place, target)
     _give_git(place, grown)
     made = Made(
@@ -67,40 +74,38 @@ def make(place: Place, target: Target) -> Made:
     return made
 
 
-def _commands(place: Place, target: Target) -> list[tuple[Git, *tuple[str, ...]]]:
-    """Return what pins the base commit in the user's repository, and what makes the files appear."""
+def _grown(place: Place, target: Target, files: Git, ahead: clone.Ahead | None) -> Path:
+    """Fill the workspace while the agent's git directory is finished; return that."""
+    grown, branch = place.root / GROWN, branch_of(place.scope.task)
     if not target.base:
-        return []
-    files = Git(git_dir=place.control, work_tree=place.workspace)
-    return [
-        (target.git, "update-ref", f"refs/obra/{place.scope.task}/base", target.base),
-        (files, "read-tree", "--reset", "-u", target.base),
-    ]
+        clone.grow(target, grown, branch)
+        return grown
+    with files.beside(*FILL) as filled:
+        _pin(target, f"refs/obra/{place.scope.task}/base")
+        clone.grow(target, grown, branch, ahead)
+        if (said := filled()).code:
+            raise failed(FILL, said.code, said.err)
+    return grown
 
 
-@contextlib.contextmanager
-def _beside(git: Git, *args: str) -> Iterator[Callable[[], None]]:
-    """Run a git command beside other work; what is yielded waits for it, and raises `GitFailed` if it failed."""
-    process = git.start(*args)
+def _pin(target: Target, name: str) -> None:
+    """Keep the base commit in the user's repository from being collected, under a name that is ours alone.
 
-    def wait() -> None:
-        if process.returncode is None:
-            try:
-                _, said = process.communicate(timeout=LONG_S)
-            except subprocess.TimeoutExpired:
-                raise failed(args, -9, f"it took longer than {LONG_S} s") from None
-            if process.returncode:
-                raise failed(args, process.returncode, said.decode(errors="replace").strip())
-
+    Where references are files, it is written as git does, behind a lock; git itself takes longer to start. What
+    stands in the way, git sees to, or says.
+    """
+    ref = target.common_dir / name
+    lock = ref.with_name(f"{ref.name}.lock")
     try:
-        yield wait
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if "[extensions]" in (target.common_dir / "config").read_text(errors="replace").lower():
+            target.git.run("update-ref", name, target.base)  # references may not be files
+            return
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("x") as file:
+            file.write(f"{target.base}\n")
+        lock.replace(ref)
+    except OSError:
+        target.git.run("update-ref", name, target.base)
 
 
 def _submodules(place: Place, target: Target) -> tuple[dict[str, str], list[str]]:
@@ -125,20 +130,29 @@ def ignore(git_dir: Path) -> None:
     (git_dir / "info" / "exclude").write_text(IGNORED)
 
 
-def _control(place: Place, target: Target) -> None:
-    """Write our own git directory: it borrows the user's objects."""
+def _control(place: Place) -> None:
+    """Write our own git directory, as it is for a repository of the common kind."""
     git = place.control
     for name in ("", "objects", "objects/info", "refs", "info"):
         (git / name).mkdir(mode=0o700)
     (git / "HEAD").write_text("ref: refs/heads/obra\n")
-    version, extension = (0, "") if target.object_format == "sha1" else (1, "[extensions]\n\tobjectformat = sha256\n")
-    (git / "config").write_text(
-        f"[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = false\n{extension}"
-    )
+    (git / "config").write_text(CONFIG.format(version=0))
     ignore(git)
+
+
+def _borrow(place: Place, target: Target) -> None:
+    """Have our own git directory borrow the user's objects, with the base commit as its HEAD."""
+    git = place.control
     (git / "objects" / "info" / "alternates").write_text(f"{target.common_dir / 'objects'}\n")
+    if target.object_format != "sha1":
+        extension = f"[extensions]\n\tobjectformat = {target.object_format}\n"
+        (git / "config").write_text(CONFIG.format(version=1) + extension)
     if target.shallow:
         shutil.copyfile(target.common_dir / "shallow", git / "shallow")
+    if target.base:
+        head = git / "HEAD.new"
+        head.write_text(f"{target.base}\n")
+        head.replace(git / "HEAD")
 
 
 def _memory(place: Place) -> Path:

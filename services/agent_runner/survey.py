@@ -52,10 +52,11 @@ def weigh(found: Survey, workspace: Path, bytes_max: int) -> None:
 
 
 def _walk(found: Survey, workspace: Path, bytes_max: int, todo: list[str], apart: Collection[str]) -> None:
+    top = str(workspace)
     while todo:
         folder = todo.pop()
         try:
-            with os.scandir(workspace / folder) as entries:
+            with os.scandir(f"{top}/{folder}") as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if _take(found, entry, path, folder):

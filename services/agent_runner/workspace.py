@@ -17,7 +17,7 @@ from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.errors import BadUsage
 from obra.shared.git import LONG_S, Git, GitFailed
-from obra.shared.repository import Target, locate
+from obra.shared.repository import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ def prepare(place: Place, repo: Path, base: str, *more: str) -> Workspace:
     with _explained("be prepared"):
         made = making.remembered(place)
         if made is None:
-            for leftover in (place.workspace, place.control):
+            for leftover in (place.workspace, place.control, place.root / making.GROWN):
                 clone.remove(leftover)
-            made = making.make(place, locate(repo, merged(repo, base, more) if more else base))
+            made = making.make(place, repo, merged(repo, base, more) if more else base)
         return _workspace(place, made)
 
 
@@ -91,7 +91,7 @@ def begin(workspace: Workspace, commit: str) -> None:
 
 def _regrow(workspace: Workspace) -> None:
     """Give the workspace a new ``.git`` at the base commit; files stay, what was staged or committed is lost."""
-    grown = workspace.place.root / "grown"
+    grown = workspace.place.root / making.GROWN
     clone.grow(workspace.target, grown, branch_of(workspace.place.scope.task))
     if workspace.base:
         Git(git_dir=grown).run("read-tree", workspace.base)
