@@ -30,7 +30,9 @@ def read(subject: str, data: bytes) -> Envelope:
 
 def _named(envelope: Envelope, size: int) -> Envelope:
     """Return *envelope*, unless it submits something under the name that stands for the project itself."""
-    if PROJECT_LEVEL in envelope.scope and isinstance(envelope.event, (TaskSubmitted, GoalSubmitted)):
+    if PROJECT_LEVEL in (envelope.project, envelope.task) and isinstance(
+        envelope.event, (TaskSubmitted, GoalSubmitted)
+    ):
         reason = f"{PROJECT_LEVEL!r} stands for the whole project, or for all: no task, goal or project of one's own"
         raise Undecodable(size=size, reason=f"{reason} can have that name")
     return envelope

@@ -21,6 +21,7 @@ from obra.events import (
     TaskSubmitted,
 )
 from obra.events.subjects import Scope
+from obra.shared import store as store_module
 from obra.shared.bus import Raw
 from obra.shared.config import StoreSettings
 from obra.shared.store import Lost, Store
@@ -203,6 +204,37 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path, history: list[Raw
     store.append([row_of(raw) for raw in history[10:20]])
     store.close()
     assert [raw.position for raw in local_events(tmp_path / "s", Wanted())] == list(range(1, 21))
+
+
+def test_what_is_added_while_more_follows_is_committed_with_it_or_not_at_all(
+    tmp_path: Path, history: list[Raw]
+) -> None:
+    rows = [row_of(raw) for raw in history[:30]]
+    store = Store(tmp_path / "s")
+    with store.cursor() as reader:
+        store.append(rows[:10], more=True)
+        assert (store.watermark, reader.execute("SELECT count(*) FROM event").fetchall()) == (0, [(0,)])
+        store.append(rows[10:20])
+        assert (store.watermark, reader.execute("SELECT count(*) FROM event").fetchall()) == (20, [(20,)])
+    store.append(rows[20:], more=True)
+    store.close()
+    again = Store(tmp_path / "s")
+    assert (again.watermark, again.verify()) == (20, None)
+    again.append(rows[20:], more=True)
+    again.checkpoint()
+    assert again.watermark == 30
+    again.close()
+
+
+def test_what_is_not_committed_is_bounded(tmp_path: Path, history: list[Raw], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "UNCOMMITTED_MAX", 20)
+    store = Store(tmp_path / "s")
+    reached = []
+    for begin in range(0, 50, 10):
+        store.append([row_of(raw) for raw in history[begin : begin + 10]], more=True)
+        reached.append(store.watermark)
+    store.close()
+    assert reached == [0, 20, 20, 40, 40]
 
 
 def test_a_store_whose_rows_and_watermark_disagree_is_damaged(tmp_path: Path, history: list[Raw]) -> None:
