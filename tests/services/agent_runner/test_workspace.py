@@ -442,3 +442,31 @@ def test_a_workspace_that_was_replaced_after_its_checkpoint_was_foreseen_is_reco
     assert tree(workspace, recorded(workspace).commit) == {"new": "100644"}
     dismiss(workspace)
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("how", ["plain", "packed", "extended"])
+def test_the_base_is_pinned_in_every_kind_of_repository_and_pinned_anew(tmp_path: Path, how: str) -> None:
+    repo = repository(tmp_path / "repo")
+    if how == "extended":
+        git(repo, "config", "core.repositoryformatversion", "1")
+        git(repo, "config", "extensions.noop", "true")
+    workspace = prepared(tmp_path, repo)
+    if how == "packed":
+        git(repo, "pack-refs", "--all")
+    (workspace.place.control / "obra.json").unlink()
+    git(repo, "commit", "-q", "--allow-empty", "-m", "second")
+    again = prepared(tmp_path, repo)
+    assert again.base != workspace.base
+    assert git(repo, "rev-parse", "refs/obra/t1/base") == again.base == git(repo, "rev-parse", "HEAD")
+    assert git(repo, "fsck", "--no-dangling") == ""
+    assert not list((repo / ".git" / "refs").rglob("*.lock"))
+
+
+def test_a_pin_that_somebody_else_holds_locked_loses_the_workspace_with_what_git_says(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    lock = repo / ".git" / "refs" / "obra" / "t1" / "base.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    with pytest.raises(WorkspaceLost, match=r"the workspace could not be prepared: .*base\.lock"):
+        prepared(tmp_path, repo)
+    assert lock.read_text() == ""
