@@ -36,7 +36,7 @@ class SessionJoined(Event, tag="session.joined"):
 class Briefing(Value):
     """One thing that a task is told of the session it joins."""
 
-    name: Annotated[str, Meta(description="`workplan`, or the id of the task that it is about")]
+    name: Annotated[str, Meta(description="`workplan`, the id of the task that it is about, or an earlier milestone")]
     kind: Literal["workplan", "task", "earlier"] = "task"
     text: Annotated[str, Meta(description="at most 2,000 characters")] = ""
     age: Annotated[int, Meta(ge=0, description="0: of the task before this one, and so on backwards")] = 0

@@ -6,7 +6,11 @@ from obra.events import Briefing, Event, PlanAccepted, PlannedTask, SessionJoine
 from obra.services.session_manager import account
 
 MEMBERS_MAX = 16
-EARLIER_CHARS_MAX = 800
+MILESTONE_CHARS_MAX = 1_600
+OTHERS = "other-tasks"
+"""Stands for tasks of the goal that belong to no milestone."""
+
+MATERIAL_CHARS_MAX = 12_000
 PLANNED_MAX = 40
 PLANNED_CHARS_MAX = 160
 EXTRACT = "extract"
@@ -38,18 +42,39 @@ def briefings(
     told = list[Briefing]()
     if plan := workplan(task, milestone, goal):
         told.append(Briefing(name="workplan", kind="workplan", text=plan))
+    others: dict[str, list[str]] = {}
+    ages: dict[str, int] = {}
     for age, member in enumerate(reversed(before)):
         text, by = _account(pasts.get(member.member, ()))
         if not text:
             continue
-        same = member.milestone == milestone
-        told.append(
-            Briefing(
-                name=member.member, kind="task" if same else "earlier", age=age, by=by,
-                text=account.bounded(text, account.EXTRACT_CHARS_MAX if same else EARLIER_CHARS_MAX),
-            )
-        )  # fmt: skip
-    return tuple(told)
+        if member.milestone == milestone:
+            told.append(Briefing(name=member.member, age=age, by=by, text=account.bounded(text)))
+            continue
+        ages.setdefault(member.milestone, age)
+        others.setdefault(member.milestone, []).insert(0, f"{member.member}: {text}")
+    return (*told, *(_earlier(name, accounts, ages[name], goal) for name, accounts in others.items()))
+
+
+def _earlier(milestone: str, accounts: Sequence[str], age: int, goal: Sequence[Event]) -> Briefing:
+    """Return an earlier milestone as one piece: as the LLM summed it up, else from what became of its tasks."""
+    written = [e for e in _written(goal) if e.session.partition("/")[2] == milestone]
+    text = written[-1].summary.text if written else together(accounts)
+    by = written[-1].by if written else EXTRACT
+    text = account.bounded(text, MILESTONE_CHARS_MAX)
+    return Briefing(name=milestone or OTHERS, kind="earlier", age=age, by=by, text=text)
+
+
+def together(accounts: Sequence[str], chars: int = MILESTONE_CHARS_MAX) -> str:
+    """Return what became of several tasks within *chars* characters, as much of each."""
+    each = max(1, chars // max(1, len(accounts)) - 1)
+    return "\n".join(account.bounded(text, each) for text in accounts)
+
+
+def of_milestone(names: Sequence[str], pasts: Mapping[str, Sequence[Event]]) -> str:
+    """Return what is to be summed up of a milestone whose tasks are *names*."""
+    accounts = [f"{name}: {_account(pasts.get(name, ()))[0]}" for name in names]
+    return together(accounts, MATERIAL_CHARS_MAX)
 
 
 def workplan(task: str, milestone: str, goal: Sequence[Event]) -> str:
@@ -68,9 +93,14 @@ def _planned(one: PlannedTask, task: str) -> str:
 
 
 def _account(past: Sequence[Event]) -> tuple[str, str]:
-    written = [e for e in past if isinstance(e, SessionSummarised) and e.usable and e.summary.text.strip()]
-    if written:
+    if written := _written(past):
         last = written[-1]
         text = last.summary.text
         return (text if last.by == EXTRACT else f"{account.outcome(past)} {text}"), last.by
     return account.of_task(past), EXTRACT
+
+
+def _written(past: Sequence[Event]) -> list[SessionSummarised]:
+    return [
+        event for event in past if isinstance(event, SessionSummarised) and event.usable and event.summary.text.strip()
+    ]

@@ -13,6 +13,7 @@ from obra.events import (
     DecisionMade,
     Event,
     LlmSelected,
+    MilestoneReached,
     Policy,
     PromptEnhanced,
     PromptPrepared,
@@ -40,7 +41,7 @@ from obra.shared.decider import Decider
 HEARS: tuple[type[Event], ...] = (
     TaskReadied, LlmSelected, SessionOpened, SessionBriefed, PromptPrepared, PromptEnhanced, BudgetReserved,
     AttemptFinished, AttemptInterrupted, DecisionMade, SessionSummarised, SessionRefreshed, TaskCompleted, TaskFailed,
-    TaskCancelled,
+    TaskCancelled, MilestoneReached,
 )  # fmt: skip
 SAYS: tuple[type[Event], ...] = (
     SessionOpened, SessionJoined, SessionBriefed, PromptPrepared, BudgetReserved, AttemptRequested, BudgetSettled,

@@ -73,7 +73,8 @@ def _briefed(each: Briefing, make: Pieces, first: bool) -> Piece:
     if each.kind == "workplan":
         return make.piece("workplan", block, each.text, 1.0 if first else importance, cuts=True)
     name = "".join(letter for letter in each.name if letter.isalnum() or letter in "-_")
-    return make.piece(f"task:{name}", block, each.text, importance, age=each.age, cuts=True, name=name)
+    what = "task" if each.kind == "task" else "milestone"
+    return make.piece(f"{what}:{name}", block, each.text, importance, age=each.age, cuts=True, name=name)
 
 
 def files(state: State, make: Pieces) -> Iterator[Piece]:

@@ -3,7 +3,7 @@
 import asyncio
 
 from obra.services.session_manager.decide import decider
-from obra.services.session_manager.sharing import join
+from obra.services.session_manager.sharing import join, sum_up
 from obra.services.session_manager.state import State
 from obra.shared import rules, tokens
 from obra.shared.bus import Bus, Delivery
@@ -24,8 +24,13 @@ def service(settings: Settings, home: Home) -> Service:
 
 
 class SessionManager(Thinking[State]):
-    """Thinks, and before it decides on a shared session that was opened, briefs its task about the others."""
+    """Thinks; and beside that tells the tasks of a goal of one another.
+
+    Before it decides on a shared session that was opened, it briefs its task; of a milestone that is reached, it has
+    the LLM write a summary.
+    """
 
     async def _answer(self, bus: Bus, delivery: Delivery, stop: asyncio.Event) -> None:
         await join(bus, delivery.recorded)
+        await sum_up(bus, delivery.recorded)
         await super()._answer(bus, delivery, stop)

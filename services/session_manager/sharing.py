@@ -13,7 +13,21 @@ from collections.abc import Sequence
 from functools import reduce
 from uuid import uuid5
 
-from obra.events import Event, SessionBriefed, SessionJoined, SessionOpened, TaskSubmitted
+from obra.events import (
+    Content,
+    Event,
+    GoalCompleted,
+    GoalFailed,
+    GoalSubmitted,
+    MilestoneReached,
+    PlanAccepted,
+    SessionBriefed,
+    SessionJoined,
+    SessionOpened,
+    SummaryRequested,
+    TaskCancelled,
+    TaskSubmitted,
+)
 from obra.events.subjects import TOKEN, Scope
 from obra.services.session_manager import briefing
 from obra.services.session_manager.state import SOLO
@@ -55,6 +69,43 @@ async def join(bus: Bus, opened: Recorded) -> None:
         else:
             return
     raise StaleAppend(scope=".".join(scope), expected=0)
+
+
+async def sum_up(bus: Bus, reached: Recorded) -> None:
+    """Have a milestone that is *reached* summed up for the tasks that come after it, once.
+
+    Asked for in the goal's own scope, and only where its tasks have an LLM and some are still to come. Who begins
+    before the summary is there is told an extract.
+    """
+    event, scope = reached.event, reached.envelope.scope
+    if not isinstance(event, MilestoneReached):
+        return
+    session = f"{scope.task}/{event.milestone}"
+    for race in range(RACES_MAX):
+        past = await bus.past(scope)
+        events = [recorded.event for recorded in past.events]
+        goal = next((each for each in events if isinstance(each, GoalSubmitted)), None)
+        asked = any(isinstance(each, SummaryRequested) and each.session == session for each in events)
+        if goal is None or goal.llm == "none" or asked or not _more(events):
+            return
+        pasts = {name: await _events(bus, Scope(scope.project, name)) for name in event.tasks}
+        text = Content.of(briefing.of_milestone(event.tasks, pasts))
+        said = answer(reached.envelope, NAME, SummaryRequested(session=session, text=text))
+        try:
+            await bus.append([said], expected=past.position)
+        except StaleAppend:
+            await sleep(RACE_PAUSE_S * race * random.uniform(0.5, 1.0))
+        else:
+            return
+    raise StaleAppend(scope=".".join(scope), expected=0)
+
+
+def _more(goal: Sequence[Event]) -> bool:
+    """Return whether a milestone of the goal is still to come."""
+    if any(isinstance(event, GoalCompleted | GoalFailed | TaskCancelled) for event in goal):
+        return False
+    planned = {task.milestone for event in goal if isinstance(event, PlanAccepted) for task in event.tasks}
+    return bool(planned - {event.milestone for event in goal if isinstance(event, MilestoneReached)})
 
 
 async def _told(bus: Bus, opened: Recorded, event: SessionOpened, task: TaskSubmitted) -> SessionBriefed:

@@ -5,10 +5,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from obra.events import Content, SessionSummarised, SummaryRequested
+from obra.events import (
+    Content,
+    GoalCompleted,
+    GoalFailed,
+    LlmSelected,
+    SessionSummarised,
+    SummaryRequested,
+    TaskCancelled,
+)
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
+from obra.services.supervisor_llm.plan import goal_of
+from obra.services.supervisor_llm.plan import llm as wish_of
 from obra.shared.llm.material import Section
 
+ENDS = (GoalCompleted, GoalFailed, TaskCancelled)
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -22,8 +33,18 @@ class Summary(BaseModel):
 
 
 def wanted(seen: Seen, requested: SummaryRequested) -> bool:
-    """Return whether an LLM serves the task, which may be over: the other tasks of its session want to know."""
+    """Return whether an LLM serves the task, which may be over: the other tasks of its session want to know.
+
+    Of a goal, whose milestone is summed up, the summary is wanted as long as the goal goes on.
+    """
+    if goal_of(seen) is not None:
+        return not any(isinstance(event, ENDS) for event in seen.events)
     return seen.state.selected is not None and seen.state.selected.provider != "none"
+
+
+def llm(seen: Seen) -> LlmSelected | str:
+    """Return what serves the task, or the wish of the goal."""
+    return wish_of(seen) if goal_of(seen) is not None else seen.selected
 
 
 def contents(seen: Seen, requested: SummaryRequested) -> Mapping[str, Content]:
@@ -61,5 +82,5 @@ def _text(summary: Summary) -> str:
 KIND = Kind(
     hears=SummaryRequested, says=SessionSummarised, prompt="summary", shape=Summary,
     key=lambda event: event.text.sha256 if isinstance(event, SummaryRequested) else event.of,
-    wanted=wanted, contents=contents, sections=sections, answer=answer,
+    wanted=wanted, contents=contents, sections=sections, answer=answer, llm=llm,
 )  # fmt: skip

@@ -10,6 +10,8 @@ from obra.events import (
     Briefing,
     Content,
     Event,
+    GoalSubmitted,
+    MilestoneReached,
     PlanAccepted,
     PlannedTask,
     PromptPrepared,
@@ -123,8 +125,39 @@ async def test_a_task_of_its_own_joins_nothing(bus: MemoryBus) -> None:
 
 def test_a_later_milestone_is_told_the_earlier_one_in_short() -> None:
     joined = SessionJoined(session="g/m1", member="t1", milestone="m1")
-    (made,) = briefings("t3", "m2", (joined,), {"t1": WORKED}, ())
-    assert made == Briefing(name="t1", kind="earlier", text=ACCOUNT, age=0)
+    other = SessionJoined(session="g/m1", member="t2", milestone="m1")
+    pasts: dict[str, list[Event]] = {"t1": WORKED, "t2": [SECOND, READY, NO_LLM]}
+    (made,) = briefings("t3", "m2", (joined, other), pasts, ())
+    second = "Asked: write the report\n- Not finished yet."
+    assert made == Briefing(name="m1", kind="earlier", text=f"t1: {ACCOUNT}\nt2: {second}", age=0)
+    many = tuple(SessionJoined(session="g/m1", member=f"t{n}", milestone="m1") for n in range(12))
+    (made,) = briefings("t3", "m2", many, {each.member: WORKED for each in many}, ())
+    assert len(made.text) <= 1_600
+    assert [line[:4] for line in made.text.splitlines() if line[0] == "t"] == [f"t{n}: "[:4] for n in range(12)]
+
+
+def test_an_earlier_milestone_is_told_as_the_llm_summed_it_up() -> None:
+    joined = SessionJoined(session="g/m1", member="t1", milestone="m1")
+    written = SessionSummarised(session="g/m1", summary=Content.of("There is a parser."), by="ollama/m")
+    (_, made) = briefings("t3", "m2", (joined,), {"t1": WORKED}, [PLAN, written])
+    assert made == Briefing(name="m1", kind="earlier", text="There is a parser.", by="ollama/m")
+
+
+async def test_a_milestone_that_is_reached_is_to_be_summed_up_once_where_others_are_to_come(bus: MemoryBus) -> None:
+    await say(bus, "t1", *WORKED)
+    reached = await say(
+        bus, "g", GoalSubmitted(text="x", repo="/r", llm="auto"), PLAN, MilestoneReached(milestone="m1", tasks=("t1",))
+    )
+    await sharing.sum_up(bus, reached)
+    await sharing.sum_up(bus, reached)
+    *_, requested = await told(bus, Scope("shop", "g"))
+    assert requested == SummaryRequested(session="g/m1", text=Content.of(f"t1: {ACCOUNT}"))
+    last = await say(bus, "g", MilestoneReached(milestone="m2", tasks=("t3",)))
+    await sharing.sum_up(bus, last)
+    alone = await say(bus, "h", GoalSubmitted(text="x", repo="/r", llm="none"), PLAN, MilestoneReached(milestone="m1"))
+    await sharing.sum_up(bus, alone)
+    said = [*await told(bus, Scope("shop", "g")), *await told(bus, Scope("shop", "h"))]
+    assert [event for event in said if isinstance(event, SummaryRequested)] == [requested]
 
 
 def test_a_summary_of_the_llm_is_told_in_place_of_an_extract() -> None:
