@@ -58,6 +58,7 @@ from obra.events.decision import (
     TimerSet,
 )
 from obra.events.operations import (
+    ChainAnchored,
     MessageDeadLettered,
     MessageRejected,
     PruneRefused,
@@ -186,6 +187,7 @@ AnyEvent = (
     | MessageDeadLettered
     | PruneRequested
     | StreamPruned
+    | ChainAnchored
     | StreamRefilled
     | PruneRefused
     | ServiceDegraded
@@ -199,6 +201,7 @@ __all__ = [
     "AttemptCancelled", "AttemptFinished", "AttemptInterrupted", "AttemptRequested", "AttemptReviewed", "AttemptScored",
     "AttemptStarted", "BaseChecked", "BranchDelivered", "BranchRefused", "BreakpointRaised", "BreakpointResolved",
     "Breakpoints", "Briefing", "BudgetExhausted", "BudgetReserved", "BudgetSettled", "Calibration", "CalibrationFitted",
+    "ChainAnchored",
     "CheckResult", "ChecksRan", "Claim", "ClaimContradicted", "Complexity", "ComplexityPart", "Content", "Criterion",
     "DecisionMade", "DecisionOverridden", "DecisionShadowed", "Denial", "Ending", "Event", "FileChange", "Finding",
     "GoalCompleted", "GoalFailed", "GoalSubmitted", "InputInterpreted", "InputReceived", "Issue", "LeftOut",

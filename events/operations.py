@@ -52,6 +52,15 @@ class StreamRefilled(Event, tag="stream.refilled"):
     archive: Annotated[str, Meta(description="directory of the export it was made from; empty: from the store")] = ""
 
 
+class ChainAnchored(Event, tag="chain.anchored"):
+    """The head of the store's chain was signed and kept elsewhere, so that what stands before it can't be rewritten."""
+
+    position: Position
+    hash: Annotated[str, Meta(description="the chain's hash there, hexadecimal")]
+    to: Annotated[str, Meta(description="where the anchor is kept: a file, or the note of a commit")]
+    key: Annotated[str, Meta(description="the public key, base64")]
+
+
 class PruneRefused(Event, tag="prune.refused"):
     """The stream keeps everything: what was asked for is not proven to be archived."""
 

@@ -9,10 +9,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from obra.events import Policy, Rule
 from obra.shared.errors import BadSetting
@@ -110,6 +110,20 @@ class StoreSettings(Section):
     query_rows_max: int = Field(default=1_000_000, ge=1)
 
 
+class AnchorSettings(Section):
+    """Where and how often the head of the store's chain is anchored by itself."""
+
+    to: str = Field(default="", pattern=r"^(note|/.+)?$", description="`note`, a file's absolute path, empty: nowhere")
+    repo: str = Field(default="", pattern=r"^(/.+)?$", description="absolute path of the repository of the note")
+    every_s: PositiveS = Field(default=3600.0, description="where anything has happened since")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.to == "note" and not self.repo:
+            raise ValueError("a note needs a repository: set anchor.repo")
+        return self
+
+
 class NotifySettings(Section):
     """Who is told when something starts to wait for a person."""
 
@@ -139,6 +153,7 @@ class Settings(Section):
     prompt: PromptSettings = PromptSettings()
     sandbox: SandboxSettings = SandboxSettings()
     store: StoreSettings = StoreSettings()
+    anchor: AnchorSettings = AnchorSettings()
     notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     decision: dict[str, Any] = Field(default_factory=dict, description="fields of the policy, by name")

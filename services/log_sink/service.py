@@ -2,8 +2,9 @@
 
 import asyncio
 
-from obra.events import Event, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned
+from obra.events import ChainAnchored, Event, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned
 from obra.services.log_sink import snapshot
+from obra.services.log_sink.anchor import Anchorer
 from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.prune import Pruner
 from obra.services.log_sink.query_server import QueryServer
@@ -21,11 +22,13 @@ class LogSink:
 
     name = NAME
     hears: tuple[type[Event], ...] = ()
-    says: tuple[type[Event], ...] = (MessageRejected, ServiceDegraded, StreamPruned, PruneRefused)
+    says: tuple[type[Event], ...] = (
+        MessageRejected, ServiceDegraded, StreamPruned, PruneRefused, ChainAnchored,
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, home: Home) -> None:
         """Remember where the store lies."""
-        self._settings, self._home = settings.store, home
+        self._settings, self._anchor, self._home = settings.store, settings.anchor, home
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """See `Service.run`. Raises `StoreLocked` where another process has the store."""
@@ -36,12 +39,15 @@ class LogSink:
             return
         snapshot.forget(self._home.run)
         async with QueryServer(nc, sink, self._settings, self._home.run).answering():
-            pruning = asyncio.create_task(Pruner(sink).run(bus))
+            beside = [
+                asyncio.create_task(work.run(bus)) for work in (Pruner(sink), Anchorer(sink, self._anchor, self._home))
+            ]
             try:
                 await sink.run(bus, stop)
             finally:
-                pruning.cancel()
-                await asyncio.gather(pruning, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
 
 
 def service(settings: Settings, home: Home) -> Service:

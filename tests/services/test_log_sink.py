@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import pytest
 
-from obra.events import MessageRejected, PruneRefused, ServiceDegraded, StreamPruned, TaskSubmitted
+from obra.events import ChainAnchored, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.service import LogSink, service
@@ -452,5 +452,5 @@ def test_it_is_a_service_without_a_consumer(home: Home) -> None:
     assert (made.name, made.hears, made.says) == (
         "log-sink",
         (),
-        (MessageRejected, ServiceDegraded, StreamPruned, PruneRefused),
+        (MessageRejected, ServiceDegraded, StreamPruned, PruneRefused, ChainAnchored),
     )

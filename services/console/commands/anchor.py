@@ -1,18 +1,15 @@
 """`obra anchor`: write the signed head of the chain where whoever can alter the store can't reach."""
 
 import asyncio
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from obra.services.console.commands.verify import NOTE
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.storefile import store_file
-from obra.shared.archive import notes
+from obra.shared.archive.anchorage import NOTE, keep
 from obra.shared.archive.anchors import public_key, signed
-from obra.shared.errors import EnvironmentLacks
 
 
 @click.command(short_help="Sign the head of the chain into a git note or a file.")
@@ -32,7 +29,7 @@ def anchor(place: Place, target: str, repo: Path, show_key: bool, json_: bool) -
         return 0
     position, head = asyncio.run(_head(place))
     made = signed(place.home, position, head, datetime.now(UTC))
-    where = f"the note of {notes.add(repo, made.line())[:12]}" if target == NOTE else _added(Path(target), made.line())
+    where = keep(made.line(), target, repo)
     if json_:
         click.echo(made.line())
     else:
@@ -45,15 +42,3 @@ async def _head(place: Place) -> tuple[int, bytes]:
 
     async with store_file(place) as file:
         return await asyncio.to_thread(head_of, file.path)
-
-
-def _added(path: Path, line: str) -> str:
-    """Append *line* to *path*, whole and on disk before this returns."""
-    try:
-        with path.open("ab") as file:
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise EnvironmentLacks(problem=f"the anchor could not be written: {error}") from error
-    return str(path)

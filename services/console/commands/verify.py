@@ -10,33 +10,33 @@ import click
 
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
+from obra.services.console.render.text import count
 from obra.services.console.storefile import StoreFile, store_file
-from obra.shared.archive import notes
+from obra.shared.archive.anchorage import NOTE, kept
 from obra.shared.archive.anchors import Anchor, BadAnchor, held_against, parsed, public_key
 from obra.shared.archive.fault import Fault
-from obra.shared.errors import BadUsage
 
-NOTE = "note"
+SHOWN_MAX = 5
 
 
 @click.command(short_help="Prove that the store is unaltered, or name what was altered.")
-@click.option("--anchor", "anchor", metavar="note|FILE", help="Hold the chain against the anchors there, too.")
 @click.option(
-    "--repo", type=click.Path(path_type=Path), default=".", help="Repository of the notes.", show_default=True
+    "--anchor", metavar="note|FILE", help="Hold the chain against the anchors there, too. [default: as configured]"
 )
+@click.option("--repo", type=click.Path(path_type=Path), help="Repository of the notes. [default: as configured, or .]")
 @click.option("--key", metavar="BASE64", help="Public key of the anchors. [default: this home's]")
 @as_json()
 @placed
-def verify(place: Place, anchor: str | None, repo: Path, key: str | None, json_: bool) -> int:
+def verify(place: Place, anchor: str | None, repo: Path | None, key: str | None, json_: bool) -> int:
     """Prove that the store is unaltered, or name the first event that isn't.
 
     Every event's hash covers the one before it, so nothing can be altered, removed, put in or moved without a trace;
     an anchor shows that the end was not rewritten either. While Obra runs, the store is held against the stream, too.
     Exits with 1 if anything is wrong.
     """
-    anchors = list(_anchors(place, anchor, repo, key)) if anchor else []
+    source, anchors = _anchors(place, anchor, repo, key)
     with screen(sys.stderr) as lines:
-        found = asyncio.run(_verify(place, anchors, lines))
+        found = asyncio.run(_verify(place, anchors, lines)) | {"anchored_in": source}
     if json_:
         click.echo(json.dumps(found))
     else:
@@ -45,15 +45,19 @@ def verify(place: Place, anchor: str | None, repo: Path, key: str | None, json_:
     return 0 if found["ok"] else 1
 
 
-def _anchors(place: Place, source: str, repo: Path, key: str | None) -> list[Anchor]:
-    try:
-        lines = notes.lines(repo) if source == NOTE else Path(source).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadUsage(problem=f"the anchors can't be read: {error}") from error
+def _anchors(place: Place, asked: str | None, repo: Path | None, key: str | None) -> tuple[str, list[Anchor]]:
+    """Return where the anchors are, and them; where only the settings name the place there may be none yet."""
+    configured = place.settings.anchor
+    source, folder = asked or configured.to, repo or Path(configured.repo or ".")
+    if not source or (not asked and source != NOTE and not Path(source).exists()):
+        return source, []
+    lines = kept(source, folder)
+    if not any(lines) and not asked:
+        return source, []
     found = list(parsed(lines, source, key or public_key(place.home)))
-    if not found:
+    if asked and not found:
         raise BadAnchor(source=source, reason="there is none in it; `obra anchor` makes one")
-    return found
+    return source, found
 
 
 async def _verify(place: Place, anchors: list[Anchor], lines: Screen) -> dict[str, Any]:
@@ -76,7 +80,8 @@ async def _verify(place: Place, anchors: list[Anchor], lines: Screen) -> dict[st
             db.close()
     return {
         "ok": fault is None, "events": audit.events, "through": audit.through, "head": audit.head.hex(),
-        "stream": stream, "anchors": len(anchors), "fault": _fields(fault),
+        "stream": stream, "anchors": len(anchors),
+        "anchored": [{"position": one.position, "at": one.at.isoformat()} for one in anchors], "fault": _fields(fault),
     }  # fmt: skip
 
 
@@ -104,10 +109,23 @@ def _told(found: dict[str, Any]) -> list[str]:
     if found["fault"]:
         return [f"NOT as it was written. {found['fault']['text']}", f"In order before it: {whole}."]
     said = [f"Unaltered: {whole}, head {found['head'][:16]}…"]
-    if found["anchors"]:
-        said.append(f"The chain passes through all {found['anchors']:,} anchors.")
+    if found["anchored"]:
+        said.append(_passed(found["anchored"], found["anchored_in"]))
+    elif found["anchored_in"]:
+        said.append(f"There is no anchor in {found['anchored_in']} yet.")
     if found["stream"] is None:
         said.append("Not held against the stream, since Obra does not run.")
     else:
         said.append(f"The same as the stream in all {found['stream']:,} messages that it holds.")
     return said
+
+
+def _passed(anchored: list[dict[str, Any]], source: str) -> str:
+    """Return which anchors the chain passes through."""
+    newest = max(anchored, key=lambda one: one["position"])
+    where = "the git notes" if source == NOTE else source
+    told = ", ".join(f"{one['position']:,}" for one in anchored[-SHOWN_MAX:])
+    more = "…, " if len(anchored) > SHOWN_MAX else ""
+    when = newest["at"][:16].replace("T", " ")
+    anchors = count(len(anchored), "anchor")
+    return f"The chain passes through all {anchors} in {where}, at {more}{told}; the newest is of {when} UTC."

@@ -32,7 +32,7 @@ def test_history_outlives_the_stream_the_store_and_the_home(tmp_path: Path) -> N
         assert "exists already" in taken.stderr
         assert person.json("verify", "--anchor", "note")["ok"]
         assert person.json("replay", "--check", "--from", str(tmp_path / "out"))["ok"]
-        assert "pruned up to position" in person.obra("replay", "--check", code=2).stderr
+        assert "The stream lacks what was over at position" in person.obra("replay", "--check", code=2).stderr
         assert "Another Obra already runs" in person.obra("replay", "--from", str(tmp_path / "out"), code=4).stderr
     other = tmp_path / "other"
     person.obra("import", str(tmp_path / "out"), "--into", str(other))
