@@ -52,7 +52,7 @@ async def choose(
     hidden = tuple(str(path) for path in hide)
     if mode == "none":
         return Sandbox("none", "it was asked for", settings.network, settings.read_only, hidden)
-    problem = await _problem()
+    problem = await _problem(next((path for path in hide if path.is_dir()), None))
     if not problem:
         return Sandbox("bwrap", "", settings.network, settings.read_only, hidden)
     if mode == "bwrap":
@@ -131,17 +131,17 @@ def _executable() -> str:
 _known: list[str] = []
 
 
-async def _problem() -> str:
-    """Return why bubblewrap can't be used on this machine; empty if it can."""
+async def _problem(home: Path | None) -> str:
+    """Return why bubblewrap can't be used here, tried below *home* if that is there; empty if it can."""
     if not _known:
-        _known.append(await _probe())
+        _known.append(await _probe(home))
     return _known[0]
 
 
-async def _probe() -> str:
+async def _probe(home: Path | None) -> str:
     if not _executable():
         return "it is not installed (`apt install bubblewrap`, `dnf install bubblewrap`)"
-    with TemporaryDirectory(prefix="obra-probe-") as place:
+    with TemporaryDirectory(prefix="obra-probe-", dir=home) as place:
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
         process = await asyncio.create_subprocess_exec(
             *_trial(Path(place), env), env=env, stdin=asyncio.subprocess.DEVNULL,

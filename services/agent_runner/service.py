@@ -114,7 +114,7 @@ class AgentRunner(Acting):
         after = await bus.last_position()
         helpers = [
             asyncio.create_task(self._watch.follow(bus, after)),
-            asyncio.create_task(choose("auto", self._settings.sandbox)),  # tried now, known when it is needed
+            asyncio.create_task(choose("auto", self._settings.sandbox, [self._home.root])),  # known when it is needed
             asyncio.create_task(asyncio.to_thread(import_module, INSPECTING)),
         ]
         working = asyncio.create_task(super().run(bus, stop))
