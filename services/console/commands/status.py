@@ -14,6 +14,7 @@ from obra.services.console.reading import OVER, Reader, answered, newest, readin
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line
+from obra.shared.client import Orchestrator
 from obra.shared.moment import point_of
 from obra.shared.services import NAMES
 from obra.shared.story import RESTING
@@ -54,12 +55,13 @@ def status(place: Place, as_of: str | None, json_: bool) -> int:
 
 async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
     async with reading(place) as reader:
+        live = reader.live if reader.live and not reader.live.joined.started else None  # not one that we ourselves keep
         at = None if as_of is None else await _position(reader, as_of)
         fill = {"at": WITHOUT_END, "now": "now()"} if at is None else {"at": at, "now": f"({MOMENT.format(at=at)})"}
         return {
-            "running": reader.live is not None,
-            "url": reader.live.joined.url if reader.live else "",
-            "services": await _services(reader),
+            "running": live is not None,
+            "url": live.joined.url if live else "",
+            "services": await _services(live) if live else [],
             "as_of": at,
             "tasks": {row["status"]: row["tasks"] for row in await answered(reader, COUNTS.format_map(fill))},
             "open": await answered(reader, OPEN.format_map({**fill, "over": OVER})),
@@ -77,12 +79,10 @@ async def _position(reader: Reader, text: str) -> int:
     return int(rows[0]["position"]) if rows else 0
 
 
-async def _services(reader: Reader) -> list[dict[str, Any]]:
-    if reader.live is None:
-        return []
+async def _services(live: Orchestrator) -> list[dict[str, Any]]:
     from obra.shared.presence import present  # noqa: PLC0415 - nats-py, there already where something runs
 
-    found = await present(reader.live.joined.bus)
+    found = await present(live.joined.bus)
     return [{"service": p.service, "version": p.version, "host": p.host, "pid": p.pid} for p in found]
 
 

@@ -170,6 +170,14 @@ def test_the_status_says_what_waits_and_what_is_lacking(home: Path, capsys: pyte
     ]
 
 
+def test_obra_does_not_run_because_the_status_had_a_killed_one_settle_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path))
+    Home(tmp_path).unsettled.touch()
+    assert told(capsys, "status") == f"Obra does not run on {tmp_path}\ntasks: none yet; `obra demo` shows one\n"
+
+
 def test_sql_is_answered(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     query = "SELECT type, count(*) AS n FROM event WHERE position < 3 GROUP BY type ORDER BY type"
     assert told(capsys, "sql", query, "--format", "csv") == "type,n\nservice.degraded,1\ntask.submitted,1\n"
