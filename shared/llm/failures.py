@@ -58,6 +58,8 @@ def _of_http(at: str, error: Exception) -> LlmFailed | None:
             return LlmFailed(reason=f"{at}: {error}")
         case httpx.TimeoutException():
             return LlmFailed(reason=f"{at} fell silent")
+        case httpx.ConnectError():
+            return LlmFailed(reason=short(f"{at} can't be reached: {error}"), transient=True)
         case httpx.HTTPError():
             return LlmFailed(reason=short(f"{at} broke off: {error or type(error).__name__}"), transient=True)
     return None
