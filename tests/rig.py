@@ -62,6 +62,7 @@ class Nats:
     users: tuple[User, ...]
     sync: str = "always"
     port: int = 0
+    include: str = ""
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -72,7 +73,7 @@ class Nats:
         self.port = self.port or free_port()
         conf = self.root / "nats.conf"
         store = f"jetstream {{ store_dir: '{self.root / 'js'}', sync_interval: {self.sync} }}"
-        conf.write_text(f"host: 127.0.0.1\nport: {self.port}\nmax_payload: 8MB\n{store}\n{users_conf(self.users)}\n")
+        conf.write_text(f"host: 127.0.0.1\nport: {self.port}\nmax_payload: 8MB\n{store}\n{self._authorization}\n")
         with (self.root / "nats.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 binary(), "-c", str(conf), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env={},
@@ -81,6 +82,10 @@ class Nats:
         async with asyncio.timeout(START_S):
             while not await answers(self.port):
                 await asyncio.sleep(0.01)
+
+    @property
+    def _authorization(self) -> str:
+        return f"include {self.include}" if self.include else users_conf(self.users)
 
     async def kill(self) -> None:
         assert self.process

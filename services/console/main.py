@@ -65,6 +65,7 @@ SECTIONS = {
         "prune": ("prune:prune", "Let the stream forget what an export holds."),
     },
     "Distribute": {
+        "provision": ("provision:provision", "Prepare a NATS server of your own for Obra."),
         "service": ("service:service", "Run one service alone, for a distributed installation."),
     },
 }

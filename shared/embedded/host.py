@@ -13,7 +13,7 @@ from pathlib import Path
 
 from obra.shared.archive.whole import check_whole
 from obra.shared.bus.jetstream import JetStreamBus
-from obra.shared.bus.provision import provision, provision_consumer, redeliver
+from obra.shared.bus.provision import provision
 from obra.shared.bus.tail import Tail
 from obra.shared.config import Settings, load
 from obra.shared.embedded import notice
@@ -23,8 +23,8 @@ from obra.shared.embedded.server import Server, start
 from obra.shared.errors import EnvironmentLacks, ObraError
 from obra.shared.home import Home
 from obra.shared.log import get_logger
-from obra.shared.policies import adopt
 from obra.shared.presence import announce
+from obra.shared.provisioning import prepare
 from obra.shared.service import Service
 from obra.shared.services import make_all
 
@@ -163,12 +163,7 @@ async def _prepare(home: Home, server: Server, settings: Settings, services: Seq
         await provision(admin.js, settings.nats)
         await check_whole(admin, home)
         home.unsettled.touch()
-        for service in services:
-            consumer = getattr(service, "consumer", None)
-            if consumer is not None:
-                await provision_consumer(admin.js, consumer)
-                await redeliver(admin.js, consumer)
-        await adopt(admin, settings.policy())
+        await prepare(admin, settings, services, nobody_reads=True)
     finally:
         await admin.close()
 
