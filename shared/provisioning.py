@@ -1,10 +1,10 @@
-"""Prepares a NATS server for Obra: streams, each service's group of readers, the policy in force, logins."""
+"""Prepares a NATS server that has the streams: each service's group of readers, the policy in force, logins."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from obra.shared.bus.jetstream import JetStreamBus
-from obra.shared.bus.provision import provision, provision_consumer, redeliver
+from obra.shared.bus.provision import provision_consumer, redeliver
 from obra.shared.config import Settings
 from obra.shared.embedded.access import users_conf, users_for
 from obra.shared.home import write_private
@@ -15,11 +15,10 @@ USERS_CONF = "users.conf"
 
 
 async def prepare(admin: JetStreamBus, settings: Settings, services: Sequence[Service], *, nobody_reads: bool) -> None:
-    """Create or update what *services* need; repeating it changes nothing.
+    """Create or update what *services* need beside the streams, and put the policy on record; repeatable.
 
     Where *nobody_reads*, as before a host has begun, what was delivered and not settled is handed out again at once.
     """
-    await provision(admin.js, settings.nats)
     for service in services:
         consumer = getattr(service, "consumer", None)
         if consumer is not None:

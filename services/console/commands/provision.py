@@ -42,6 +42,7 @@ async def _prepared(place: Place, services: "Sequence[Service]") -> None:
     from nats.errors import Error  # noqa: PLC0415 - nats-py
 
     from obra.shared.bus.jetstream import JetStreamBus  # noqa: PLC0415
+    from obra.shared.bus.provision import provision as streams  # noqa: PLC0415
     from obra.shared.embedded.access import ADMIN  # noqa: PLC0415
     from obra.shared.embedded.join import external_login  # noqa: PLC0415
     from obra.shared.provisioning import prepare  # noqa: PLC0415
@@ -50,6 +51,7 @@ async def _prepared(place: Place, services: "Sequence[Service]") -> None:
     url = place.settings.nats.url
     admin = await JetStreamBus.connect(url, user=user, password=password, service=user or ADMIN)
     try:
+        await streams(admin.js, place.settings.nats)
         await prepare(admin, place.settings, services, nobody_reads=False)
     except (TimeoutError, Error) as error:  # a server does not answer what a user may not ask
         raise EnvironmentLacks(problem=f"{url} can't be prepared by user {user!r}: {error}") from error
