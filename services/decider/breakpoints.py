@@ -84,15 +84,11 @@ def before_another(state: State) -> Verdict | None:
 
 
 def _breaking_test(state: State) -> Verdict | None:
-    broken = [f"`{check}` passed at the commit that the task grew from and fails" for check in state.broken]
-    broken += [
-        f"`{check.command}` passed in an earlier attempt and fails"
-        for check in state.evidence.failing
-        if check.command in state.passed and check.command not in state.broken
-    ]
-    if not broken or not state.policy.breakpoints.breaking_test:
+    since = [check.command for check in state.evidence.failing if check.command in state.passed]
+    if not (since or state.broken) or not state.policy.breakpoints.breaking_test:
         return None
-    return _escalate(state, "breaking_test", *broken)
+    said = (f"`{check}` passed in an earlier attempt and fails" for check in since if check not in state.broken)
+    return _escalate(state, "breaking_test", *said)
 
 
 def _time_threshold(state: State) -> Verdict | None:
