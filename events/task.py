@@ -147,6 +147,7 @@ class TaskLabelled(Event, tag="task.labelled"):
     source: Literal["person", "hidden_check", "reverted"] = "person"
     attempt: Annotated[int, Meta(ge=0, description="0: the task as a whole")] = 0
     note: Content = Content()
+    by: Annotated[str, Meta(description="who said it; empty: no person did")] = ""
 
 
 class BranchDelivered(Event, tag="branch.delivered"):

@@ -146,7 +146,8 @@ class Client:
         if attempt not in scored and (attempt or not scored):
             raise NothingToLabel(task=scope.task, what=f"no attempt {attempt}" if attempt else "nothing")
         number = attempt or (accepted[-1] if accepted else max(scored))
-        event = TaskLabelled(good=good, source=source, attempt=number, note=Content.of(note) if note else Content())
+        said, who = Content.of(note) if note else Content(), person() if source == "person" else ""
+        event = TaskLabelled(good=good, source=source, attempt=number, note=said, by=who)
         return await self._say(scope, lambda _: event), number
 
     async def answer(self, scope: Scope, text: str, item: str = "") -> int:

@@ -117,6 +117,26 @@ SELECT range(position * 1000000) FROM event
 SELECT list_resize([1], 2000000000, 0)
 SELECT array_agg(position) OVER () FROM event
 SELECT repeat('[', 100000)::JSON
+SELECT lag(body, 1, (repeat('[', 100000) || repeat(']', 100000))::JSON) OVER () FROM event
+SELECT first_value(x) OVER () FROM (SELECT lead(body, 1, decode(raw)::JSON) OVER () AS x FROM event)
+SELECT list_resize([body], 3, (repeat('[', 100000) || repeat(']', 100000))::JSON) FROM event
+SELECT union_value(k := body) = union_value(k := (repeat('[', 100000) || repeat(']', 100000))::JSON) FROM event
+SELECT x::VARIANT[] FROM (SELECT [(repeat('[', 100000) || repeat(']', 100000))::JSON] AS x)
+SELECT list_zip([body], [(repeat('[', 100000) || repeat(']', 100000))::JSON]) = list_zip([body], [body]) FROM event
+WITH RECURSIVE r AS (SELECT body AS j, 0 AS n FROM event UNION ALL SELECT '[]'::JSON, 1 FROM r) SELECT n FROM r
+WITH RECURSIVE r AS (SELECT body AS j, 0 AS n FROM event UNION ALL SELECT [j], n + 1 FROM r) SELECT count(j) FROM r
+WITH RECURSIVE r USING KEY (n) AS (SELECT body AS j, 0 AS n FROM event UNION SELECT '1'::JSON, n + 1 FROM r) FROM r
+SELECT lag(body, 1, x) OVER () FROM history, (SELECT lag(numbers, 1, repeat('[', 99)) OVER () AS x FROM decision)
+EXPLAIN SELECT lag(body, 1, '[]'::JSON) OVER () FROM event
+SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))
+SELECT length(replace(repeat('ab', 400000), 'a', repeat('x', 1000000)))
+SELECT regexp_replace(repeat('ab', 400000), '', repeat('x', 1000), 'g')
+SELECT string_agg(range::VARCHAR, repeat('x', 1000000)) FROM range(1000000)
+SELECT list_aggregate(range(1000000), 'string_agg', repeat('x', 1000000))
+SELECT format('{:>2000000000}', 1)
+SELECT printf('%2000000000d', 1)
+SELECT format(task, 1) FROM task
+SELECT bitstring('1', 2000000000)
 """.splitlines(),
     "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
     "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,

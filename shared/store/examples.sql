@@ -11,16 +11,13 @@ SELECT attempts, count(*) AS tasks, count(*) FILTER (status = 'completed') AS ac
 FROM task GROUP BY attempts ORDER BY attempts
 
 -- Escalation precision: of what people were asked, how much did they reject?
-SELECT count(*) AS asked, count(*) FILTER (e.body.resolution::VARCHAR = 'reject') AS rejected,
-    count(*) FILTER (e.body.resolution::VARCHAR = 'approve') AS approved
-FROM history e WHERE e.type = 'breakpoint.resolved'
+SELECT count(*) AS asked, count(*) FILTER (resolution = 'reject') AS rejected,
+    count(*) FILTER (resolution = 'approve') AS approved
+FROM wait WHERE kind = 'breakpoint' AND resolution IN ('approve', 'reject', 'retry')
 
 -- How long did tasks wait for a person?
-SELECT r.project, r.task, r.happened_at AS asked_at, min(a.happened_at) AS answered_at,
-    round(min(epoch(a.happened_at) - epoch(r.happened_at)), 1) AS seconds
-FROM history r LEFT JOIN history a ON a.project = r.project AND a.task = r.task AND a.position > r.position
-    AND a.type IN ('breakpoint.resolved', 'question.answered')
-WHERE r.type = 'breakpoint.raised' GROUP BY ALL ORDER BY asked_at, project, task
+SELECT project, task, since AS asked_at, until AS answered_at, round(seconds, 1) AS seconds
+FROM wait WHERE kind = 'breakpoint' ORDER BY asked_at, project, task
 
 -- Which agents say that they are done when they are not?
 SELECT agent, count(*) AS said_done, count(*) FILTER (checks_passed IS FALSE) AS false_done,

@@ -6,11 +6,13 @@ guessed from the text.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from obra.shared.store.errors import QueryFailed, QueryRefused
+from obra.shared.store.plan import check_plan, suspected
 from obra.shared.store.schema import views
+from obra.shared.store.tree import depth, nodes
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,14 +33,25 @@ FORBIDDEN = frozenset({
     "query", "query_table", "json_execute_serialized_sql", "json_serialize_plan", "json_deserialize_sql",
     "variant_bytes_to_variant", "variant_to_parquet_variant", "checkpoint", "force_checkpoint",
     "cast_to_type", "replace_type", "json_contains", "json_pretty",
+    "levenshtein", "editdist3", "damerau_levenshtein", "bitstring", "bitstring_agg",
 })  # fmt: skip
-"""Functions that a query may not call anywhere. The last four crash, or never end, on text that is nested very deep."""
+"""Functions that a query may not call anywhere. Those of the last two lines crash on long text, or never end."""
 
 HOARDING = frozenset({"list", "array_agg", "string_agg", "group_concat", "listagg", "histogram", "map"})
 SIZED = {
     "range": 0, "generate_series": 0, "repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "array_resize": 1,
 }  # fmt: skip
 """Functions that make something of a stated size in one go, and from which argument on it is stated."""
+
+GROWING = {
+    "replace": 2, "regexp_replace": 2, "array_to_string": 1, "string_agg": 1, "group_concat": 1, "listagg": 1,
+    "list_string_agg": 1, "list_aggregate": 2, "list_aggr": 2, "array_aggregate": 2, "array_aggr": 2, "aggregate": 2,
+}  # fmt: skip
+GROWTH_CHARS_MAX = 64
+"""Functions that put a text in many places, and which argument it is; DuckDB counts none of the memory that takes."""
+
+PADDING = frozenset({"format", "printf"})
+_WIDTH = re.compile(r"\d{5}")
 
 _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+|\([^)]*\)\s*)?", re.IGNORECASE)
 
@@ -110,12 +123,12 @@ def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:
         tree = json.loads(row[0]) if row else {"error": True, "error_message": "no syntax tree"}
     except RecursionError as error:
         raise QueryRefused(reason="it is nested too deep") from error
-    if _depth(tree) > DEPTH_MAX:
+    if depth(tree) > DEPTH_MAX:
         raise QueryRefused(reason="it is nested too deep")
     if tree["error"]:
         raise QueryRefused(reason=f"its syntax can't be checked: {tree.get('error_message')}")
     tables, streamed = TABLE_FUNCTIONS | set(views()), set[int]()
-    for node in _nodes(tree):
+    for node in nodes(tree):
         if node.get("type") == "TABLE_FUNCTION":
             streamed.add(id(node.get("function")))
             called = _name(node.get("function", {}))
@@ -123,6 +136,8 @@ def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:
                 raise QueryRefused(reason=f"the table function {called} is not allowed")
         if reason := _objection(node, streams=id(node) in streamed):
             raise QueryRefused(reason=reason)
+    if row and suspected(row[0]):
+        check_plan(db, sql)
 
 
 def _objection(node: Mapping[str, Any], *, streams: bool) -> str:
@@ -136,7 +151,11 @@ def _objection(node: Mapping[str, Any], *, streams: bool) -> str:
         case _ if name in FORBIDDEN or name.startswith("__internal"):
             return f"the function {name} is not allowed"
         case "FUNCTION" if name in SIZED and not streams:
-            return _too_large(name, node.get("arguments", []))
+            return _too_large(name, _arguments(node))
+        case "FUNCTION" if name in GROWING:
+            return _too_long(name, _arguments(node))
+        case "FUNCTION" if name in PADDING and _too_wide(_arguments(node)):
+            return f"{name} takes a form that is written out, with widths up to 9,999"
         case _:
             return ""
 
@@ -153,6 +172,21 @@ def _too_large(name: str, arguments: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
+def _too_long(name: str, arguments: Sequence[Mapping[str, Any]]) -> str:
+    """Return why a call that puts one text in many places is refused: it fills the machine's memory."""
+    for argument in arguments[GROWING[name] : GROWING[name] + 1]:
+        literal = argument.get("expression", {}).get("literal", {})
+        if "kind" not in literal or len(str(literal.get("text", ""))) > GROWTH_CHARS_MAX:
+            return f"{name} puts in only a text that is written out, of up to {GROWTH_CHARS_MAX} characters"
+    return ""
+
+
+def _too_wide(arguments: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a form may ask for gigabytes of padding."""
+    text = arguments[0].get("expression", {}).get("literal", {}).get("text") if arguments else ""
+    return text is None or _WIDTH.search(str(text)) is not None
+
+
 def _makes_variants(cast: Mapping[str, Any]) -> bool:
     """Return whether a cast could make VARIANTs of text: DuckDB crashes on text that is nested very deep.
 
@@ -161,29 +195,13 @@ def _makes_variants(cast: Mapping[str, Any]) -> bool:
     kind = cast.get("type_expr", {})
     if kind.get("type_name") == "list" and cast.get("child", {}).get("class") == "COLUMN_REF":
         kind = {"children": kind["children"][0].get("children", [])} if kind.get("children") else {}
-    return any(str(node.get("type_name", "")).casefold() == "variant" for node in _nodes(kind))
+    return any(str(node.get("type_name", "")).casefold() == "variant" for node in nodes(kind))
+
+
+def _arguments(call: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = call.get("arguments", [])
+    return found
 
 
 def _name(node: Mapping[str, Any]) -> str:
     return str(node.get("function_name", "")).casefold()
-
-
-def _depth(tree: Any) -> int:
-    """Return how many lists and objects of a JSON document lie within one another at most."""
-    level, depth = [tree], 0
-    while level := [one for one in level if isinstance(one, dict | list)]:
-        depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return depth
-
-
-def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every object of a JSON document, however deep."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)

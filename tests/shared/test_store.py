@@ -27,6 +27,7 @@ from obra.shared.config import StoreSettings
 from obra.shared.store import Lost, Store
 from obra.shared.store.chain import GENESIS, Broken, link
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreDamaged, StoreLocked, StoreMissing
+from obra.shared.store.plan import BODIES, DOCUMENTS, suspected
 from obra.shared.store.query import Table, local_query
 from obra.shared.store.row import DEPTH_MAX, row_of
 from obra.shared.store.schema import views
@@ -387,6 +388,14 @@ def test_what_reaches_outside_or_acts_is_refused_with_a_reason(path: Path, sql: 
     with pytest.raises((QueryRefused, QueryFailed)) as refused:
         local_query(path, sql)
     assert_a_reason(refused.value, sql)
+
+
+def test_the_plan_is_looked_at_wherever_documents_and_bodies_can_meet(path: Path) -> None:
+    for name in ("event", "typed", *views()):
+        kinds = " ".join(str(row[1]) for row in local_query(path, f"DESCRIBE {name}").rows)
+        assert ("JSON" in kinds, "VARIANT" in kinds) == (name in DOCUMENTS, name in BODIES), name
+    assert suspected('{"a": "Numbers->>", "b": "FROM JSON"}')
+    assert not suspected(duckdb.execute("SELECT json_serialize_sql('FROM task')").fetchall()[0][0])
 
 
 def test_what_makes_something_of_a_bounded_size_is_answered(path: Path) -> None:

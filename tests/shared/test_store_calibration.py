@@ -9,6 +9,7 @@ from obra.events import (
     AttemptStarted,
     Claim,
     ClaimContradicted,
+    Content,
     DecisionMade,
     Event,
     LlmSelected,
@@ -100,3 +101,12 @@ def test_each_labelled_attempt_says_how_sure_one_was_and_what_became_of_it(tmp_p
     ]
     assert rows(path, "SELECT count(*) FROM calibration", as_of=8) == [(1,)]
     assert rows(path, "SELECT count(*) FROM calibration", as_of=7) == [(0,)]
+
+
+def test_labels_are_one_row_each_with_who_said_so(tmp_path: Path) -> None:
+    by_hand = TaskLabelled(good=False, attempt=1, note=Content.of("it leaks"), by="ann")
+    path = told(tmp_path / "s", t1=[ASKED, scored(), DONE, TaskLabelled(good=True, source="hidden_check"), by_hand])
+    assert rows(path, 'SELECT task, attempt, good, source, "by", note FROM label ORDER BY position') == [
+        ("t1", 0, True, "hidden_check", "", ""),
+        ("t1", 1, False, "person", "ann", "it leaks"),
+    ]

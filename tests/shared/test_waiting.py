@@ -11,6 +11,7 @@ from obra.events import (
     BreakpointResolved,
     Content,
     DecisionMade,
+    DecisionOverridden,
     Event,
     PlanDrafted,
     QuestionAnswered,
@@ -133,8 +134,30 @@ def test_the_view_says_what_the_fold_says_at_any_position(tmp_path: Path) -> Non
         assert sorted(found, key=lambda row: row["position"]) == [
             as_row(item) for item in sorted(expected, key=lambda item: item.position)
         ]
+        open_still = rows(path, f"SELECT id, position FROM wait(as_of := {position}) WHERE until IS NULL")
+        assert {row["id"] for row in open_still} == {item.id for item in expected}
         seen += len(found)
     assert seen > 5
+
+
+def test_each_wait_says_how_long_it_took_and_who_ended_it_how(tmp_path: Path) -> None:
+    asked, again = QuestionAsked(question="q1", text=Content.of("?")), DecisionMade(action="retry", attempt=1, run=1)
+    pasts: dict[str, list[Event]] = {
+        "t1": [TASK, RAISED, BreakpointResolved(resolution="reject", by="ann")],
+        "t2": [TASK, asked, QuestionAnswered(question="q1", text=Content.of("A"), by="bob"), RAISED],
+        "t3": [TASK, RAISED, DecisionOverridden(action="retry", by="eve"), again],
+        "t4": [TASK, RAISED, TaskRolledBack(to=0)],
+    }
+    told = [one for task, events in pasts.items() for one in envelopes(Scope("shop", task), events)]
+    path = stored(tmp_path / "s", messages(*told))
+    columns = '"task", kind, name, severity, seconds, resolution, "by", until IS NULL'
+    assert local_query(path, f"SELECT {columns} FROM wait ORDER BY task, position").rows == (
+        ("t1", "breakpoint", "no_checks", "notice", 0.02, "reject", "ann", False),
+        ("t2", "question", "q1", "warning", 0.02, "answered", "bob", False),
+        ("t2", "breakpoint", "no_checks", "notice", None, "", "", True),
+        ("t3", "breakpoint", "no_checks", "notice", 0.04, "retry", "eve", False),
+        ("t4", "rollback", "rolled_back", "notice", None, "", "", True),
+    )
 
 
 def test_the_most_severe_comes_first_and_of_those_the_oldest(tmp_path: Path) -> None:

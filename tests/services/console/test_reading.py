@@ -22,6 +22,7 @@ from obra.events import (
 )
 from obra.events.subjects import Scope
 from obra.services.console.main import _main
+from obra.shared.archive.database import literal, workbench
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.envelope import fresh
 from obra.shared.home import Home
@@ -186,6 +187,28 @@ def test_sql_is_answered(home: Path, capsys: pytest.CaptureFixture[str]) -> None
         {"type": "task.submitted", "n": 1},
     ]
     assert told(capsys, "sql", "DELETE FROM event", code=2).startswith("obra: The query was refused: ")
+
+
+def test_the_answer_goes_to_the_file_that_is_named_or_nothing_does(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "answers"
+    folder.mkdir()
+    query = "SELECT position, type, happened_at, body FROM event WHERE position < 3 ORDER BY position"
+    for form in ("csv", "json", "table"):
+        said = told(capsys, "sql", query, "--format", form)
+        assert told(capsys, "sql", query, "--format", form, "--output", str(folder / form)) == ""
+        assert (folder / form).read_text() == said
+    file = folder / "it's.parquet"
+    told(capsys, "sql", query, "--format", "parquet", "--output", str(file))
+    with workbench() as db:
+        found = f"FROM {literal(file)} SELECT position, type, epoch_us(happened_at) > 0, body[1:1]"
+        assert db.execute(found).fetchall() == [(1, "task.submitted", True, "{"), (2, "service.degraded", True, "{")]
+    assert "--output" in told(capsys, "sql", query, "--format", "parquet", code=2)
+    gone = str(folder / "none" / "x")
+    assert "can't be written" in told(capsys, "sql", query, "--format", "csv", "--output", gone, code=4)
+    assert "DuckDB can't do it" in told(capsys, "sql", query, "--format", "parquet", "--output", gone, code=4)
+    assert sorted(path.name for path in folder.iterdir()) == ["csv", "it's.parquet", "json", "table"]
 
 
 def test_an_unknown_task_is_answered_with_what_comes_close(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,10 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -32,11 +36,13 @@ from obra.events import (
 from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
 from obra.services.console.render.line import Line, said
+from obra.services.console.render.parquet import write_parquet
 from obra.services.console.render.screen import Doing, PlainScreen, TerminalScreen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
 from obra.services.console.render.words import lines
+from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
 from obra.shared.story import fold
@@ -244,3 +250,31 @@ def test_a_terminal_gets_colour_and_a_live_line_that_keeps_the_time() -> None:
     assert stream.getvalue() == (
         "\x1b[31m[bold]as it is[/bold] " + "x" * 60 + "\x1b[0m\n" + "\x1b[2mchecks run (0 s)\x1b[0m\n"
     )
+
+
+def test_a_parquet_file_has_the_types_that_the_store_has(tmp_path: Path) -> None:
+    kinds = (
+        "DOUBLE",
+        "INTEGER[]",
+        "STRUCT(x DATE)",
+        "BLOB",
+        "UUID",
+        "MAP(VARCHAR, BOOLEAN)",
+        "VARIANT",
+        "DECIMAL(9,2)",
+    )
+    key = "123e4567-e89b-12d3-a456-426614174000"
+    row: tuple[Any, ...] = ("nan", [1, None], {"x": "2026-01-02"}, "6162", key, {"k": True}, {"a": "ü"}, 1.5)
+    names = (*"abcdef", "a", "A")
+    write_parquet(Table(names, kinds, (row, (None,) * len(kinds))), tmp_path / "x.parquet")
+    with workbench() as db:
+        shape = db.execute(f"DESCRIBE FROM {literal(tmp_path / 'x.parquet')}").fetchall()
+        rows = db.execute(f"SELECT * REPLACE (c::VARCHAR AS c) FROM {literal(tmp_path / 'x.parquet')}").fetchall()
+    assert [(name, kind) for name, kind, *_ in shape] == [
+        ("a", "DOUBLE"), ("b", "INTEGER[]"), ("c", "STRUCT(x DATE)"), ("d", "BLOB"), ("e", "UUID"),
+        ("f", "MAP(VARCHAR, BOOLEAN)"), ("a_2", "VARCHAR"), ("A_3", "DECIMAL(9,2)"),
+    ]  # fmt: skip
+    assert rows[0][1:] == (
+        [1, None], "{'x': 2026-01-02}", b"ab", UUID(key), {"k": True}, '{"a": "ü"}', Decimal("1.50")
+    )  # fmt: skip
+    assert rows[1] == (None,) * len(kinds)
