@@ -187,7 +187,9 @@ class Stored:
             return
         db = opened(self.place.home.store, read_only=True)
         try:
-            rows = db.execute(EVENTS, [selection.after, selection.project, selection.task])
+            rows = db.execute(
+                EVENTS, [selection.after, selection.only(selection.project), selection.only(selection.task)]
+            )
             while batch := rows.fetchmany(FETCH_ROWS):
                 for row in batch:
                     if selection.holds(raw := _raw(*row)):

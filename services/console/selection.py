@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from obra.events.subjects import parse
+from obra.events.subjects import TOKEN, parse
 from obra.shared.bus import Raw
 from obra.shared.envelope import type_of
 from obra.shared.moment import moment_of
@@ -31,7 +31,10 @@ def bound(text: str | None, now: datetime, option: str) -> Bound:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A filter over messages. ``since`` is included, as is ``until``; ``types`` are globs over event names."""
+    """A filter over messages. ``since`` is included, as is ``until``.
+
+    ``project`` and ``task`` are names or globs, ``types`` globs over event names.
+    """
 
     project: str = ""
     task: str = ""
@@ -45,12 +48,17 @@ class Selection:
 
         Types narrow them only where each is a name or `family.*`, since other globs are no subjects.
         """
-        scope = f"obra.{self.project or '*'}.{self.task or '*'}"
+        scope = f"obra.{self.only(self.project) or '*'}.{self.only(self.task) or '*'}"
         if not self.types or not all(SIMPLE.fullmatch(glob) for glob in self.types):
             return [f"{scope}.>"]
         whole = {glob for glob in self.types if glob.endswith("*")}
         names = {glob for glob in self.types if not glob.endswith("*") and f"{glob.partition('.')[0]}.*" not in whole}
         return [f"{scope}.{glob}" for glob in sorted(whole | names)]
+
+    @staticmethod
+    def only(glob: str) -> str:
+        """Return the one name that *glob* matches; empty where it may match several, or everything."""
+        return glob if TOKEN.fullmatch(glob) else ""
 
     @property
     def after(self) -> int:
@@ -60,7 +68,7 @@ class Selection:
     def holds(self, raw: Raw) -> bool:
         """Return whether *raw* is selected."""
         scope, name = place(raw)
-        if (self.project and scope[0] != self.project) or (self.task and scope[1] != self.task):
+        if not (fnmatchcase(scope[0], self.project or "*") and fnmatchcase(scope[1], self.task or "*")):
             return False
         if self.types and not any(fnmatchcase(name, glob) for glob in self.types):
             return False

@@ -47,6 +47,8 @@ def test_a_bound_that_means_nothing_is_refused() -> None:
     [
         (Selection(), [1, 2, 3]),
         (Selection(task="t1"), [1, 2]),
+        (Selection(task="t*"), [1, 2, 3]),
+        (Selection(project="oth??", task="t[12]"), [3]),
         (Selection(project="other"), [3]),
         (Selection(types=("attempt.*",)), [1, 3]),
         (Selection(types=("*.cancelled",)), [2]),
@@ -72,6 +74,10 @@ def test_what_a_selection_holds(selection: Selection, positions: list[int]) -> N
 )
 def test_subjects_narrow_what_the_server_sends_and_never_overlap(types: tuple[str, ...], subjects: list[str]) -> None:
     assert Selection(task="t1", types=types).subjects == subjects
+
+
+def test_a_glob_over_tasks_is_left_to_the_filter() -> None:
+    assert Selection(project="shop", task="t*", types=("attempt.*",)).subjects == ["obra.shop.*.attempt.*"]
 
 
 def test_a_message_that_is_no_event_is_placed_by_its_subject() -> None:
