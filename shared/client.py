@@ -243,11 +243,12 @@ class Orchestrator:
         return await self._of_the_store(lambda store, position: store.snapshot(position))
 
     async def _of_the_store(self, ask: Callable[["RemoteQuery", int], Awaitable[Item]]) -> Item:
-        from obra.shared.store.errors import StoreSilent  # noqa: PLC0415 - only whoever asks needs them
+        """Ask again while log-sink is not there yet, and as long as the store comes nearer to what has happened."""
+        from obra.shared.store.errors import StoreBehind, StoreSilent  # noqa: PLC0415 - only whoever asks needs them
         from obra.shared.store.query import RemoteQuery  # noqa: PLC0415
 
         position = await self.joined.bus.last_position()
-        deadline = time.monotonic() + LOG_SINK_S
+        deadline, reached = time.monotonic() + LOG_SINK_S, -1
         while True:
             try:
                 return await ask(RemoteQuery(self.joined.bus.nc), position)
@@ -255,3 +256,7 @@ class Orchestrator:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(random.uniform(0.02, 0.1))
+            except StoreBehind as error:  # each try has waited for some seconds already
+                if int(str(error.fields["position"])) <= reached:
+                    raise
+                reached = int(str(error.fields["position"]))
