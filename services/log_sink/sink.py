@@ -93,7 +93,7 @@ class Sink:
 
     async def caught_up(self, position: int, wait_s: float) -> None:
         """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""
-        self._pending.hurry()
+        self._pending.hurry(position)
         self._wanted.append(position)
         try:
             async with asyncio.timeout(wait_s), self._moved:
