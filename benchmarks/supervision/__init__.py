@@ -10,10 +10,11 @@ from pathlib import Path
 
 from benchmarks.supervision.cases import load
 from benchmarks.supervision.play import play
-from benchmarks.supervision.report import show, write
+from benchmarks.supervision.report import show, show_base, write
 from benchmarks.supervision.reviewers import REVIEWERS
 from benchmarks.supervision.truth import Truth
 
+BASE_CHECKS = "[decision]\nbase_checks = true\n"
 ROWS = Path(__file__).parent / "rows.jsonl"
 
 
@@ -22,6 +23,9 @@ async def main() -> None:
     rows = await play(cases, "none", truth)
     show("evidence alone", rows)
     write(ROWS, rows)
+    looked_at = [case for case in cases if case.task.checks and (case.good or case.beyond)]
+    rows += (based := await play(looked_at, "none", truth, settings=BASE_CHECKS, name="none, base_checks"))
+    show_base(based)
     if model := os.environ.get("BENCH_LLM"):
         rows += (judged := await play(cases, model, truth))
         show(f"evidence and the model {model}", judged)

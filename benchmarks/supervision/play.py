@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,11 @@ class Row:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-async def play(cases: Sequence[Case], arm: str, truth: Truth) -> list[Row]:
-    """Play *cases* under *arm*: ``none``, a model's name, or ``scripted: NAME``. Asserts that every label is true."""
+async def play(cases: Sequence[Case], arm: str, truth: Truth, *, settings: str = "", name: str = "") -> list[Row]:
+    """Play *cases* under *arm*: ``none``, a model's name, or ``scripted: NAME``. Asserts that every label is true.
+
+    *settings* are further lines of ``obra.toml``; *name* is what the rows call the arm then.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="obra-judge-", ignore_cleanup_errors=True) as folder,
         scripted(arm, cases) as server,
@@ -58,6 +61,7 @@ async def play(cases: Sequence[Case], arm: str, truth: Truth) -> list[Row]:
         (home / "obra.toml").write_text(
             f'[agent]\nconcurrency = {AT_ONCE}\n[nats]\nsync = "default"\n'
             + (f'[llm]\nbase_url = "{server.url}"\n' if server else "")
+            + settings
         )
         llm = f"ollama/{server.model}" if server else arm
         repos = {task.name: _repository(root, task) for task in {case.task.name: case.task for case in cases}.values()}
@@ -68,7 +72,8 @@ async def play(cases: Sequence[Case], arm: str, truth: Truth) -> list[Row]:
                 async with gate, asyncio.timeout(LIMIT_S):
                     return await _one(obra, case, arm, llm, repos[case.task.name], root, truth)
 
-            return list(await asyncio.gather(*(one(case) for case in cases)))
+            rows = list(await asyncio.gather(*(one(case) for case in cases)))
+            return [replace(row, arm=name or arm) for row in rows]
 
 
 async def _one(obra: Orchestrator, case: Case, arm: str, llm: str, repo: Path, root: Path, truth: Truth) -> Row:

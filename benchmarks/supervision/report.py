@@ -46,6 +46,20 @@ def show(title: str, rows: Sequence[Row]) -> None:
             print(f"  {what}: {row.task}/{row.attempt}: {'; '.join(row.reasons)[:300]}")
 
 
+UNPROVED = "no check tells the work from what was there before"
+
+
+def show_base(rows: Sequence[Row]) -> None:
+    """Print where checks that passed before any work were said to prove nothing."""
+    head = ["work", "attempts", "said to be unproved", "of these accepted"]
+    groups = [("good", [r for r in rows if r.good]), ("wrong where no check looks", [r for r in rows if r.beyond])]
+    lines = []
+    for name, group in groups:
+        told = [row for row in group if any(reason.startswith(UNPROVED) for reason in row.reasons)]
+        lines.append([name, str(len(group)), str(len(told)), str(sum(row.accepted for row in told))])
+    table(f"judgement: evidence with decision.base_checks, {len(rows)} attempts", head, lines)
+
+
 def _line(name: str, rows: Sequence[Row]) -> list[str]:
     accepts, rejects = errors(rows)
     bad, good = sum(not r.good for r in rows), sum(r.good for r in rows)
