@@ -4,6 +4,7 @@ import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -11,9 +12,10 @@ import msgspec
 from obra.events import Policy
 from obra.shared.errors import BadUsage
 from obra.shared.tuning import Changes, apply, split, values
-from obra.shared.whatif.watched import Sight, Watched
+from obra.shared.whatif.watched import Sight, Watched, within
 
 CANDIDATES_MAX = 100_000
+MADE_MAX = 10_000
 
 
 def grid(settings: Sequence[str]) -> dict[str, list[Any]]:
@@ -43,6 +45,8 @@ class Candidates:
     _steps: dict[str, list[float]] = field(default_factory=dict)
     _upto: dict[str, list[int]] = field(default_factory=dict)
     _alike: dict[str, int] = field(default_factory=dict)
+    _rests: list[str] = field(default_factory=list)
+    _made: dict[tuple[bytes, int], Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the candidates by each number that varies, and by everything else together."""
@@ -54,8 +58,8 @@ class Candidates:
             for index, one in enumerate(self.all):
                 masks[float(one[key])] |= 1 << index
             self._upto[key] = [0, *itertools.accumulate(masks.values(), int.__or__)]
-        for index, one in enumerate(self.all):
-            rest = self._rest(one)
+        self._rests = [self._rest(one) for one in self.all]
+        for index, rest in enumerate(self._rests):
             self._alike[rest] = self._alike.get(rest, 0) | 1 << index
 
     def _rest(self, one: Changes) -> str:
@@ -67,24 +71,42 @@ class Candidates:
 
     def watched(self, index: int, policy: Policy) -> tuple[Policy, Sight]:
         """Return *policy* as candidate *index* has it, and where what is seen of its numbers will be noted."""
-        sight, made = Sight(), apply(policy, self.all[index])
+        sight, made = Sight(), self._as_candidate(index, policy)
         watched = {key: Watched.of(getattr(made, key), key, sight) for key in self._steps}
         return (msgspec.structs.replace(made, **watched) if watched else made), sight
+
+    def _as_candidate(self, index: int, policy: Policy) -> Policy:
+        """Return *policy* as candidate *index* has it; most tasks have the same one, so those made last are kept."""
+        key = (msgspec.json.encode(policy), index)
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) >= MADE_MAX:
+                self._made.clear()
+            made = self._made[key] = apply(policy, self.all[index])
+        return made
 
     def alike(self, index: int, sight: Sight) -> int:
         """Return the set of candidates that *sight*, made with candidate *index*, answers for."""
         one = self.all[index]
-        found = self._alike[self._rest(one)]
+        found = self._alike[self._rests[index]]
         for key in sight.names() & self._steps.keys():
             steps, upto = self._steps[key], self._upto[key]
-            value = float(one[key])
-            low, high = (value, True), (value, True)
-            if key not in sight.exact:
-                low, high = sight.low.get(key, (-1e308, True)), sight.high.get(key, (1e308, True))
+            low, high = sight.interval(key, float(one[key]))
             first = (bisect_left if low[1] else bisect_right)(steps, low[0])
             last = (bisect_right if high[1] else bisect_left)(steps, high[0])
             found &= upto[last] & ~upto[first]
         return found
+
+    def sees_alike(self, index: int, sight: Sight, policy: Policy) -> bool:
+        """Return whether *sight*, made with candidate *index*, answers for *policy* as it is, too."""
+        for key, value in self.all[index].items():
+            own = attrgetter(key)(policy)
+            if key not in self._steps:
+                if own != value:
+                    return False
+            elif key in sight.names() and not within(own, *sight.interval(key, float(value))):
+                return False
+        return True
 
 
 def _fraction(key: str, value: Any) -> bool:

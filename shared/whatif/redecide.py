@@ -59,17 +59,18 @@ class _Course:
         """Keep what the scorer answers now, to stand in for what it answered then."""
         if isinstance(question, self.judges.scorer.hears):
             for answer in self.judges.scorer.decide(self.scorer, question):
-                self.scored.setdefault(_of_run(answer), []).append(answer)
+                self.scored.setdefault(of_run(answer), []).append(answer)
 
     def scored_now(self, event: Event) -> Event | None:
         """Return what the scorer says now in place of *event*; None if it says nothing of the kind any more."""
-        now = self.scored.get(_of_run(event))
+        now = self.scored.get(of_run(event))
         if isinstance(event, AttemptScored):
             return now[0] if now else event
         return now.pop(0) if now else None
 
 
-def _of_run(event: Event) -> tuple[type[Event], Key]:
+def of_run(event: Event) -> tuple[type[Event], Key]:
+    """Return by what an answer of the scorer is found again: its type, and the run that it is about."""
     return type(event), (getattr(event, "attempt", 0), getattr(event, "run", 0))
 
 
@@ -80,14 +81,14 @@ def redecide(past: Sequence[Recorded], judges: Judges, policy: Policy | None) ->
     this version decides as the recorded one did.
     """
     course = _Course(judges, judges.scorer.initial, judges.decider.initial)
-    decided = _decisions(past, judges.decider.name)
+    decided = decisions(past, judges.decider.name)
     questions: dict[Any, Event] = {}
     for recorded in past:
         event = recorded.event
         match event:
             case DecisionMade() if recorded.envelope.cause in questions and recorded.position in decided:
-                now = _decision(judges.decider.decide(course.decider, questions[recorded.envelope.cause]))
-                if (found := _compare(recorded, event, now)) is not None:
+                now = decision_in(judges.decider.decide(course.decider, questions[recorded.envelope.cause]))
+                if (found := compare(recorded, event, now)) is not None:
                     return found
                 event = now or event
             case TaskReadied() if policy is not None:
@@ -103,13 +104,13 @@ def redecide(past: Sequence[Recorded], judges: Judges, policy: Policy | None) ->
         if isinstance(event, judges.decider.hears):
             questions[recorded.envelope.id] = event
             if recorded.envelope.id not in decided.values():
-                new = _decision(judges.decider.decide(course.decider, event))
+                new = decision_in(judges.decider.decide(course.decider, event))
                 if new is not None:
                     return Divergence(recorded.position, new.attempt, "", new.action, new.reasons)
     return None
 
 
-def _decisions(past: Iterable[Recorded], service: str) -> dict[int, Any]:
+def decisions(past: Iterable[Recorded], service: str) -> dict[int, Any]:
     """Return the positions of recorded decisions and what each answers, where the question is in the past too."""
     ids = {recorded.envelope.id for recorded in past}
     return {
@@ -121,11 +122,13 @@ def _decisions(past: Iterable[Recorded], service: str) -> dict[int, Any]:
     }
 
 
-def _decision(answers: Sequence[Event]) -> DecisionMade | None:
+def decision_in(answers: Sequence[Event]) -> DecisionMade | None:
+    """Return the decision among *answers*, if one is."""
     return next((answer for answer in answers if isinstance(answer, DecisionMade)), None)
 
 
-def _compare(recorded: Recorded, was: DecisionMade, now: DecisionMade | None) -> Divergence | None:
+def compare(recorded: Recorded, was: DecisionMade, now: DecisionMade | None) -> Divergence | None:
+    """Return in what *now* differs from what *was* decided, None if in nothing that matters."""
     if now is None:
         return Divergence(recorded.position, was.attempt, was.action, "")
     if (now.action, now.counted) == (was.action, was.counted):

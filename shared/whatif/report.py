@@ -1,17 +1,18 @@
 """All tasks against all candidates: what each candidate would have changed, as far as it is known."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from obra.events import Policy, TaskReadied, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded
-from obra.shared.tuning import Changes
+from obra.shared.tuning import Changes, apply
 from obra.shared.whatif.candidates import Candidates, members
 from obra.shared.whatif.outcome import Known, known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
+from obra.shared.whatif.together import Together
 
 FINAL = frozenset({"proceed", "stop"})
 """Decisions after which no further attempt is made."""
@@ -86,13 +87,12 @@ class Comparison:
         if policy is None:
             return
         self._report.tasks += 1
-        if redecide(past[:end], self.judges, None) is not None:
+        found = self._alone(past[:end], policy) if len(self.candidates.all) == 1 else self._together(past[:end], policy)
+        if found is None:
             self._report.unrepeatable.append(scope)
             return
         self._count(outcome)
-        for mask, divergence in self._divergences(past[:end], policy):
-            if divergence is None:
-                continue
+        for mask, divergence in found:
             self._effects[mask, _effect(divergence, outcome)] += 1
             if self.details:
                 self._report.divergences.append((scope, divergence))
@@ -105,16 +105,18 @@ class Comparison:
         report.false_accepts += _false_accept(outcome, outcome.accepted)
         report.false_escalations += _false_escalations(outcome, outcome.escalated)
 
-    def _divergences(self, past: Sequence[Recorded], policy: Policy) -> Iterator[tuple[int, Divergence | None]]:
-        """Yield sets of candidates that decide alike, each with what it changes first."""
-        left = self.candidates.everyone()
-        while left:
-            index = next(members(left))
-            candidate, sight = self.candidates.watched(index, policy)
-            divergence = redecide(past, self.judges, candidate)
-            alike = self.candidates.alike(index, sight) & left
-            yield alike, divergence
-            left &= ~alike
+    def _alone(self, past: Sequence[Recorded], policy: Policy) -> list[tuple[int, Divergence]] | None:
+        """Return what the one candidate changes first; None where the policy in force does not repeat *past*."""
+        if redecide(past, self.judges, None) is not None:
+            return None
+        found = redecide(past, self.judges, apply(policy, self.candidates.all[0]))
+        return [] if found is None else [(self.candidates.everyone(), found)]
+
+    def _together(self, past: Sequence[Recorded], policy: Policy) -> list[tuple[int, Divergence]] | None:
+        """Return sets of candidates that decide alike, each with what it changes first; None as above."""
+        together = Together(self.judges, self.candidates, policy)
+        together.follow(past)
+        return together.found if together.repeats else None
 
     def report(self) -> Report:
         """Return the sums."""

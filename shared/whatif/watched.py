@@ -5,9 +5,21 @@ decision follows from the comparisons alone: an interval. So one decision answer
 a grid of thousands costs a few decisions a task.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+
+Bound = tuple[float, bool]
+"""A number, and whether it belongs to what it bounds."""
+
+
+def within(number: float, low: Bound, high: Bound) -> bool:
+    """Return whether *number* lies between two bounds."""
+    above = number > low[0] or (low[1] and number == low[0])
+    return above and (number < high[0] or (high[1] and number == high[0]))
 
 
 @dataclass(slots=True)
@@ -17,8 +29,8 @@ class Sight:
     ``exact`` are names whose number was calculated with; it answers for itself alone.
     """
 
-    low: dict[str, tuple[float, bool]] = field(default_factory=dict)
-    high: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    low: dict[str, Bound] = field(default_factory=dict)
+    high: dict[str, Bound] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
 
     def above(self, name: str, bound: float, *, included: bool) -> None:
@@ -33,9 +45,30 @@ class Sight:
         if old is None or (bound, included) < (old[0], old[1]):
             self.high[name] = (bound, included)
 
+    def interval(self, name: str, value: float) -> tuple[Bound, Bound]:
+        """Return the bounds between which every number called *name*, seen as *value*, would have been seen alike."""
+        if name in self.exact:
+            return (value, True), (value, True)
+        return self.low.get(name, (-math.inf, True)), self.high.get(name, (math.inf, True))
+
     def names(self) -> set[str]:
         """Return the numbers that were looked at."""
         return {*self.low, *self.high, *self.exact}
+
+
+def spread(value: Any, sight: Sight) -> None:
+    """Note that every watched number that stands in *value*, an event or a part of one, goes on as it is."""
+    if isinstance(value, Watched):
+        sight.exact.add(value.name)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            spread(getattr(value, name), sight)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            spread(item, sight)
+    elif isinstance(value, dict):
+        for item in value.values():
+            spread(item, sight)
 
 
 class Watched(float):
@@ -51,6 +84,11 @@ class Watched(float):
         made = cls(value)
         made._name, made._sight = name, sight
         return made
+
+    @property
+    def name(self) -> str:
+        """Return what it is watched as."""
+        return self._name
 
     def _ordered(self, other: float, *, equal_counts_as_less: bool) -> None:
         """Note on which side of *other* this is, where equality falls on the side that is told."""
