@@ -69,7 +69,7 @@ def value(expression: str, facts: Mapping[str, Fact]) -> bool:
     that error, and nothing else.
     """
     parsed = _parsed(expression)
-    _known(expression, parsed, facts)
+    _known(expression, facts)
     from simpleeval import EvalWithCompoundTypes  # type: ignore[import-untyped]  # noqa: PLC0415 - only with rules
 
     evaluator = EvalWithCompoundTypes(operators=OPERATORS, functions=dict(FUNCTIONS), names=dict(facts))
@@ -131,10 +131,18 @@ def _names_of(node: ast.AST) -> str:
     return said.get(type(node), type(node).__name__)
 
 
-def _known(expression: str, parsed: ast.expr, facts: Mapping[str, Fact]) -> None:
-    called = {id(node.func) for node in ast.walk(parsed) if isinstance(node, ast.Call)}
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Name) and id(node) not in called and node.id not in facts:
-            close = get_close_matches(node.id, facts, n=1)
+def _known(expression: str, facts: Mapping[str, Fact]) -> None:
+    """Raise `BadExpression` for the first name that no fact has."""
+    for name in _facts_in(expression):
+        if name not in facts:
+            close = get_close_matches(name, facts, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(facts))}"
-            raise BadExpression(expression=expression, problem=f"there is no {node.id!r}; {hint}")
+            raise BadExpression(expression=expression, problem=f"there is no {name!r}; {hint}")
+
+
+@lru_cache(maxsize=256)
+def _facts_in(expression: str) -> tuple[str, ...]:
+    """Return the names in *expression*, which can be parsed, other than those of functions that it calls."""
+    nodes = [*ast.walk(_parsed(expression))]
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    return tuple(node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called)

@@ -69,20 +69,22 @@ class Candidates:
         """Return the set of all."""
         return (1 << len(self.all)) - 1
 
-    def watched(self, index: int, policy: Policy) -> tuple[Policy, Sight]:
-        """Return *policy* as candidate *index* has it, and where what is seen of its numbers will be noted."""
-        sight, made = Sight(), self._as_candidate(index, policy)
+    def watched(self, index: int, key: bytes, policy: Policy) -> tuple[Policy, Sight]:
+        """Return *policy* as candidate *index* has it, and where what is seen of its numbers will be noted.
+
+        *key* tells one policy from another.
+        """
+        sight, made = Sight(), self._as_candidate(index, key, policy)
         watched = {key: Watched.of(getattr(made, key), key, sight) for key in self._steps}
         return (msgspec.structs.replace(made, **watched) if watched else made), sight
 
-    def _as_candidate(self, index: int, policy: Policy) -> Policy:
+    def _as_candidate(self, index: int, key: bytes, policy: Policy) -> Policy:
         """Return *policy* as candidate *index* has it; most tasks have the same one, so those made last are kept."""
-        key = (msgspec.json.encode(policy), index)
-        made = self._made.get(key)
+        made = self._made.get((key, index))
         if made is None:
             if len(self._made) >= MADE_MAX:
                 self._made.clear()
-            made = self._made[key] = apply(policy, self.all[index])
+            made = self._made[key, index] = apply(policy, self.all[index])
         return made
 
     def alike(self, index: int, sight: Sight) -> int:

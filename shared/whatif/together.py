@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from obra.events import AttemptScored, ClaimContradicted, DecisionMade, Event, Policy, TaskReadied
@@ -61,6 +62,7 @@ class Together:
         self._judges, self._candidates, self._policy = judges, candidates, policy
         self._parties = [Party(candidates.everyone(), True, judges.scorer.initial, judges.decider.initial)]
         self._questions: dict[Any, Event] = {}
+        self._key = msgspec.json.encode(policy)
         self._readied = False
         self.found: list[tuple[int, Divergence]] = []
         self.repeats = True
@@ -82,7 +84,7 @@ class Together:
                 self._parties = [parted for party in self._parties for parted in self._score(party, event)]
             if isinstance(event, self._judges.decider.hears):
                 self._questions[envelope.id] = event
-                if envelope.id not in answered:
+                if envelope.id not in answered and not isinstance(event, DecisionMade):  # none follows from another
                     self._unasked(recorded, event)
             if not self.repeats:
                 return
@@ -144,7 +146,7 @@ class Together:
         left, own, found = party.members, party.own, list[Parted]()
         while left:
             index = next(members(left))
-            policy, sight = self._candidates.watched(index, self._policy)
+            policy, sight = self._candidates.watched(index, self._key, self._policy)
             answers = decider.decide(replace(state, policy=policy), question)
             if decider is self._judges.scorer:
                 spread(answers, sight)  # what it says is judged by; what a decision says is words

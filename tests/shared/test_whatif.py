@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obra.events import BreakpointResolved, DecisionMade, Policy, TaskLabelled, TaskReadied
+from obra.events import AttemptScored, BreakpointResolved, DecisionMade, Policy, TaskLabelled, TaskReadied
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage
@@ -18,7 +18,7 @@ from obra.shared.whatif.candidates import Candidates, grid, members, product
 from obra.shared.whatif.outcome import known
 from obra.shared.whatif.redecide import Divergence, Judges, redecide
 from obra.shared.whatif.report import Comparison, Report
-from obra.shared.whatif.watched import Sight, Watched
+from obra.shared.whatif.watched import Sight, Watched, spread
 from tests.recorded import played
 from tests.simulation.actors import Plan
 from tests.simulation.world import World
@@ -71,7 +71,7 @@ def test_whoever_is_seen_alike_would_have_compared_alike(
     value: float, other: float, seen: list[tuple[str, float, bool]]
 ) -> None:
     tried = Candidates([{"accept_confidence": value}, {"accept_confidence": other}])
-    policy, sight = tried.watched(0, Policy())
+    policy, sight = tried.watched(0, b"", Policy())
 
     def compare(number: float) -> list[bool]:
         return [
@@ -97,6 +97,25 @@ def test_a_number_that_was_calculated_with_answers_for_itself_alone(calculate: A
     sight = Sight()
     calculate(Watched.of(0.5, "n", sight))
     assert sight.exact == {"n"}
+
+
+def test_a_number_that_goes_on_as_it_is_answers_for_itself_alone() -> None:
+    sight = Sight()
+    number = Watched.of(0.5, "n", sight)
+    spread((AttemptScored(attempt=1, run=1, quality=0.1, confidence=number, parts=()),), sight)
+    assert sight.exact == {"n"}
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(own=st.sampled_from([0.1, 0.3, 0.5, 0.7]), tried=st.sampled_from([0.1, 0.3, 0.5, 0.7]), bound=st.floats(0, 1))
+def test_a_policy_as_it_is_is_answered_for_where_it_would_have_been_seen_alike(
+    own: float, tried: float, bound: float
+) -> None:
+    candidates = Candidates([{"accept_confidence": tried}, {"accept_confidence": 0.9}])
+    policy, sight = candidates.watched(0, b"", Policy())
+    now = policy.accept_confidence >= bound
+    alike = candidates.sees_alike(0, sight, Policy(accept_confidence=own))
+    assert not alike or (own >= bound) == now
 
 
 def test_printing_a_number_says_nothing_about_it() -> None:

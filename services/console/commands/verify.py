@@ -127,5 +127,5 @@ def _passed(anchored: list[dict[str, Any]], source: str) -> str:
     told = ", ".join(f"{one['position']:,}" for one in anchored[-SHOWN_MAX:])
     more = "…, " if len(anchored) > SHOWN_MAX else ""
     when = newest["at"][:16].replace("T", " ")
-    anchors = count(len(anchored), "anchor")
-    return f"The chain passes through all {anchors} in {where}, at {more}{told}; the newest is of {when} UTC."
+    anchors = f"{'all ' if len(anchored) > 1 else ''}{count(len(anchored), 'anchor')}"
+    return f"The chain passes through {anchors} in {where}, at {more}{told}; the newest is of {when} UTC."
