@@ -1,6 +1,7 @@
 """The task's checks at the commit that it grew from: what passed before any work, and what did not."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from obra.services.agent_runner.inspection.protect import recover
 from obra.services.agent_runner.workspace import Workspace
 
 Check = Callable[[], Awaitable[ChecksRan]]
-Do = Callable[..., Awaitable[None]]
+Do = Callable[..., Awaitable[Any]]
 
 
 def wanted(policy: Policy, ran: ChecksRan | None, checkpoint: WorkspaceCheckpointed | None) -> bool:

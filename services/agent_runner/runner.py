@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -178,7 +179,7 @@ class Attempt:
 
     async def _at_base(
         self, ready: Ready, redact: Redactor, ran: ChecksRan | None, checkpoint: WorkspaceCheckpointed
-    ) -> list[Event]:
+    ) -> Sequence[Event]:
         from obra.services.agent_runner.baseline import at_base, wanted  # noqa: PLC0415 - see AgentRunner.run
 
         if not wanted(self._ledger.state.policy, ran, checkpoint):

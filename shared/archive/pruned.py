@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from obra.events import PruneRequested, StreamPruned, StreamRefilled
 from obra.events.subjects import PLATFORM, Scope, subject
@@ -85,7 +86,7 @@ def is_cut(events: Sequence[Recorded]) -> bool:
 async def forgettings(bus: Bus) -> list[tuple[Forgot, str]]:
     """Return each time the stream forgot something, with the chain's hash at the position up to which it did."""
     past = (await bus.past(PLATFORM)).events
-    asked = {r.envelope.id: r.event.hash for r in past if isinstance(r.event, PruneRequested)}
+    asked: dict[UUID | None, str] = {r.envelope.id: r.event.hash for r in past if isinstance(r.event, PruneRequested)}
     found = list[tuple[Forgot, str]]()
     for recorded in past:
         match recorded.event:
