@@ -57,11 +57,13 @@ QUESTIONS = {
     "view task, one task": "FROM task WHERE task = 't7'",
 }
 COPY = """
-INSERT INTO event SELECT position + {shift}, md5(id::VARCHAR || '{copy}')::UUID, project, 'c{copy}-' || task, type,
+INSERT INTO event (
+    position, id, project, task, type, happened_at, cause, correlation, service, body_json, raw, hash, problem, stored_at
+) SELECT position + {shift}, md5(id::VARCHAR || '{copy}')::UUID, project, 'c{copy}-' || task, type,
     happened_at, md5(cause::VARCHAR || '{copy}')::UUID, md5(correlation::VARCHAR || '{copy}')::UUID, service,
-    CASE WHEN type = 'task.rolled_back' OR body.goal IS NOT NULL THEN json_merge_patch(body::JSON, json_object(
-        'to', body."to"::BIGINT + {shift}, 'goal', 'c{copy}-' || body.goal::VARCHAR
-    ))::VARIANT ELSE body END,
+    CASE WHEN type = 'task.rolled_back' OR body_json LIKE '%"goal":"g%' THEN json_merge_patch(body_json, json_object(
+        'to', (body_json->>'to')::BIGINT + {shift}, 'goal', 'c{copy}-' || (body_json->>'goal')
+    ))::VARCHAR ELSE body_json END,
     raw, hash, problem, stored_at
 FROM event WHERE position <= {shift_each} AND position + {shift} <= {size}
 """

@@ -394,6 +394,11 @@ def test_the_plan_is_looked_at_wherever_documents_and_bodies_can_meet(path: Path
     for name in ("event", "typed", *views()):
         kinds = " ".join(str(row[1]) for row in local_query(path, f"DESCRIBE {name}").rows)
         assert ("JSON" in kinds, "VARIANT" in kinds) == (name in DOCUMENTS, name in BODIES), name
+    with pytest.raises(QueryRefused, match="body_json is for the store itself"):
+        local_query(path, "SELECT body_json::JSON FROM event")
+    for sql in ("to_json(body)->>'type'", "unnest(body.checks::VARIANT[])", "json_object('a', body)", "body::JSON"):
+        for name in BODIES:
+            assert local_query(path, f"SELECT {sql} FROM {name}").rows
     assert suspected('{"a": "Numbers->>", "b": "FROM JSON"}')
     assert not suspected(duckdb.execute("SELECT json_serialize_sql('FROM task')").fetchall()[0][0])
 
