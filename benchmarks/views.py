@@ -58,10 +58,12 @@ QUESTIONS = {
 }
 COPY = """
 INSERT INTO event (
-    position, id, project, task, type, happened_at, cause, correlation, service, body_json, raw, hash, problem, stored_at
+    position, id, project, task, type, happened_at, cause, correlation, service, body_json, raw, hash, problem,
+    stored_at
 ) SELECT position + {shift}, md5(id::VARCHAR || '{copy}')::UUID, project, 'c{copy}-' || task, type,
     happened_at, md5(cause::VARCHAR || '{copy}')::UUID, md5(correlation::VARCHAR || '{copy}')::UUID, service,
-    CASE WHEN type = 'task.rolled_back' OR body_json LIKE '%"goal":"g%' THEN json_merge_patch(body_json, json_object(
+    CASE WHEN type = 'task.rolled_back' OR body_json LIKE '%"goal":"g%'
+    THEN json_merge_patch(body_json, json_object(
         'to', (body_json->>'to')::BIGINT + {shift}, 'goal', 'c{copy}-' || (body_json->>'goal')
     ))::VARCHAR ELSE body_json END,
     raw, hash, problem, stored_at
