@@ -109,6 +109,7 @@ SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON::VARIANT
 SELECT TRY_CAST(decode(raw)::JSON AS VARIANT) FROM event
 SELECT x::VARIANT FROM (SELECT decode(raw)::JSON AS x FROM event)
 SELECT ['[]'::JSON]::VARIANT[]
+SELECT lag(body, 1, CASE WHEN NULL THEN NULL ELSE TRY_CAST(body_json AS JSON) END) OVER () FROM event
 SELECT cast_to_type('[]'::JSON, body) FROM event
 SELECT json_contains(repeat('[', 100000), '1')
 SELECT repeat('x', 4000000000)
