@@ -20,7 +20,7 @@ from obra.shared.config import Settings, home_of, load
 from obra.shared.edge import Client, Override, Resolution, settled
 from obra.shared.envelope import Recorded
 from obra.shared.errors import EnvironmentLacks
-from obra.shared.home import Home
+from obra.shared.home import Home, HomeFull
 from obra.shared.outcome import result
 from obra.shared.store.select import Wanted, remote_events
 from obra.shared.story import Story, fold
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 LOG_SINK_S = 5.0
+LOOK_EVERY_S = 5.0
+FULL_LOOKS = 2
 
 
 class ObraGone(EnvironmentLacks):
@@ -133,15 +135,13 @@ class Orchestrator:
                 yield raw
 
     async def _while_there(self, items: AsyncGenerator[Item, None], hint: str) -> AsyncGenerator[Item, None]:
-        """Yield *items*; raise `ObraGone` as soon as the Obra that was joined is gone."""
+        """Yield *items*; raise `ObraGone` or `HomeFull` as soon as there is nobody, or no room, to go on with them."""
         lost = asyncio.ensure_future(self.joined.lost())
         try:
             while True:
                 item = asyncio.ensure_future(anext(items))
                 try:
-                    await asyncio.wait([item, lost], return_when=asyncio.FIRST_COMPLETED)
-                    if not item.done():
-                        raise ObraGone(hint=hint)
+                    await self._arrived(item, lost, hint)
                     yield item.result()
                 except StopAsyncIteration:
                     return
@@ -152,6 +152,17 @@ class Orchestrator:
         finally:
             lost.cancel()
             await items.aclose()
+
+    async def _arrived(self, item: "asyncio.Future[Any]", lost: "asyncio.Future[None]", hint: str) -> None:
+        """Wait for *item*. A server on a full disk acknowledges nothing and says nothing, so the disk is looked at."""
+        looks = 0
+        while not item.done() and looks < FULL_LOOKS:
+            await asyncio.wait([item, lost], timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done() and not item.done():
+                raise ObraGone(hint=hint)
+            looks = looks + 1 if self.joined.lease and self.home.full else 0
+        if not item.done():
+            raise HomeFull(home=self.home.root, hint=f"; {hint}")
 
     async def past(self, scope: Scope) -> tuple[Recorded, ...]:
         """Return everything that happened to the task, also where the stream holds its end only; or `TaskUnknown`."""

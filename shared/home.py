@@ -1,15 +1,22 @@
 """Where everything lies below OBRA_HOME, the only directory Obra writes to."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
 from obra.shared.errors import EnvironmentLacks
 
+ROOM_BYTES_MIN = 1024**2
+
 
 class HomeUnusable(EnvironmentLacks):
     """Nothing can be kept in {home}: {reason}. Set OBRA_HOME to a directory that you can write to."""
+
+
+class HomeFull(EnvironmentLacks):
+    """The disk is full, and nothing more can be recorded: free some (tasks' files are in {home}/tasks){hint}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,11 @@ class Home:
         JSON object of name to value, mode 0600, written by the submitting command, read by the runner.
         """
         return self._made(self.root / "run" / "env" / scope.project) / f"{scope.task}.json"
+
+    @property
+    def full(self) -> bool:
+        """Return whether the disk has no room even for a few events."""
+        return self.root.exists() and shutil.disk_usage(self.root).free < ROOM_BYTES_MIN
 
     def _made(self, path: Path) -> Path:
         try:

@@ -17,7 +17,7 @@ from obra.shared.embedded import notice
 from obra.shared.embedded.access import EDGE
 from obra.shared.embedded.lease import Lease
 from obra.shared.errors import EnvironmentLacks
-from obra.shared.home import Home
+from obra.shared.home import Home, HomeFull
 
 if TYPE_CHECKING:
     from obra.shared.bus.jetstream import JetStreamBus
@@ -134,5 +134,7 @@ def _spawn(home: Home, config: Path | None) -> None:
             threading.Thread(target=process.wait, daemon=True, name="reaps the host").start()
             return
         code = process.wait(START_S)
+    if home.full:
+        raise HomeFull(home=home.root, hint="")
     *_, said = stderr.read_text(errors="replace").strip().removeprefix("obra: ").splitlines() or [""]
     raise EnvironmentLacks(problem=f"{said or f'the host ended with exit code {code}'} (its logs are in {home.logs})")
