@@ -44,6 +44,7 @@ async def store_file(place: Place) -> AsyncIterator[StoreFile]:
 def _updated(path: Path) -> None:
     """Bring the views of the store up to date, where another version of Obra wrote it last."""
     from obra.shared.store import Store, opened  # noqa: PLC0415 - DuckDB
+    from obra.shared.store.errors import StoreDamaged  # noqa: PLC0415
     from obra.shared.store.schema import digest  # noqa: PLC0415
 
     db = opened(path, read_only=True)
@@ -52,4 +53,5 @@ def _updated(path: Path) -> None:
     finally:
         db.close()
     if views != (digest(),):
-        Store(path).close()
+        with contextlib.suppress(StoreDamaged):  # whoever asked finds out, and says what is wrong with it
+            Store(path).close()

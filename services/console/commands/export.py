@@ -17,6 +17,7 @@ from obra.services.console.storefile import StoreFile, store_file
 from obra.shared.archive import blobs
 from obra.shared.archive import manifest as manifests
 from obra.shared.archive.manifest import Manifest
+from obra.shared.errors import BadUsage
 
 
 @click.command(short_help="Write everything as Parquet, partitioned by day.")
@@ -66,6 +67,8 @@ async def _add(
     until = await _position(file.path, span[1], None)
     low = max(0, since - 1) if isinstance(span[0], int) else since
     made = await asyncio.to_thread(exported, file.path, folder, low, until, progress)
+    if not (old or made.events) and span != (None, None):
+        raise BadUsage(problem="nothing happened between --since and --until, so nothing was exported")
     lines.doing("large texts")
     wanted = await asyncio.to_thread(_lacking, file.path, folder, made)
     gone = await _fetched(place, file, folder, wanted)

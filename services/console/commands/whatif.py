@@ -59,6 +59,9 @@ def whatif(
     if json_:
         click.echo(json.dumps(as_object(report)))
         return 0
+    if not report.tasks:
+        click.echo("no task was readied there, so there is nothing to decide again")
+        return 0
     for line in _single(report) if len(report.verdicts) == 1 else _many(report):
         click.echo(line)
     return 0
@@ -172,7 +175,8 @@ def _many(report: "Report") -> Iterator[str]:
         ]
         for v in best[:SHOWN_MAX]
     ]  # fmt: skip
-    yield f"recorded: {report.false_accepts} false accepts, {report.false_escalations} false escalations\n"
+    escalations = count(report.false_escalations, "false escalation")
+    yield f"recorded: {count(report.false_accepts, 'false accept')}, {escalations}\n"
     columns = ["policy", "changed", "saved", "USD", "added ≥", "false accepts", "false escalations"]
     yield from table(columns, rows)
     if len(best) > SHOWN_MAX:

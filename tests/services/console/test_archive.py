@@ -1,6 +1,7 @@
 """A person keeps history: verifies, anchors, exports, prunes, loses the store, moves to another home."""
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.archive.stores import rewritten, tamper
@@ -46,5 +47,18 @@ def test_history_outlives_the_stream_the_store_and_the_home(tmp_path: Path) -> N
     person.obra("replay", "--from", str(tmp_path / "out"))
     assert person.json("verify", "--anchor", "note")["ok"]
     assert person.json("show", "t1") == shown
+    assert "nothing happened between" in person.obra("export", str(tmp_path / "no"), "--since", "999", code=2).stderr
+    shutil.rmtree(person.home / "nats")
+    assert "`obra restore` makes it anew" in person.obra("run", "--resume", "t1", code=4).stderr
+    assert person.json("restore", str(tmp_path / "out"))["what"] == "stream"
+    assert person.json("run", "--resume", "t1") == result
+    assert "lacks nothing" in person.obra("restore").stdout
     assert left(person.home) == []
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["head"] == exported["head"]
+
+
+def test_where_nothing_ever_happened_there_is_nothing_to_rebuild_or_restore(tmp_path: Path) -> None:
+    person = arrived(tmp_path)
+    assert "There is no store" in person.obra("verify", code=4).stderr
+    assert "nothing has happened yet" in person.obra("replay", code=2).stderr
+    assert "name an export" in person.obra("restore", code=2).stderr
