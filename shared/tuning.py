@@ -60,8 +60,12 @@ def fault(settings: Sequence[str]) -> str:
         changed = changes(settings)
         policy = apply(Policy(), changed)
         check(policy.rules)
+        if msgspec.json.decode(msgspec.json.encode(policy), type=Policy) != policy:
+            return "a number is not finite"
     except (BadUsage, BadExpression) as error:
         return str(error)
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        return f"no policy can be put on record like that: {error}"
     if shared := sorted(OF_ALL & changed.keys()):
         return f"{PREFIX}{shared[0]} holds for all tasks: set it in obra.toml"
     if not policy.weight_checks + policy.weight_change + policy.weight_ending:
@@ -78,6 +82,8 @@ def split(setting: str) -> tuple[str, str]:
     kind: Any = Policy
     for part in key.split("."):
         fields = getattr(kind, "__struct_fields__", ())
+        if not fields:
+            raise BadUsage(problem=f"{key!r} goes too deep: what is above its last dot takes one value")
         if part not in fields:
             raise BadUsage(problem=f"a policy has no {key!r}; there are: {', '.join(fields)}")
         kind = msgspec.structs.fields(kind)[fields.index(part)].type
@@ -97,6 +103,8 @@ def _value(text: str) -> Any:
         return json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError:
         return text
+    except (RecursionError, ValueError) as error:
+        raise BadUsage(problem=f"{text[:40]!r}… is no value that a policy can have") from error
 
 
 def _no_number(text: str) -> Any:
