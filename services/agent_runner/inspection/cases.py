@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 SKIPS = frozenset({"skip", "skipif", "skipIf", "skipUnless", "xfail", "skipTest", "expectedFailure", "importorskip"})
 STRICT = (ast.Eq, ast.Is)
-LOOSE = (ast.NotEq, ast.IsNot, ast.In, ast.NotIn, ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 DEPTH_MAX = 3
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
