@@ -21,8 +21,8 @@ from obra.shared.errors import EnvironmentLacks
 
 PROBE_TIMEOUT_S = 10.0
 TMP_BYTES_MAX = 512 * 1024**2
-HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")
-WRITABLE = ("/tmp", "/var/tmp")
+HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp", "/dev/shm")
+WRITABLE = ("/tmp", "/var/tmp", "/dev/shm")
 SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 LINKER = ("LD_", "GLIBC_TUNABLES")
 
