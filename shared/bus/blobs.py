@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
-from nats.aio.msg import Msg
 
 from obra.events.subjects import BLOBS
+from obra.shared.bus.client import Incoming
 from obra.shared.bus.message import encode_json
 from obra.shared.bus.wire import NoAnswer, Wire, status
 from obra.shared.errors import AppendRefused, BlobMissing
@@ -97,5 +97,5 @@ def _meta(sha256: str) -> str:
     return f"$O.{BLOBS}.M.{base64.urlsafe_b64encode(sha256.encode()).decode()}"
 
 
-def _position(message: Msg) -> int:
-    return int((message.headers or {})["Nats-Sequence"])
+def _position(message: Incoming) -> int:
+    return int(message.headers["Nats-Sequence"])

@@ -5,8 +5,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nats.aio.msg import Msg
-
+from obra.shared.bus.client import Incoming
 from obra.shared.bus.message import encode_json, nanoseconds
 from obra.shared.bus.wire import NoAnswer, Wire
 from obra.shared.envelope import Recorded
@@ -28,7 +27,7 @@ class Place(NamedTuple):
     stored_at_ns: int
 
     @classmethod
-    def of(cls, message: Msg) -> "Place":
+    def of(cls, message: Incoming) -> "Place":
         """Read it off *message*: the five numbers stand at the end, or before a random token."""
         tokens = message.reply.split(".")
         first = 6 if len(tokens) >= TOKENS_WITH_DOMAIN else 4

@@ -10,8 +10,6 @@ from uuid import uuid4
 
 import msgspec
 from nats import errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from obra.events import Content
@@ -20,6 +18,7 @@ from obra.events.subjects import EVERYTHING, STREAM, Scope, output_subject
 from obra.shared.bus import Consumer, Delivery, Past, Raw
 from obra.shared.bus.batch import together
 from obra.shared.bus.blobs import Blobs
+from obra.shared.bus.client import Incoming
 from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, Acks, JetStreamDelivery, Place
@@ -51,7 +50,7 @@ class JetStreamBus:
 
     def __init__(self, wire: Wire, service: str, tail: Tail | None = None) -> None:
         """Speak over *wire* as *service*; *tail* is shared by all buses of this process that lead to one stream."""
-        self.nc: Client = wire.nc
+        self.nc = wire.nc
         self.js: JetStreamContext = wire.nc.jetstream(timeout=CLOSE_S)
         self.service = service
         self.wire = wire
@@ -127,7 +126,7 @@ class JetStreamBus:
         finally:
             await pull.close(give_back=True)
 
-    async def _delivery(self, consumer: Consumer, message: Msg) -> JetStreamDelivery | None:
+    async def _delivery(self, consumer: Consumer, message: Incoming) -> JetStreamDelivery | None:
         """Return what to hand out for *message*, or settle it: what is unreadable or was delivered too often."""
         place = Place.of(message)
         try:
@@ -137,7 +136,7 @@ class JetStreamBus:
             return None
         self._tail.note(place.position, message.subject, message.data, envelope)
         recorded = Recorded(place.position, envelope)
-        headers = message.headers or {}
+        headers = message.headers
         if headers.get(EXPECTED_OF) == recorded.envelope.scope.everything:
             self._tail.add(recorded.envelope.scope, int(headers[EXPECTED]), [recorded])
         delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire, self._acks)
@@ -180,7 +179,7 @@ class JetStreamBus:
             losses += 1
             await _pause(losses)
 
-    def _raw(self, message: Msg, place: Place) -> Raw:
+    def _raw(self, message: Incoming, place: Place) -> Raw:
         try:
             envelope, problem = self._tail.read(place.position, message.subject, message.data), None
         except Undecodable as error:
@@ -234,14 +233,14 @@ class JetStreamBus:
 
     async def hear(self, scope: Scope) -> AsyncGenerator[tuple[int, bytes], None]:
         """See `Bus.hear`. A reader that falls 10,000 pieces behind loses the oldest."""
-        heard: deque[Msg] = deque(maxlen=HEAR_PENDING_MAX)
+        heard: deque[Incoming] = deque(maxlen=HEAR_PENDING_MAX)
         stir = asyncio.Event()
 
-        async def take(message: Msg) -> None:
+        def take(message: Incoming) -> None:
             heard.append(message)
             stir.set()
 
-        subscription = await self.nc.subscribe(f"obra-out.{scope.project}.{scope.task}.*", cb=take)
+        subscription = await self.nc.hear(f"obra-out.{scope.project}.{scope.task}.*", take)
         try:
             while True:
                 while heard:

@@ -1,10 +1,10 @@
 """Reads the past of a scope with batches of direct gets: no consumer, and one round trip while it is short."""
 
 import msgspec
-from nats.aio.msg import Msg
 
 from obra.events.subjects import STREAM, Scope
 from obra.shared.bus import Past
+from obra.shared.bus.client import Incoming
 from obra.shared.bus.message import encode_json, read
 from obra.shared.bus.tail import EVENTS_MAX, Tail
 from obra.shared.bus.wire import NoAnswer, Wire, status
@@ -53,22 +53,22 @@ async def purge(wire: Wire, scope: Scope, before: int) -> int:
     return int(found["purged"])
 
 
-def position_of(message: Msg) -> int:
+def position_of(message: Incoming) -> int:
     """Return the sequence of a message that a direct get returned."""
-    return int((message.headers or {})["Nats-Sequence"])
+    return int(message.headers["Nats-Sequence"])
 
 
-def _recorded(message: Msg, position: int) -> Recorded | None:
+def _recorded(message: Incoming, position: int) -> Recorded | None:
     try:
-        envelope = read((message.headers or {})["Nats-Subject"], message.data)
+        envelope = read(message.headers["Nats-Subject"], message.data)
     except Undecodable:
         return None
     return None if isinstance(envelope.event, Unknown) else Recorded(position, envelope)
 
 
-def _more(end: Msg, position: int) -> bool:
+def _more(end: Incoming, position: int) -> bool:
     """Return whether the batch that *end* closes was cut at its limit; `NoAnswer` if it is not whole."""
-    headers = end.headers or {}
+    headers = end.headers
     match status(end):
         case "404":
             return False

@@ -9,9 +9,9 @@ import contextlib
 from collections import deque
 
 from nats import errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from obra.shared.bus.client import Incoming
 from obra.shared.bus.message import encode_json, nanoseconds
 from obra.shared.bus.wire import NoAnswer, Wire, status
 
@@ -37,7 +37,7 @@ class Pull:
         self._batch = batch
         self._inbox = wire.nc.new_inbox()
         self._subscription: Subscription | None = None
-        self._messages: deque[Msg] = deque()
+        self._messages: deque[Incoming] = deque()
         self._stir = asyncio.Event()
         self._asked = 0
         self._lost = ""
@@ -45,9 +45,9 @@ class Pull:
     async def open(self) -> None:
         """Subscribe to the inbox."""
         self._wire.on_reconnect.add(self._reconnected)
-        self._subscription = await self._wire.nc.subscribe(self._inbox, cb=self._hear)
+        self._subscription = await self._wire.nc.hear(self._inbox, self._hear)
 
-    async def next(self) -> Msg:
+    async def next(self) -> Incoming:
         """Return the next message, however long that takes.
 
         Raises `PullLost` where the request was lost: asking on is allowed, but messages may have been too.
@@ -84,14 +84,14 @@ class Pull:
         except NoAnswer as error:
             self._lost = str(error)
 
-    async def _hear(self, message: Msg) -> None:
+    def _hear(self, message: Incoming) -> None:
         if message.reply:
             self._asked = max(0, self._asked - 1)
             self._messages.append(message)
             self._stir.set()
             return
         code = status(message)
-        headers = message.headers or {}
+        headers = message.headers
         if code != "100":
             left = headers.get("Nats-Pending-Messages")
             self._asked = max(0, self._asked - int(left)) if left else 0

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from nats import errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
+from obra.shared.bus.client import Incoming, QuickClient
 from obra.shared.errors import AppendRefused, BusUnavailable, ObraError
 
 TIMEOUT_S = 5.0
@@ -28,17 +27,17 @@ class NoAnswer(ObraError):
 @dataclass(slots=True)
 class _Question:
     subject: str
-    answer: "asyncio.Future[list[Msg]]"
+    answer: "asyncio.Future[list[Incoming]]"
     many: bool
-    messages: list[Msg] = field(default_factory=list)
+    messages: list[Incoming] = field(default_factory=list)
 
-    def hear(self, message: Msg) -> None:
+    def hear(self, message: Incoming) -> None:
         self.messages.append(message)
         if (not self.many or status(message)) and not self.answer.done():
             self.answer.set_result(self.messages)
 
 
-def status(message: Msg) -> str:
+def status(message: Incoming) -> str:
     """Return the status of a message that only carries one, else the empty string.
 
     A stored message may be empty and carry such a header too, but a direct get adds where it is stored.
@@ -51,7 +50,7 @@ def status(message: Msg) -> str:
 class Wire:
     """A connection with an inbox. ``on_reconnect`` are called after each reconnect and when it closes for good."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: QuickClient) -> None:
         """Wrap *nc*; call `open` once it is connected."""
         self.nc = nc
         self.on_reconnect: set[Callable[[], None]] = set()
@@ -62,7 +61,7 @@ class Wire:
     async def open(self) -> None:
         """Subscribe to the inbox."""
         self._inbox = self.nc.new_inbox()
-        await self.nc.subscribe(f"{self._inbox}.*", cb=self._hear)
+        await self.nc.hear(f"{self._inbox}.*", self._hear)
 
     @property
     def url(self) -> str:
@@ -92,17 +91,17 @@ class Wire:
 
     async def request(
         self, subject: str, data: bytes = b"", headers: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S
-    ) -> Msg:
+    ) -> Incoming:
         """Return the answer to one question; raises `NoAnswer` after *timeout_s* or if nobody listens."""
         return (await self._ask(subject, data, headers, timeout_s, many=False))[0]
 
-    async def collect(self, subject: str, data: bytes, timeout_s: float = TIMEOUT_S) -> list[Msg]:
+    async def collect(self, subject: str, data: bytes, timeout_s: float = TIMEOUT_S) -> list[Incoming]:
         """Return all answers up to the one that carries a status, that one included and last."""
         return await self._ask(subject, data, None, timeout_s, many=True)
 
     async def _ask(
         self, subject: str, data: bytes, headers: dict[str, str] | None, timeout_s: float, *, many: bool
-    ) -> list[Msg]:
+    ) -> list[Incoming]:
         token = str(next(self._tokens))
         question = _Question(subject, asyncio.get_running_loop().create_future(), many)
         self._open[token] = question
@@ -118,7 +117,7 @@ class Wire:
             raise NoAnswer(subject=subject, reason="nobody listens there")
         return messages
 
-    async def _hear(self, message: Msg) -> None:
+    def _hear(self, message: Incoming) -> None:
         if question := self._open.get(message.subject.rpartition(".")[2]):
             question.hear(message)
 
