@@ -39,17 +39,18 @@ class Place(NamedTuple):
 class Acks:
     """Acknowledgements on their way: those of 10 ms go out together.
 
-    Nobody waits for them, and each one sent alone would wake the server just when the answer is on its way.
+    Nobody waits for them, and each one sent alone would wake the server just when the answer is on its way. Only
+    where a group may have few events in hand at once, the next one waits for it: there it goes out by itself.
     """
 
     wire: Wire
     _replies: list[str] = field(default_factory=list)
     _flushing: "asyncio.Task[None] | None" = None
 
-    async def add(self, reply: str) -> None:
-        """Acknowledge the message whose reply subject is *reply*, soon."""
+    async def add(self, reply: str, in_flight_max: int) -> None:
+        """Acknowledge the message whose reply subject is *reply*, soon; *in_flight_max* is that of its group."""
         self._replies.append(reply)
-        if len(self._replies) >= GATHER_MAX:
+        if len(self._replies) >= min(GATHER_MAX, in_flight_max):
             await self.flush()
         elif self._flushing is None:
             self._flushing = asyncio.create_task(self._later())
@@ -76,10 +77,11 @@ class JetStreamDelivery:
     _reply: str
     _wire: Wire
     _acks: Acks
+    _in_flight_max: int
 
     async def done(self) -> None:
         """See `Delivery.done`."""
-        await self._acks.add(self._reply)
+        await self._acks.add(self._reply, self._in_flight_max)
 
     async def again(self, delay_s: float) -> None:
         """See `Delivery.again`."""

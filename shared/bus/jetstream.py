@@ -139,7 +139,9 @@ class JetStreamBus:
         headers = message.headers
         if headers.get(EXPECTED_OF) == recorded.envelope.scope.everything:
             self._tail.add(recorded.envelope.scope, int(headers[EXPECTED]), [recorded])
-        delivery = JetStreamDelivery(recorded, place.deliveries, message.reply, self.wire, self._acks)
+        delivery = JetStreamDelivery(
+            recorded, place.deliveries, message.reply, self.wire, self._acks, consumer.in_flight_max
+        )
         if place.deliveries <= consumer.deliveries_max:
             return delivery
         reason = f"it was handed out {consumer.deliveries_max} times and never settled"
