@@ -113,20 +113,23 @@ class Thinking(Generic[State]):
         scope = delivery.recorded.envelope.scope
         turn = self._turns.setdefault(scope, asyncio.Lock())
         async with turn:
+            reaching = delivery.recorded.position
             for race in range(RACES_MAX):
                 try:
-                    await self._decide(bus, delivery.recorded, fresh=race > 0)
+                    await self._decide(bus, delivery.recorded, reaching)
                     break
                 except StaleAppend:
                     if race == RACES_MAX - 1:
                         raise
+                    memory = self._memories.get(scope)
+                    reaching = memory.position + 1 if memory else 0  # the past has come further than that
                     await asyncio.sleep(RACE_PAUSE_S * race * random.uniform(0.5, 1.0))
         await delivery.done()
 
-    async def _decide(self, bus: Bus, question: Recorded, *, fresh: bool) -> None:
+    async def _decide(self, bus: Bus, question: Recorded, reaching: int) -> None:
         scope = question.envelope.scope
         try:
-            memory = await self._recall(bus, scope, 0 if fresh else question.position)
+            memory = await self._recall(bus, scope, reaching)
             if memory.position < question.position:  # a replica that lags behind, or a past that has expired
                 asked = question.position
                 raise NotVisibleYet(scope=".".join(scope), position=memory.position, asked=asked)
@@ -180,12 +183,12 @@ class Call:
         """Return the scope of the event."""
         return self.recorded.envelope.scope
 
-    async def past(self, *, newest: bool = True) -> Past:
+    async def past(self, *, reaching: int = 0) -> Past:
         """Return everything that counts in the event's scope; `Undone` if it was rolled back after the event.
 
-        Where it need not be the *newest*, what this process knows of it is enough, if that includes the event.
+        *reaching* is as in `Bus.past`: with it, what this process knows may answer.
         """
-        past = await self.bus.past(self.scope, reaching=0 if newest else self.recorded.position)
+        past = await self.bus.past(self.scope, reaching=reaching)
         if self.recorded.position < turn(past.events):
             raise Undone(position=self.recorded.position)
         return Past(past.position, standing(past.events))

@@ -67,7 +67,7 @@ class SupervisorLlm(Acting):
             await provider.close()
 
     async def _answer(self, call: Call) -> None:
-        seen, event = await _look(call), call.recorded.event
+        seen, event = await _look(call, call.recorded.position), call.recorded.event
         if isinstance(event, TaskSubmitted):
             await self._select(call, seen)
         elif (kind := BY_CAUSE.get(type(event))) and kind.due(seen, event):
@@ -126,8 +126,8 @@ class SupervisorLlm(Acting):
             return await ask(provider, question, kind.shape, load(kind.prompt).repair, self._patience)
 
 
-async def _look(call: Call, *, newest: bool = False) -> Seen:
-    past = await call.past(newest=newest)
+async def _look(call: Call, reaching: int) -> Seen:
+    past = await call.past(reaching=reaching)
     events = tuple(recorded.event for recorded in past.events)
     return Seen(past.position, events, reduce(evolve, events, INITIAL))
 
@@ -141,7 +141,7 @@ async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[Seen], bo
         try:
             position = await call.append(event, expected=seen.position)
         except StaleAppend:
-            seen = await _look(call, newest=True)
+            seen = await _look(call, seen.position + 1)
             if not wanted(seen):
                 return seen
         else:
