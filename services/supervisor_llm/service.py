@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from obra.events import Content, Event, LlmSelected, ServiceDegraded, TaskSubmitted
+from obra.events import Content, Event, LlmSelected, ServiceDegraded, TaskReadied
 from obra.services.supervisor_llm import select
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen, Shape
 from obra.services.supervisor_llm.kinds import BY_CAUSE, KINDS
@@ -22,7 +22,7 @@ from obra.shared.llm.ollama import Ollama
 from obra.shared.llm.openai import OpenAI
 from obra.shared.service import Acting, Call, Service
 
-HEARS: tuple[type[Event], ...] = (TaskSubmitted, *(kind.hears for kind in KINDS))
+HEARS: tuple[type[Event], ...] = (TaskReadied, *(kind.hears for kind in KINDS))
 SAYS: tuple[type[Event], ...] = (LlmSelected, ServiceDegraded, *(kind.says for kind in KINDS))
 
 CONCURRENCY = 64
@@ -68,7 +68,7 @@ class SupervisorLlm(Acting):
 
     async def _answer(self, call: Call) -> None:
         seen, event = await _look(call, call.recorded.position), call.recorded.event
-        if isinstance(event, TaskSubmitted):
+        if isinstance(event, TaskReadied):
             await self._select(call, seen)
         elif (kind := BY_CAUSE.get(type(event))) and kind.due(seen, event):
             answer = kind.answer(seen, event, await self._ask(call, seen, kind))

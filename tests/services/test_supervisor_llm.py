@@ -110,6 +110,10 @@ class Bench:
         assert await self.after(position) == answers
         return answers
 
+    async def when_readied(self, llm: str) -> tuple[Event, ...]:
+        """Return what is said when it is the turn of a task that asks for *llm*."""
+        return await (await self.given(submitted(llm))).when(TaskReadied())
+
     async def after(self, position: int) -> tuple[Event, ...]:
         return tuple(recorded.event for recorded in (await self.bus.past(SCOPE, position)).events)
 
@@ -141,21 +145,21 @@ def timeless(event: Event) -> Event:
 
 async def test_none_asks_nobody(bench: Any) -> None:
     with ScriptedOllama() as server:
-        answers = await bench(server.url).when(submitted("none"))
+        answers = await bench(server.url).when_readied("none")
     assert answers == (LlmSelected(asked="none", provider="none", reason="the task asks for none"),)
     assert server.paths == []
 
 
 async def test_auto_selects_the_configured_model_where_the_server_has_it(bench: Any) -> None:
     with ScriptedOllama() as server:
-        answers = await bench(server.url).when(submitted("auto"))
+        answers = await bench(server.url).when_readied("auto")
     assert answers == (
         LlmSelected(asked="auto", provider="ollama", model=MODEL, digest=DIGEST, reason=f"the server has {MODEL}"),
     )
 
 
 async def test_auto_falls_back_to_none_where_nobody_answers_and_says_so(bench: Any) -> None:
-    selected, degraded = await bench().when(submitted("auto"))
+    selected, degraded = await bench().when_readied("auto")
     assert selected == LlmSelected(asked="auto", provider="none", reason=selected.reason)
     assert selected.reason.startswith("Ollama at http://127.0.0.1:9 can't be reached: ")
     assert degraded == ServiceDegraded(
@@ -166,7 +170,7 @@ async def test_auto_falls_back_to_none_where_nobody_answers_and_says_so(bench: A
 
 async def test_auto_falls_back_to_none_where_the_server_lacks_the_model(bench: Any) -> None:
     with ScriptedOllama(models={"other:1b": "sha256:0"}) as server:
-        selected, degraded = await bench(server.url).when(submitted("auto"))
+        selected, degraded = await bench(server.url).when_readied("auto")
     reason = f"the server has no model {MODEL}; try: ollama pull {MODEL}"
     assert selected == LlmSelected(asked="auto", provider="none", reason=reason)
     assert isinstance(degraded, ServiceDegraded)
@@ -175,15 +179,15 @@ async def test_auto_falls_back_to_none_where_the_server_lacks_the_model(bench: A
 async def test_a_fall_back_that_was_not_announced_before_a_crash_is_announced_after_it(bench: Any) -> None:
     fallen = LlmSelected(asked="auto", provider="none", reason="nobody answered")
     it = await bench().given(submitted("auto"), fallen)
-    assert [type(event) for event in await it.when(submitted("auto"))] == [ServiceDegraded]
+    assert [type(event) for event in await it.when(TaskReadied())] == [ServiceDegraded]
 
 
 async def test_a_model_that_is_named_stays_selected_whatever_the_server_says(bench: Any) -> None:
-    (silent,) = await bench().when(submitted("ollama/tiny"))
+    (silent,) = await bench().when_readied("ollama/tiny")
     with ScriptedOllama() as server:
-        (lacking,) = await bench(server.url).when(submitted("ollama/tiny"))
+        (lacking,) = await bench(server.url).when_readied("ollama/tiny")
     with ScriptedOllama(models={"tiny:latest": "sha256:7"}) as server:
-        (ready,) = await bench(server.url).when(submitted("ollama/tiny"))
+        (ready,) = await bench(server.url).when_readied("ollama/tiny")
     assert silent == LlmSelected(asked="ollama/tiny", provider="ollama", model="tiny", reason=silent.reason)
     assert silent.reason.startswith("the task names it, but: Ollama at http://127.0.0.1:9 can't be reached")
     assert lacking.reason == "the task names it, but: the server has no model tiny; try: ollama pull tiny"
@@ -194,12 +198,12 @@ async def test_a_model_that_is_named_stays_selected_whatever_the_server_says(ben
 
 @pytest.mark.parametrize("llm", ["ollama/", "ollama/ ", "openai/", "mystery/x", "ollama", "NONE"])
 async def test_a_form_that_there_is_not_is_left_to_the_planner(bench: Any, llm: str) -> None:
-    assert await bench().when(submitted(llm)) == ()
+    assert await bench().when_readied(llm) == ()
 
 
 async def test_the_configured_provider_is_what_auto_means(bench: Any) -> None:
     with ScriptedOpenAI() as server:
-        answers = await bench(server.url, provider="openai").when(submitted("auto"))
+        answers = await bench(server.url, provider="openai").when_readied("auto")
     assert answers == (
         LlmSelected(asked="auto", provider="openai", model=MODEL, reason=f"the server at {server.url}/v1 has {MODEL}"),
     )
@@ -217,9 +221,9 @@ async def test_a_review_by_a_server_of_chat_completions_says_what_it_would_not_t
 
 async def test_what_was_selected_stays_and_a_task_that_is_over_gets_nothing(bench: Any) -> None:
     selected = await bench().given(submitted("none"), NOBODY)
-    assert await selected.when(submitted("auto")) == ()
-    over = await bench().given(TaskCancelled())
-    assert await over.when(submitted("none")) == ()
+    assert await selected.when(TaskReadied()) == ()
+    over = await bench().given(submitted("none"), TaskCancelled())
+    assert await over.when(TaskReadied()) == ()
 
 
 async def test_advice_is_given_before_an_attempt(bench: Any) -> None:

@@ -188,9 +188,9 @@ def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event
 def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
     """Choose, advise and review, if there is a model."""
     match question:
-        case TaskSubmitted(llm=asked):
+        case TaskReadied():
             provider, model = ("ollama", "m") if plan.model else ("none", "")
-            return [LlmSelected(asked=asked, provider=provider, model=model)]  # type: ignore[arg-type]
+            return [LlmSelected(asked=plan.task.llm, provider=provider, model=model)]  # type: ignore[arg-type]
         case PromptPrepared(attempt=attempt, run=run) if plan.model:
             usable = dice.random() < 0.8
             advice = Content.of("look at a.py") if usable else Content()
@@ -293,7 +293,7 @@ def regret(log: Sequence[Event], question: Event, plan: Plan, dice: random.Rando
 
 ACTORS = {
     "runner": ((AttemptRequested, DecisionMade), runner),
-    "llm": ((TaskSubmitted, PromptPrepared, AttemptFinished, QuestionAsked, SummaryRequested), llm),
+    "llm": ((TaskReadied, PromptPrepared, AttemptFinished, QuestionAsked, SummaryRequested), llm),
     "sessions": ((SessionOpened,), briefer),
     "timers": ((TimerSet,), timers),
     "person": ((BreakpointRaised, QuestionAsked, TaskReadied, AttemptRequested, AttemptFinished, DecisionMade), person),
