@@ -47,12 +47,12 @@ def make(place: Place, repo: Path, base: str) -> Made:
     While git looks what *repo* is, what can be copied is, and a second git stands by to make the files appear,
     through our own git directory. Raises `GitFailed`, `OSError`, `BadUsage`.
     """
-    place.workspace.mkdir(mode=0o700)
-    _control(place)
     files = Git(git_dir=place.control, work_tree=place.workspace)
-    files.stand_by(*FILL)
     try:
-        with locating(repo, base) as located:
+        with locating(repo, base) as located:  # first, since all else can be done beside it
+            place.workspace.mkdir(mode=0o700)
+            _control(place)
+            files.stand_by(*FILL)
             ahead = clone.copy_ahead(repo, place.root / GROWN)
             target = located()
         if target.object_format != "sha1":
