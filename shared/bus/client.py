@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 
 NO_HEADERS: dict[str, str] = {}
 VERSION = b"NATS/1.0"
+TCP = ("nats", "tls")
 
 
 class Incoming:
@@ -31,6 +33,23 @@ class Incoming:
 Hear = Callable[[Incoming], None]
 
 
+class JoiningTransport(TcpTransport):
+    """A TCP connection that writes many pieces as one, as Python 3.11 does by itself.
+
+    asyncio's own `writelines` knows no lost connection (from Python 3.12 to early 3.14: gh-136234): it leaves a writer
+    behind for a descriptor that is about to be closed, and the next pipe that gets its number, an agent's perhaps, is
+    never read. Nor does it pause who writes too much (early 3.12 and 3.13: gh-127655). `write` minds both.
+    """
+
+    def writelines(self, payload: list[bytes]) -> None:
+        """Write *payload*, or drop it where the connection is lost, which reading tells."""
+        self.write(b"".join(payload))  # type: ignore[no-untyped-call]
+
+    def __bool__(self) -> bool:
+        """Return True, connected or not: nats-py puts one of its own in the place of what is false."""
+        return True
+
+
 class QuickClient(Client):
     """A client that hands messages of some subscriptions over as they come.
 
@@ -48,6 +67,12 @@ class QuickClient(Client):
         subscription = await self.subscribe(subject)
         self._heard[subscription._id] = hear
         return subscription
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """See nats-py, which calls it for each try to connect; it makes a transport where there is none."""
+        if self._transport is None and s.uri.scheme in TCP:
+            self._transport = JoiningTransport()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """See nats-py, which calls it from its parser with the parts of a message."""

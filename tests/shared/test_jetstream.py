@@ -10,6 +10,7 @@ from obra.events import TaskCancelled, TaskCompleted, TaskReadied
 from obra.events.subjects import STREAM, Scope
 from obra.shared.bus import Consumer, pull
 from obra.shared.bus.access import publish_subjects, subscribe_subjects
+from obra.shared.bus.client import JoiningTransport
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
 from obra.shared.embedded.access import User
@@ -31,6 +32,19 @@ async def test_a_follower_misses_and_doubles_nothing_when_the_server_is_killed(n
         raws = await seen
     assert [raw.position for raw in raws] == list(range(1, 121))
     assert [raw.envelope.scope for raw in raws if raw.envelope] == scopes
+
+
+async def test_writing_to_a_lost_connection_leaves_nothing_behind_for_its_descriptor(nats: NatsRig) -> None:
+    transport = nats.bus.nc._transport
+    assert isinstance(transport, JoiningTransport)
+    assert transport._io_writer
+    descriptor = transport._io_writer.get_extra_info("socket").fileno()
+    transport._io_writer.transport.abort()
+    transport.writelines([b"PING\r\n", b"PING\r\n"])
+    assert not asyncio.get_running_loop().remove_writer(descriptor)
+    [envelope] = cancelled(1)
+    await nats.bus.append([envelope])
+    assert [raw.envelope for raw in await take(nats.bus.follow(0), 1)] == [envelope]
 
 
 async def test_a_listener_goes_on_when_the_server_is_killed(nats: NatsRig) -> None:
