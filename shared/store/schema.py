@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from obra.shared.store.derived import settle, type_all
+from obra.shared.store.derived import SETTLED, settle, type_all
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,10 +48,13 @@ def prepare(db: "DuckDBPyConnection") -> None:
     typed = db.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'typed'").fetchone()
     if fresh := typed != (digest(TYPED),):
         db.execute(scripts()[TYPED])
+        _declare(db, "typed")
         db.execute(f"COMMENT ON TABLE typed IS '{digest(TYPED)}'")
     for name, script in scripts().items():
         if name not in (TABLES, TYPED):
             db.execute(script)
+    for view in SETTLED:
+        _declare(db, f"{view}_settled")
     if fresh:
         type_all(db)
     settle(db)
@@ -60,3 +63,14 @@ def prepare(db: "DuckDBPyConnection") -> None:
     else:
         db.execute("UPDATE sink SET views = ?", [digest()])
     db.commit()
+
+
+def _declare(db: "DuckDBPyConnection", table: str) -> None:
+    """Make the empty *table* anew by its columns, and no longer by a query.
+
+    DuckDB 2.0 believes a table to be empty that a query has made and the same transaction fills in bulk: until the
+    next checkpoint every filter on it finds nothing.
+    """
+    columns = db.execute(f"SELECT column_name, column_type FROM (DESCRIBE {table})").fetchall()
+    listed = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+    db.execute(f"CREATE OR REPLACE TABLE {table} ({listed})")

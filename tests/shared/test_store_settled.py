@@ -10,7 +10,7 @@ import pytest
 from obra.events import Event, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.bus import Raw
-from obra.shared.store import Store, derived, schema
+from obra.shared.store import UNCOMMITTED_MAX, Store, derived, schema
 from obra.shared.store.row import row_of
 from tests.recorded import envelopes, messages
 from tests.simulation.world import World
@@ -77,6 +77,23 @@ def test_what_is_derived_is_made_anew_from_the_rows(tmp_path: Path, monkeypatch:
     store = Store(tmp_path / "s")
     assert derived_rows(store) == before
     assert store.db.execute("SELECT position FROM settling").fetchall() == [(len(rows),)]
+    store.close()
+
+
+def test_so_is_what_is_derived_of_a_large_store(tmp_path: Path) -> None:
+    rows = [row_of(raw) for raw in messages(*envelopes(Scope("shop", "t"), World(1).play()))]
+    copies = UNCOMMITTED_MAX // len(rows) + 2
+    store = Store(tmp_path / "s")
+    store.append(rows)
+    store.db.execute(f"""
+        INSERT INTO event (position, project, task, type, happened_at, body_json, raw, hash, stored_at)
+        SELECT position + copy * {len(rows)}, project, 't' || copy, type, happened_at, body_json, raw, hash, stored_at
+        FROM event, range(1, {copies}) copied(copy)
+    """)
+    store.db.execute("DROP TABLE typed; UPDATE sink SET views = 'of another version'")
+    schema.prepare(store.db)
+    found = store.db.execute("SELECT count(*), count(DISTINCT status), max(position) FROM task").fetchall()
+    assert found == [(copies, 1, copies * len(rows))]
     store.close()
 
 
