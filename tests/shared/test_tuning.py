@@ -28,7 +28,7 @@ def test_settings_change_what_they_name_and_nothing_else() -> None:
         ("decision.accept_quality=NaN", "NaN is no value"),
         ("decision.outage_wait_s=1e999", "no policy can be put on record like that"),
         ("decision.outages_max=" + "9" * 5_000, "is no value that a policy can have"),
-        ("decision.rules=" + "[" * 8_000, "is no value that a policy can have"),
+        ("decision.rules=" + "[" * 200_000, "is no value that a policy can have"),
         ('decision.prompt_template="\\ud800"', "no policy can be put on record like that"),
         ("decision.tasks_max=2", "holds for all tasks"),
         ('decision.rules=[{"when": "x", "action": "stop"}]', "there is no 'x'"),
