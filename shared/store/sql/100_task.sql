@@ -1,10 +1,14 @@
 -- Where each task stands: one row a task. `task_whole` has beside that what it was submitted with, which other views
 -- read: so all of them share the rows that are settled.
 CREATE OR REPLACE MACRO task_anew(as_of, since) AS TABLE
-WITH log AS NOT MATERIALIZED (
-    FROM moved(as_of, since)
+WITH these AS MATERIALIZED (
+    FROM moving(as_of, since)
+), gone AS MATERIALIZED (  -- nearly none, of what is often much
+    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
+), log AS NOT MATERIALIZED (
+    FROM typed SEMI JOIN these USING (project, task) WHERE position <= as_of
 ), past AS NOT MATERIALIZED (
-    FROM log ANTI JOIN undone(as_of := as_of) USING (position)
+    FROM log ANTI JOIN gone USING (position)
 ), over AS (
     SELECT project, task, min(position) AS position, arg_min(type[6:], position) AS status,
         arg_min(happened_at, position) AS ended_at

@@ -1,7 +1,11 @@
 -- Each run of each attempt, with its evidence, its score and what was decided.
 CREATE OR REPLACE MACRO attempt_anew(as_of, since) AS TABLE
-WITH log AS NOT MATERIALIZED (
-    FROM moved(as_of, since)
+WITH these AS MATERIALIZED (
+    FROM moving(as_of, since)
+), gone AS MATERIALIZED (  -- nearly none, of what is often much
+    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
+), log AS NOT MATERIALIZED (
+    FROM typed SEMI JOIN these USING (project, task) WHERE position <= as_of
 )
 SELECT project, task, body.attempt, body.run,
     coalesce(any_value(body.agent) FILTER (type = 'attempt.started'), '') AS agent,
@@ -35,7 +39,7 @@ SELECT project, task, body.attempt, body.run,
     arg_max(coalesce(body.confidence, 0), position) FILTER (type = 'attempt.scored') AS confidence,
     arg_max(body.action, position) FILTER (type = 'decision.made') AS decision,
     max(position) AS position
-FROM log ANTI JOIN undone(as_of := as_of) USING (position)
+FROM log ANTI JOIN gone USING (position)
 WHERE type IN (
         'attempt.requested', 'attempt.started', 'agent.exited', 'workspace.checkpointed', 'checks.ran',
         'attempt.finished', 'attempt.interrupted', 'attempt.reviewed', 'attempt.scored', 'decision.made'
