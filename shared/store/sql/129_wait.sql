@@ -2,9 +2,7 @@
 CREATE OR REPLACE MACRO wait(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 WITH past AS MATERIALIZED (
     SELECT position, project, task, type, happened_at, body."to", body."breakpoint", body.question, body.name,
-        body.severity, coalesce(body."by", '') AS person,
-        CASE WHEN type LIKE 'decision.%' THEN body.action WHEN type = 'breakpoint.resolved' THEN body.resolution
-            ELSE split_part(type, '.', 2) END AS said
+        body.severity, body."by", body.action, body.resolution
     FROM told(as_of := as_of)
     WHERE type IN (
         'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
@@ -19,8 +17,7 @@ WITH past AS MATERIALIZED (
     WHERE p.type IN ('breakpoint.raised', 'task.rolled_back')
         OR (p.type = 'question.asked' AND coalesce(p."to", 'person') = 'person')
 ), ended AS (
-    SELECT b.position, arg_min(p.happened_at, p.position) FILTER (p.type <> 'decision.overridden') AS until,
-        arg_min(p.said, p.position) AS said, arg_min(p.person, p.position) AS person
+    SELECT b.position, min(p.position) FILTER (p.type <> 'decision.overridden') AS until, min(p.position) AS said
     FROM begun b JOIN past p ON p.project = b.project AND p.task = b.task AND p.position > b.position
     WHERE CASE p.type
         WHEN 'breakpoint.raised' THEN false
@@ -35,8 +32,13 @@ SELECT b.id, b.project, b.task, b.kind,
     CASE b.kind WHEN 'breakpoint' THEN coalesce(b.name, '') WHEN 'question' THEN b.question ELSE 'rolled_back' END AS name,
     CASE b.kind WHEN 'breakpoint' THEN coalesce(b.severity, 'warning') WHEN 'question' THEN 'warning' ELSE 'notice' END
         AS severity,
-    b.happened_at AS since, e.until, round((epoch_us(e.until) - epoch_us(b.happened_at)) / 1000000, 3) AS seconds,
-    CASE WHEN e.until IS NULL THEN '' ELSE e.said END AS resolution,
-    CASE WHEN e.until IS NULL THEN '' ELSE e.person END AS "by", b.position
-FROM begun b LEFT JOIN ended e USING (position);
+    b.happened_at AS since, u.happened_at AS until,
+    round((epoch_us(u.happened_at) - epoch_us(b.happened_at)) / 1000000, 3) AS seconds,
+    CASE WHEN u.happened_at IS NULL THEN ''
+        WHEN s.type LIKE 'decision.%' THEN s.action
+        WHEN s.type = 'breakpoint.resolved' THEN s.resolution
+        ELSE split_part(s.type, '.', 2) END AS resolution,
+    CASE WHEN u.happened_at IS NULL THEN '' ELSE coalesce(s."by", '') END AS "by", b.position
+FROM begun b LEFT JOIN ended e USING (position)
+    LEFT JOIN past u ON u.position = e.until LEFT JOIN past s ON s.position = e.said;
 CREATE OR REPLACE VIEW wait AS FROM wait();

@@ -1,16 +1,16 @@
 -- Where each goal stands: one row a goal, with how many tasks its plan has and how many of them are completed.
 CREATE OR REPLACE MACRO goal(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH begun AS MATERIALIZED (
-    SELECT project, task, min(position) AS begun_at, min(happened_at) AS submitted_at,
-        arg_min(body.text, position) AS text, arg_min(body.repo, position) AS repo
-    FROM told(as_of := as_of) WHERE type = 'goal.submitted' GROUP BY ALL
-), past AS (
-    SELECT project, task, position, type, happened_at, body.milestone, body.reasons
-    FROM told(as_of := as_of) SEMI JOIN begun USING (project, task)
+WITH past AS MATERIALIZED (
+    SELECT project, task, position, type, happened_at, body.text, body.repo, body.milestone, body.reasons
+    FROM told(as_of := as_of)
     WHERE type IN (
         'goal.submitted', 'goal.completed', 'goal.failed', 'plan.requested', 'plan.drafted', 'plan.rejected',
         'plan.accepted', 'breakpoint.raised', 'breakpoint.resolved', 'milestone.reached', 'task.cancelled'
     )
+), begun AS MATERIALIZED (
+    SELECT project, task, min(position) AS begun_at, min(happened_at) AS submitted_at,
+        arg_min(text, position) AS text, arg_min(repo, position) AS repo
+    FROM past WHERE type = 'goal.submitted' GROUP BY ALL
 ), folded AS (
     SELECT p.project, p.task,
         arg_min(type, position) FILTER (type IN ('goal.completed', 'goal.failed', 'task.cancelled')) AS ended,
