@@ -8,9 +8,10 @@ WITH reported AS (
     FROM told(as_of := as_of) WHERE type = 'agent.exited' GROUP BY ALL
 )
 SELECT p.position, p.project, p.task, p.happened_at, p.body.attempt, p.body.run, p.body.template,
-    coalesce(p.body.kind, '') AS kind, coalesce(p.body.rules, []) AS rules,
+    coalesce(p.body.kind, '') AS kind,
+    CASE WHEN p.body.rules IS NULL THEN [] ELSE p.body.rules END AS rules,  -- coalesce would copy every list
     coalesce(p.body.resume, '') <> '' AS resumed, coalesce(p.body.tokens_estimated, 0) AS tokens_estimated,
-    coalesce(p.body.tokens_by, '') AS tokens_by, coalesce(p.body.pieces, []) AS pieces,
+    coalesce(p.body.tokens_by, '') AS tokens_by, CASE WHEN p.body.pieces IS NULL THEN [] ELSE p.body.pieces END AS pieces,
     coalesce(len(p.body.left_out), 0) AS left_out,
     coalesce(r.input, 0) + coalesce(r.cache_read, 0) + coalesce(r.cache_write, 0) AS tokens_reported,
     coalesce(r.context_tokens, 0) AS context_tokens, coalesce(r.context_window, 0) AS context_window
