@@ -17,7 +17,8 @@ WITH past AS MATERIALIZED (
     WHERE p.type IN ('breakpoint.raised', 'task.rolled_back')
         OR (p.type = 'question.asked' AND coalesce(p."to", 'person') = 'person')
 ), ended AS (
-    SELECT b.position, min(p.position) FILTER (p.type <> 'decision.overridden') AS until, min(p.position) AS said
+    SELECT b.position, arg_min(p.happened_at, p.position) FILTER (p.type <> 'decision.overridden') AS until,
+        min(p.position) AS said_at
     FROM begun b JOIN past p ON p.project = b.project AND p.task = b.task AND p.position > b.position
     WHERE CASE p.type
         WHEN 'breakpoint.raised' THEN false
@@ -32,13 +33,12 @@ SELECT b.id, b.project, b.task, b.kind,
     CASE b.kind WHEN 'breakpoint' THEN coalesce(b.name, '') WHEN 'question' THEN b.question ELSE 'rolled_back' END AS name,
     CASE b.kind WHEN 'breakpoint' THEN coalesce(b.severity, 'warning') WHEN 'question' THEN 'warning' ELSE 'notice' END
         AS severity,
-    b.happened_at AS since, u.happened_at AS until,
-    round((epoch_us(u.happened_at) - epoch_us(b.happened_at)) / 1000000, 3) AS seconds,
-    CASE WHEN u.happened_at IS NULL THEN ''
+    b.happened_at AS since, e.until,
+    round((epoch_us(e.until) - epoch_us(b.happened_at)) / 1000000, 3) AS seconds,
+    CASE WHEN e.until IS NULL THEN ''
         WHEN s.type LIKE 'decision.%' THEN s.action
         WHEN s.type = 'breakpoint.resolved' THEN s.resolution
         ELSE split_part(s.type, '.', 2) END AS resolution,
-    CASE WHEN u.happened_at IS NULL THEN '' ELSE coalesce(s."by", '') END AS "by", b.position
-FROM begun b LEFT JOIN ended e USING (position)
-    LEFT JOIN past u ON u.position = e.until LEFT JOIN past s ON s.position = e.said;
+    CASE WHEN e.until IS NULL THEN '' ELSE coalesce(s."by", '') END AS "by", b.position
+FROM begun b LEFT JOIN ended e USING (position) LEFT JOIN past s ON s.position = e.said_at;
 CREATE OR REPLACE VIEW wait AS FROM wait();
