@@ -129,6 +129,9 @@ WITH RECURSIVE r AS (SELECT body AS j, 0 AS n FROM event UNION ALL SELECT [j], n
 WITH RECURSIVE r USING KEY (n) AS (SELECT body AS j, 0 AS n FROM event UNION SELECT '1'::JSON, n + 1 FROM r) FROM r
 SELECT lag(body, 1, x) OVER () FROM history, (SELECT lag(numbers, 1, repeat('[', 99)) OVER () AS x FROM decision)
 EXPLAIN SELECT lag(body, 1, '[]'::JSON) OVER () FROM event
+SELECT coalesce(body, json(COLUMNS('y_j'))) FROM event, (SELECT COLUMNS('(.+)') AS 'body_\\1' FROM (SELECT '[]' json))
+SELECT coalesce(body, json(#2)) FROM (SELECT body, service FROM event)
+SELECT coalesce(body, json(COLUMNS('_j'))) FROM event, (PIVOT (SELECT 'body' k) ON k IN ('body') USING first(k) AS json)
 SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))
 SELECT length(replace(repeat('ab', 400000), 'a', repeat('x', 1000000)))
 SELECT regexp_replace(repeat('ab', 400000), '', repeat('x', 1000), 'g')

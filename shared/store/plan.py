@@ -36,10 +36,12 @@ def suspected(tree: str) -> bool:
     return mixed or any(sign in text for sign in SIGNS)
 
 
-def check_plan(db: "DuckDBPyConnection", sql: str) -> None:
-    """Raise `QueryRefused` where the plan of *sql* makes VARIANTs of what may be nested however deep."""
+def check_plan(db: "DuckDBPyConnection", sql: str, tree: Any) -> None:
+    """Raise `QueryRefused` where the plan of *sql*, whose syntax is *tree*, makes VARIANTs however deep."""
     if STORED in sql.casefold():
         raise QueryRefused(reason=f"{STORED} is for the store itself; body is made of it")
+    if any(node.get("columns") is True or node.get("type") == "POSITIONAL_REFERENCE" for node in nodes(tree)):
+        raise QueryRefused(reason="beside JSON or VARIANT columns are named, not chosen by COLUMNS or by number")
     row = db.execute(_PLAN, [sql]).fetchone()
     try:
         plan = json.loads(row[0]) if row else {"error": True, "error_message": "there is none"}
@@ -68,7 +70,7 @@ def _deepens(cast: Mapping[str, Any]) -> bool:
 
 
 def _is_body(cast: Mapping[str, Any]) -> bool:
-    """Return whether this is how the column `body` is made. No query that is looked at may name `STORED` by itself."""
+    """Return whether this is how `body` is made. A query that is looked at can't name `STORED`, nor reach it else."""
     texts = [text for document in cast.get("children", []) for text in document.get("children", [])]
     return [text.get("alias") for text in texts] == [STORED] and texts[0].get("type") == "BOUND_REF"
 

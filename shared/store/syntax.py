@@ -137,7 +137,7 @@ def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:
         if reason := _objection(node, streams=id(node) in streamed):
             raise QueryRefused(reason=reason)
     if row and suspected(row[0]):
-        check_plan(db, sql)
+        check_plan(db, sql, tree)
 
 
 def _objection(node: Mapping[str, Any], *, streams: bool) -> str:

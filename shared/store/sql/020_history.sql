@@ -22,7 +22,8 @@ WITH RECURSIVE these AS MATERIALIZED (
 )
 SELECT t.project, t.task, t.position, h.begins, h.ends
 FROM typed t JOIN holds h ON t.project = h.project AND t.task = h.task
-WHERE t.position > (SELECT coalesce(min(back_to), 18446744073709551615) FROM holds) AND t.position > h.back_to AND t.position < h.position;
+WHERE t.position > (SELECT coalesce(min(back_to), 18446744073709551615) FROM holds)  -- NULL would look through all
+    AND t.position > h.back_to AND t.position < h.position;
 CREATE OR REPLACE TABLE undone_settled AS SELECT *, position AS newest FROM undone_anew(0, 0);
 CREATE OR REPLACE MACRO undone_whole(as_of) AS TABLE  -- with the task of each, so that it can be narrowed to some
 WITH again AS MATERIALIZED (
