@@ -117,22 +117,27 @@ async def _serve(
         )
         for service in services
     }
-    _put_up(home, server, leases, passwords)
-    if ready is not None:
-        os.write(ready, b"ready\n")
-        os.close(ready)
-    log.info("host ready", url=server.url, pid=os.getpid(), server=server.pid)
-    ended = await _first(stop.wait(), leases.last_gone(), server.gone())
-    log.info("host stops", why=("a signal", "the last command is gone", "nats-server ended")[ended])
-    notice.take_down(home)
-    await leases.stop()
-    stop.set()
-    patience_s = 2.0 if ended == SERVER_GONE else STOP_S
-    await _over([task for name, task in running.items() if name != SINK], patience_s)
-    last_stop.set()
-    await _over([running[SINK]], patience_s)
-    if ended == SERVER_GONE:
-        raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
+    try:
+        _put_up(home, server, leases, passwords)
+        if ready is not None:
+            with contextlib.suppress(BrokenPipeError):  # who started us is gone; others may join, or nobody will
+                os.write(ready, b"ready\n")
+            os.close(ready)
+        log.info("host ready", url=server.url, pid=os.getpid(), server=server.pid)
+        ended = await _first(stop.wait(), leases.last_gone(), server.gone())
+        log.info("host stops", why=("a signal", "the last command is gone", "nats-server ended")[ended])
+        notice.take_down(home)
+        await leases.stop()
+        stop.set()
+        patience_s = 2.0 if ended == SERVER_GONE else STOP_S
+        await _over([task for name, task in running.items() if name != SINK], patience_s)
+        last_stop.set()
+        await _over([running[SINK]], patience_s)
+        if ended == SERVER_GONE:
+            raise EnvironmentLacks(problem=f"nats-server ended by itself; its log is {home.logs / 'nats.log'}")
+    finally:  # however this ends: a service that nobody stops would wait for the server for ever
+        stop.set()
+        last_stop.set()
     home.unsettled.unlink(missing_ok=True)
 
 
@@ -185,11 +190,17 @@ async def keep_running(
             log.error("service failed", service=service.name, error=str(error))
         except Exception:
             log.exception("service crashed", service=service.name)
-        if stop.is_set():
+        if stop.is_set() or _cancelled():
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RESTART_S[min(failures, len(RESTART_S) - 1)])
             return
+
+
+def _cancelled() -> bool:
+    """Return whether this task was cancelled, also where nats-py has swallowed that while it looked for a server."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _first(*waits: Awaitable[object]) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import psutil
@@ -113,6 +114,23 @@ async def test_a_host_whose_server_is_killed_ends_and_a_new_one_goes_on(home: Ho
         await asyncio.wait_for(joined.lost(), 20)
     async with join(home, Settings()) as again:
         assert (await again.bus.past(Scope("p", "t"))).events
+    assert processes.left(home.root) == []
+
+
+async def test_a_host_whose_command_is_killed_before_it_is_ready_is_there_for_the_next_one(home: Home) -> None:
+    async with join(home, Settings()):
+        pass
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "obra.shared.embedded.host", "--home", str(home.root), "--ready-fd", str(writing)]
+    host = await asyncio.create_subprocess_exec(*command, pass_fds=(writing,), env={"PATH": os.environ["PATH"]})
+    os.close(writing)
+    async with asyncio.timeout(20):
+        while notice.read(home) is None:
+            await asyncio.sleep(0.01)
+        async with join(home, Settings()) as joined:
+            assert not joined.started
+        assert await host.wait() == 0
     assert processes.left(home.root) == []
 
 
