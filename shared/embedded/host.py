@@ -109,14 +109,7 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     last_stop = asyncio.Event()  # log-sink goes last, so that it stores what the others say in the end
     stops = {service.name: last_stop if service.name == SINK else stop for service in services}
-    tail = Tail()
-    running = {
-        service.name: asyncio.create_task(
-            keep_running(service, server.url, passwords[service.name], stops[service.name], tail=tail),
-            name=service.name,
-        )
-        for service in services
-    }
+    running = _started(services, stops, server.url, passwords)
     try:
         _put_up(home, server, leases, passwords)
         if ready is not None:
@@ -139,6 +132,19 @@ async def _serve(
         stop.set()
         last_stop.set()
     home.unsettled.unlink(missing_ok=True)
+
+
+def _started(
+    services: Sequence[Service], stops: dict[str, asyncio.Event], url: str, passwords: dict[str, str]
+) -> dict[str, asyncio.Task[None]]:
+    """Start every service, each to run until its stop; they share what they have seen of the stream."""
+    tail = Tail()
+    return {
+        service.name: asyncio.create_task(
+            keep_running(service, url, passwords[service.name], stops[service.name], tail=tail), name=service.name
+        )
+        for service in services
+    }
 
 
 def _put_up(home: Home, server: Server, leases: LeaseServer, passwords: dict[str, str]) -> None:
