@@ -1,5 +1,6 @@
 """Where everything lies below OBRA_HOME, the only directory Obra writes to."""
 
+import fcntl
 import os
 import shutil
 from dataclasses import dataclass
@@ -93,3 +94,12 @@ def write_private(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def locked(descriptor: int) -> bool:
+    """Take the lock of an open file without waiting; return whether it is ours. Closing the file lets go of it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

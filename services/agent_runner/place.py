@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
-from obra.shared.home import Home
+from obra.shared.home import Home, locked
 
 LOCK_POLL_S = 0.25
 
@@ -73,17 +72,9 @@ class Place:
         """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while not (held := _try(descriptor)) and not stop.is_set():
+            while not (held := locked(descriptor)) and not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOCK_POLL_S)
             yield held
         finally:
             os.close(descriptor)
-
-
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -21,7 +20,7 @@ from obra.shared.embedded.access import ADMIN, EDGE, User, users_for
 from obra.shared.embedded.lease import LeaseServer
 from obra.shared.embedded.server import Server, start
 from obra.shared.errors import EnvironmentLacks, ObraError
-from obra.shared.home import Home
+from obra.shared.home import Home, locked
 from obra.shared.log import get_logger
 from obra.shared.presence import announce
 from obra.shared.provisioning import prepare
@@ -75,21 +74,13 @@ def alone(home: Home, patience_s: float = LOOKED_AT_S) -> Iterator[None]:
     descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         until = time.monotonic() + patience_s
-        while not _locked(descriptor):
+        while not locked(descriptor):
             if time.monotonic() > until:
                 raise HostRuns(home=home.root)
             time.sleep(LOCK_PAUSE_S)
         yield
     finally:
         os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 async def _serve(
