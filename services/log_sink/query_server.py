@@ -13,7 +13,7 @@ from obra.services.log_sink.sink import Sink
 from obra.shared.errors import ObraError
 from obra.shared.log import get_logger
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreSilent
-from obra.shared.store.query import SUBJECT, End, Head, Piece, Query, Rows
+from obra.shared.store.query import INTERRUPT_EVERY_S, SUBJECT, End, Head, Piece, Query, Rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -115,8 +115,10 @@ async def _next(answer: Iterator[Piece], reader: "DuckDBPyConnection") -> Piece 
     try:
         return await asyncio.shield(step)
     except asyncio.CancelledError:
-        reader.interrupt()
-        await asyncio.wait({step}, timeout=INTERRUPT_S)
+        end = asyncio.get_running_loop().time() + INTERRUPT_S
+        while not step.done() and asyncio.get_running_loop().time() < end:
+            reader.interrupt()
+            await asyncio.wait({step}, timeout=INTERRUPT_EVERY_S)
         if step.done() and not step.cancelled():
             step.exception()  # that it was interrupted is no news
         raise

@@ -13,7 +13,16 @@ import msgspec
 
 from obra.shared.store.confine import bound
 from obra.shared.store.errors import QueryFailed, StoreSilent
-from obra.shared.store.query import ANSWER_BYTES_MAX, MESSAGE_BYTES_MAX, End, Head, Piece, Query, Rows
+from obra.shared.store.query import (
+    ANSWER_BYTES_MAX,
+    INTERRUPT_EVERY_S,
+    MESSAGE_BYTES_MAX,
+    End,
+    Head,
+    Piece,
+    Query,
+    Rows,
+)
 from obra.shared.store.syntax import checked
 
 if TYPE_CHECKING:
@@ -40,20 +49,18 @@ def answered(reader: "DuckDBPyConnection", query: Query, settings: "StoreSetting
     """
     timeout_s = min(query.timeout_s or settings.query_timeout_s, settings.query_timeout_s)
     rows_max = min(query.rows_max or settings.query_rows_max, settings.query_rows_max)
-    bound(reader, settings.query_memory)
-    text, wraps = checked(reader, query.sql)
     with _clock(reader, timeout_s) as expired:
         try:
+            bound(reader, settings.query_memory)
+            text, wraps = checked(reader, query.sql)
             position = _as_of(reader, query.as_of)
             reader.execute("BEGIN TRANSACTION READ ONLY")
             yield from _pieces(reader, text, wraps, query.params, rows_max, position)
-        except duckdb.InterruptException as error:
-            if not expired():
-                raise StoreSilent(reason="the store is being closed") from error
-            raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
         except duckdb.Error as error:
             if expired():
                 raise QueryFailed(reason=f"it took longer than {timeout_s:g} s") from error
+            if isinstance(error, duckdb.InterruptException):
+                raise StoreSilent(reason="the store is being closed") from error
             raise QueryFailed(reason=str(error).partition("\n\nLINE")[0]) from error
 
 
@@ -73,19 +80,23 @@ def _as_of(reader: "DuckDBPyConnection", as_of: int | None) -> int:
 @contextmanager
 def _clock(reader: "DuckDBPyConnection", timeout_s: float) -> Iterator[Callable[[], bool]]:
     """Interrupt *reader* after *timeout_s*; yield whether that has happened."""
-    rung = threading.Event()
+    rung, over = threading.Event(), threading.Event()
 
-    def ring() -> None:
+    def watch() -> None:
+        if over.wait(timeout_s):
+            return
         rung.set()
-        reader.interrupt()
+        while not over.is_set():
+            reader.interrupt()
+            over.wait(INTERRUPT_EVERY_S)
 
-    timer = threading.Timer(timeout_s, ring)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield rung.is_set
     finally:
-        timer.cancel()
+        over.set()
+        watcher.join()
 
 
 def _pieces(

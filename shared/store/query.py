@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SUBJECT = "obra-query"
 MESSAGE_BYTES_MAX = 512 * 1024
 ANSWER_BYTES_MAX = 256 * 1024**2
+INTERRUPT_EVERY_S = 0.1
+"""An interrupt between two statements is lost, so it is said again until it is heard."""
 SILENCE_S = 15.0
 """The longest pause that a client bears beyond the query's own time: catching up, sending, a busy machine."""
 SNAPSHOT_S = 600.0

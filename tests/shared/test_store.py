@@ -351,6 +351,11 @@ def test_a_query_that_takes_too_long_is_interrupted(path: Path) -> None:
         local_query(path, "SELECT count(*) FROM range(1000000000000)", settings=StoreSettings(query_timeout_s=0.2))
 
 
+def test_a_query_whose_time_is_over_before_it_runs_is_interrupted_all_the_same(path: Path) -> None:
+    with pytest.raises(QueryFailed, match="took longer than"):
+        local_query(path, "SELECT count(*) FROM range(1000000000000)", settings=StoreSettings(query_timeout_s=1e-9))
+
+
 def test_parameters_stand_where_question_marks_are(path: Path) -> None:
     assert local_query(path, "SELECT ?::INTEGER + 1, ?", [41, "'; --"]).rows == ((42, "'; --"),)
 
