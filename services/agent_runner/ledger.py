@@ -30,7 +30,7 @@ class Ledger:
 
     @property
     def answered(self) -> bool:
-        """Return whether anything in the past answers this very question."""
+        """Return whether this service has answered this very question; others may have, each in its own way."""
         return self.call.recorded.envelope.id in self._causes
 
     async def load(self, *, fresh: bool = False) -> None:
@@ -45,7 +45,7 @@ class Ledger:
         self.position = past.position
         self.state = reduce(evolve, (recorded.event for recorded in standing(past.events)), self.state)
         self._ids |= {recorded.envelope.id for recorded in past.events}
-        self._causes |= {recorded.envelope.cause for recorded in past.events}
+        self._causes |= {recorded.envelope.cause for recorded in past.events if recorded.envelope.service == NAME}
 
     async def say(self, *events: Event, key: Key | None = None) -> None:
         """Append *events*, all or none, expecting the past as it is known here.

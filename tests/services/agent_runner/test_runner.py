@@ -15,18 +15,21 @@ from obra.events import (
     BranchDelivered,
     BranchRefused,
     ChecksRan,
+    DecisionMade,
     Event,
     FileChange,
     Output,
     ServiceDegraded,
+    SessionClosed,
     TaskCancelled,
     WorkspaceCheckpointed,
+    WorkspaceHandedOver,
     WorkspaceRestored,
 )
 from obra.services.agent_runner.leftovers import alive
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import AgentSettings, Settings
-from obra.shared.envelope import fresh
+from obra.shared.envelope import answer, fresh
 from tests.rig import MemoryRig, NatsRig
 from tests.services.agent_runner.repositories import SCOPE, git
 from tests.services.agent_runner.stage import PATH, Stage, appears, signal_file, write
@@ -411,6 +414,27 @@ async def test_a_decision_delivers_once_however_often_it_is_heard(stage: Stage) 
         await stage.finished(2)
     assert len(await stage.of(BranchDelivered)) == 1
     assert git(stage.repo, "branch", "--list", "--format=%(refname:short)") == "main\nobra/t1"
+
+
+async def test_work_is_delivered_or_handed_over_even_if_another_service_answers_the_same_event_first(
+    stage: Stage,
+) -> None:
+    async with stage.running():
+        await stage.submit(stage.script({"steps": [write("a.txt")]}))
+        await stage.request()
+        await stage.finished()
+    proceed, taken = (
+        fresh(stage.scope, event, "test")
+        for event in (DecisionMade(action="proceed", attempt=1, run=1), TaskCancelled(by="eve", taken_over=True))
+    )
+    await stage.bus.append(
+        [proceed, answer(proceed, "scorer", ServiceDegraded(service="scorer", lacking="llm", reason="x"))]
+    )
+    async with stage.running():
+        assert (await stage.until(BranchDelivered)).branch == "obra/t1"
+    await stage.bus.append([taken, answer(taken, "session-manager", SessionClosed(session="1"))])
+    async with stage.running():
+        assert (await stage.until(WorkspaceHandedOver)).branch == "obra/t1-wip"
 
 
 async def test_what_can_not_be_delivered_is_refused_with_a_reason(stage: Stage) -> None:
