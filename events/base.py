@@ -90,7 +90,7 @@ class CheckResult(Value):
 class FileChange(Value):
     """One path that differs from the base commit."""
 
-    path: str
+    path: Annotated[str, Meta(description="bytes of a name that are no UTF-8 stand as \\xNN")]
     kind: Literal["added", "modified", "deleted", "renamed", "type"]
     added: Annotated[int, Meta(description="lines; -1 for a binary file")] = 0
     deleted: Annotated[int, Meta(description="lines; -1 for a binary file")] = 0

@@ -110,13 +110,13 @@ def _files(home: Home, scope: Scope, before: Point, after: Point) -> tuple[tuple
 
 
 def _changed(kinds: bytes, counts: bytes) -> tuple[Changed, ...]:
-    fields = kinds.decode(errors="surrogateescape").split("\0")[:-1]
+    fields = kinds.decode(errors="backslashreplace").split("\0")[:-1]
     kind_of = dict(zip(fields[1::2], fields[::2], strict=True))
     found = []
-    for line in counts.decode(errors="surrogateescape").split("\0")[:-1]:
+    for line in counts.decode(errors="backslashreplace").split("\0")[:-1]:
         added, deleted, path = line.split("\t", 2)
         numbers = (-1, -1) if added == "-" else (int(added), int(deleted))
-        found.append(Changed(path.encode(errors="replace").decode(), KINDS.get(kind_of[path], "modified"), *numbers))
+        found.append(Changed(path, KINDS.get(kind_of[path], "modified"), *numbers))
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from obra.events import Content, FileChange
+from obra.services.agent_runner.survey import readable
 from obra.shared.git import LONG_S, Git, GitFailed, GitTooSlow, failed
 
 FILES_MAX = 1_000
@@ -73,7 +74,7 @@ class Comparison:
                 origin = self._record()
                 path = self._record()
             change = FileChange(
-                path=path.decode(errors="replace"), kind=kinds.get(path, "modified"),
+                path=_named(path), kind=kinds.get(path, "modified"),
                 added=_number(added), deleted=_number(deleted), origin=_renamed(kinds, path, origin),
             )  # fmt: skip
             total, added_all, deleted_all = (
@@ -130,7 +131,11 @@ class Comparison:
 
 
 def _renamed(kinds: dict[bytes, Kind], path: bytes, origin: bytes) -> str:
-    return origin.decode(errors="replace") if kinds.get(path) == "renamed" else ""
+    return _named(origin) if kinds.get(path) == "renamed" else ""
+
+
+def _named(path: bytes) -> str:
+    return readable(path.decode(errors="surrogateescape"))
 
 
 def _number(text: bytes) -> int:

@@ -1,6 +1,7 @@
 """A walk over a workspace that somebody else has filled: how large, and what in it git can't or must not take."""
 
 import os
+import re
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from obra.shared.errors import ObraError
 
 ENTRIES_MAX = 2_000_000
 NOTED_MAX = 20
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class WorkspaceLost(ObraError):
@@ -81,8 +83,8 @@ def notes_of(found: Survey, recorded: int) -> list[str]:
 
 
 def readable(path: str) -> str:
-    """Return a file's name as text that UTF-8 can carry; a name is any bytes."""
-    return os.fsencode(path).decode(errors="replace")
+    """Return text with names of files in it such that UTF-8 can carry it: bytes of a name that are none are \\xNN."""
+    return SURROGATE.sub(lambda found: ascii(found[0])[1:-1].replace("udc", "x"), path)
 
 
 def _take(found: Survey, entry: os.DirEntry[str], path: str, folder: str) -> bool:

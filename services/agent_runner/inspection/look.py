@@ -32,10 +32,7 @@ GIT_GONE = "the agent's .git was gone"
 def look(workspace: Workspace, checkpoint: WorkspaceCheckpointed, task: TaskSubmitted, exited: AgentExited) -> Look:
     """Return what the change against the base looks like. Blocking; raises `GitFailed`."""
     asked = Asked("\n".join((task.text, *task.acceptance)))
-    changes: Sequence[FileChange] = checkpoint.files
-    if checkpoint.files_total > len(changes):
-        changes = reading.listed(workspace.store, workspace.tree, checkpoint.tree)
-    changes = sorted(changes, key=_can_wait)
+    changes = sorted(reading.exact(workspace.store, checkpoint, workspace.tree), key=_can_wait)
     with reading.reading(workspace.store) as reader:
         files = reading.touched(reader, changes, workspace.tree, checkpoint.tree)
         commands = (*task.checks, *_scripts(reader, workspace.tree, task.checks))
@@ -102,7 +99,7 @@ def _missing(
     if not wanted:
         return []
     said = workspace.store.run("ls-tree", "-r", "-z", "--name-only", checkpoint.tree, timeout_s=reading.TIMEOUT_S)
-    there |= {path.rsplit("/", 1)[-1] for path in said.out.decode("utf-8", "replace").split("\0")}
+    there |= {path.rsplit("/", 1)[-1] for path in reading.names(said)}
     gone = {change.path for change in changes if change.kind in ("deleted", "renamed")} | {c.origin for c in changes}
     return [
         Suspicion("incomplete", f"the task asks for `{path}`, and there is no such file", path)
@@ -114,7 +111,7 @@ def _missing(
 def _facts(reader: reading.Reader, workspace: Workspace, checks: tuple[str, ...]) -> Facts:
     """Return what the base's own tests and the check commands say."""
     said = workspace.store.run("ls-tree", "-r", "-z", "--name-only", workspace.tree, timeout_s=reading.TIMEOUT_S)
-    paths = [path for path in said.out.decode("utf-8", "replace").split("\0") if path and is_material(path, checks)]
+    paths = [path for path in reading.names(said) if path and is_material(path, checks)]
     texts = [(path, reader.text(workspace.tree, path)) for path in paths[:FACT_FILES_MAX] if not is_config(path)]
     return facts.gather([(path, text) for path, text in texts if text is not None], checks)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from obra.events import Finding
+from obra.services.agent_runner.survey import readable
 
 Weight = Literal["blocks", "tests", "shown"]
 """*blocks*: the work can't be accepted with it. *tests*: so it is unless the base's own tests pass. *shown*: a person
@@ -44,7 +45,8 @@ class Suspicion:
 
     def finding(self, *, blocks: bool) -> Finding:
         """Return it as it is told."""
-        return Finding(kind=self.kind, detail=self.detail[:DETAIL_CHARS_MAX], path=self.path, blocks=blocks)
+        detail = readable(self.detail)[:DETAIL_CHARS_MAX]
+        return Finding(kind=self.kind, detail=detail, path=readable(self.path), blocks=blocks)
 
 
 @dataclass(frozen=True, slots=True)

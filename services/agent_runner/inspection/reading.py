@@ -1,17 +1,26 @@
-"""Reads files out of recorded trees: one git process for all of them, nothing from the workspace itself."""
+"""Reads files out of recorded trees: one git process for all of them, nothing from the workspace itself.
+
+Names are exact here, as Python has those of files (any bytes, with surrogates where they are no UTF-8); what is told
+of them goes through `survey.readable`.
+"""
 
 import contextlib
 import subprocess
 from collections.abc import Iterator, Sequence
 
-from obra.events import FileChange
+from msgspec.structs import replace
+
+from obra.events import FileChange, WorkspaceCheckpointed
 from obra.services.agent_runner.inspection.model import Touched
-from obra.shared.git import Git
+from obra.services.agent_runner.survey import readable
+from obra.shared.git import Git, Said
 
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 16 * 1024 * 1024
 FILES_MAX = 300
 LISTED_MAX = 5_000
+NEWLINES_MAX = 50
+"""Files with a line break in their name that are read: each costs a process."""
 TIMEOUT_S = 30.0
 CHUNK_BYTES = 1024 * 1024
 LETTERS = {"A": "added", "D": "deleted", "M": "modified", "R": "renamed", "T": "type"}
@@ -20,20 +29,23 @@ LETTERS = {"A": "added", "D": "deleted", "M": "modified", "R": "renamed", "T": "
 class Reader:
     """Hands out the texts of blobs by tree and path; None for what is missing, binary or too large."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        self._left = TOTAL_BYTES_MAX
+    def __init__(self, process: "subprocess.Popen[bytes]", store: Git) -> None:
+        self._process, self._store = process, store
+        self._left, self._newlines = TOTAL_BYTES_MAX, NEWLINES_MAX
         self.bounded = False
 
     def text(self, tree: str, path: str) -> str | None:
         """Return the text at *path* in *tree*."""
-        if not tree or not path or "\n" in path or self._left <= 0:
+        if not tree or not path:
+            return None
+        what = self._object(tree, path) if "\n" in path else f"{tree}:{path}"
+        if not what or self._left <= 0:
             self.bounded = self.bounded or self._left <= 0
             return None
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(f"{tree}:{path}\n".encode("utf-8", "surrogateescape"))
+        stdin.write(f"{what}\n".encode("utf-8", "surrogateescape"))
         stdin.flush()
         _, kind, size = [*stdout.readline().rsplit(b" ", 2), b"", b""][:3]
         if not size.strip().isdigit():
@@ -44,6 +56,15 @@ class Reader:
             return None
         self._left -= length
         return data.decode("utf-8", "replace")
+
+    def _object(self, tree: str, path: str) -> str:
+        """Return the id of the blob at *path*, which can't stand in a line; nothing if there is none."""
+        if not self._newlines:
+            self.bounded = True
+            return ""
+        self._newlines -= 1
+        said = self._store.try_("rev-parse", "--verify", "--quiet", f"{tree}:{path}", timeout_s=TIMEOUT_S)
+        return "" if said.code else said.text
 
     def _take(self, length: int) -> bytes | None:
         """Read an object to its end; keep it only if it is small."""
@@ -63,7 +84,7 @@ def reading(store: Git) -> Iterator[Reader]:
     """Start a reader; leaves no process behind."""
     process = store.start("cat-file", "--batch", stdin=subprocess.PIPE)
     try:
-        yield Reader(process)
+        yield Reader(process, store)
     finally:
         process.kill()
         process.wait(timeout=TIMEOUT_S)
@@ -73,10 +94,20 @@ def reading(store: Git) -> Iterator[Reader]:
                     pipe.close()
 
 
-def listed(store: Git, base: str, tree: str) -> list[FileChange]:
-    """Return the changes between two trees, for when there are more than an event holds; first what is not new."""
+def exact(store: Git, checkpoint: WorkspaceCheckpointed, base: str) -> Sequence[FileChange]:
+    """Return all changes by their exact names: those that *checkpoint* tells, where it can."""
+    told = checkpoint.files
+    if checkpoint.files_total <= len(told) and not any("\\" in f"{one.path}{one.origin}" for one in told):
+        return told
+    binary = {change.path for change in told if change.added < 0}
+    found = _listed(store, base, checkpoint.tree)
+    return [replace(one, added=-1) if readable(one.path) in binary else one for one in found]
+
+
+def _listed(store: Git, base: str, tree: str) -> list[FileChange]:
+    """Return the changes between two trees, first what is not new."""
     said = store.run("diff-tree", "-r", "-z", "--raw", "-M", "-l400", base, tree, timeout_s=TIMEOUT_S)
-    parts = iter(said.out.decode("utf-8", "replace").split("\0"))
+    parts = iter(names(said))
     found: list[FileChange] = []
     for record in parts:
         if not record.startswith(":"):
@@ -105,7 +136,12 @@ def touched(reader: Reader, changes: Sequence[FileChange], base: str, tree: str)
     return found
 
 
+def names(said: Said) -> list[str]:
+    """Return what git listed with ``-z``, each name exact."""
+    return said.out.decode(errors="surrogateescape").split("\0")
+
+
 def ignored(control: Git) -> list[str]:
     """Return files in the workspace that git passes over: no branch will have them, and checks see them."""
     said = control.run("ls-files", "--others", "--ignored", "--exclude-standard", "-z", timeout_s=TIMEOUT_S)
-    return [path for path in said.out.decode("utf-8", "replace").split("\0") if path][:LISTED_MAX]
+    return [path for path in names(said) if path][:LISTED_MAX]
