@@ -7,6 +7,7 @@ never through the one inside that tree.
 
 import contextlib
 import os
+import shutil
 import subprocess
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,7 +74,7 @@ class Git:
         """Return the whole command line of ``git ARGS``."""
         place = [f"--git-dir={self.git_dir}"] if self.git_dir else []
         place += [f"--work-tree={self.work_tree}"] if self.work_tree else []
-        return ["git", *SAFE, *(ANY_OWNER if self.any_owner else ()), *place, *args]
+        return [_program(), *SAFE, *(ANY_OWNER if self.any_owner else ()), *place, *args]
 
     def stand_by(self, *args: str) -> None:
         """Start ``git ARGS`` now, to wait until the same is asked for by `start`, `try_` or `run`: see `standby`."""
@@ -163,6 +164,12 @@ def stop_all() -> None:
     for process in tuple(_started):
         if process.poll() is None:
             process.kill()
+
+
+@lru_cache(maxsize=1)
+def _program() -> str:
+    """Return where git is. Looked for each time, it would cost one call of the system for each directory of PATH."""
+    return shutil.which("git", path=_environment()["PATH"]) or "git"
 
 
 @lru_cache(maxsize=1)

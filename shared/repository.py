@@ -1,13 +1,12 @@
 """What a repository is, before anything is done with it."""
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from obra.shared.errors import BadUsage
-from obra.shared.git import TIMEOUT_S, Git, GitFailed, Said
+from obra.shared.git import Git, GitFailed, Said
+from obra.shared.plain import start_of
 
 COUNT_TIMEOUT_S = 10.0
 FACTS = (
@@ -52,21 +51,16 @@ def inspect(repo: Path, base: str = "") -> Target:
 
 
 def locate(repo: Path, base: str = "") -> Target:
-    """Return what *repo* is, without notices: one process. Raises as `inspect` does."""
-    with locating(repo, base) as located:
-        return located()
-
-
-@contextlib.contextmanager
-def locating(repo: Path, base: str = "") -> Iterator[Callable[[], Target]]:
-    """Find out what *repo* is while the block goes on; what is yielded returns it, and raises as `inspect` does."""
+    """Return what *repo* is, without notices: one process, or none for a plain repository. Raises as `inspect` does."""
     _reachable(repo)
     if base.startswith("-") or "\n" in base or "\0" in base:
         raise BadUsage(problem=f"{base!r} is no commit, branch or tag")
+    if found := start_of(repo, base):
+        here = repo.resolve()
+        return Target(here, here / ".git", here / ".git", *found)
     start = base or "HEAD"
     asked = ("rev-parse", "--path-format=absolute", *FACTS, f"{start}^{{commit}}", f"{start}^{{tree}}")
-    with Git(cwd=repo).beside(*asked, timeout_s=TIMEOUT_S) as said:
-        yield lambda: _target(repo, base, said())
+    return _target(repo, base, Git(cwd=repo).try_(*asked))
 
 
 def _target(repo: Path, base: str, said: Said) -> Target:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from obra.shared.git import EMAIL, LONG_S, Git, failed
@@ -28,44 +27,16 @@ PIECE_BYTES = 64 * 1024
 OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """A copy that was made before its source was known well; ``refs`` are what stood in *source* before it."""
-
-    source: Path
-    refs: str
-
-    def serves(self, target: Target) -> bool:
-        """Return whether all of the base commit is in it: a branch or tag has led there before anything was copied."""
-        plain = not target.shallow and target.object_format == "sha1"
-        return plain and self.source == target.common_dir and bool(target.base) and f"{target.base} " in self.refs
-
-
-def copy_ahead(repo: Path, git_dir: Path) -> Ahead | None:
-    """Make *git_dir* a copy of the repository in *repo*, while git still looks what it is; None if that is not plain.
-
-    Only few and small objects are copied so: it may have been in vain.
-    """
-    try:
-        refs = _by_hand(repo / ".git", git_dir, few=True)
-    except OSError:
-        remove(git_dir)
-        return None
-    return None if refs is None else Ahead(repo / ".git", refs)
-
-
-def grow(target: Target, git_dir: Path, branch: str, ahead: Ahead | None = None) -> None:
+def grow(target: Target, git_dir: Path, branch: str) -> None:
     """Make *git_dir* a copy of *target*'s objects, branches and tags, at the base commit on local *branch*.
 
     Objects are copied, not linked: what the agent does to its own can't reach the user's. There is no remote and
-    no index yet. A plain repository is copied by hand, which takes half as long as `git clone`; *ahead* is one that
-    was made in *git_dir* already. Raises `GitFailed`.
+    no index yet. A plain repository is copied by hand, which takes half as long as `git clone`. Raises `GitFailed`.
     """
-    if ahead is None or not ahead.serves(target):
-        remove(git_dir)
-        plain = target.base and not target.shallow and target.object_format == "sha1"
-        if not plain or _by_hand(target.common_dir, git_dir) is None:
-            _by_git(target, git_dir, branch)
+    remove(git_dir)
+    plain = target.base and not target.shallow and target.object_format == "sha1"
+    if not plain or not _by_hand(target.common_dir, git_dir):
+        _by_git(target, git_dir, branch)
     (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     if target.base:
         ref = git_dir / "refs" / "heads" / branch
@@ -130,36 +101,31 @@ def _configure(git_dir: Path) -> None:
     config.write_text("".join(kept) + CONFIG[CONFIG.index("[user]") :])
 
 
-def _by_hand(source: Path, git_dir: Path, *, few: bool = False) -> str | None:
-    """Copy a repository that holds its own objects in the plain format, and return its references as they were before.
-
-    None if this is no such repository, or if it holds more than *few* objects and no more are wanted.
-    """
+def _by_hand(source: Path, git_dir: Path) -> bool:
+    """Copy a repository that holds its own objects in the plain format; False if this is no such repository."""
     objects = source / "objects"
     borrowing = objects.is_symlink() or (objects / "info" / "alternates").exists() or (source / "shallow").exists()
     if borrowing or "[extensions]" in (source / "config").read_text().lower():
-        return None
+        return False
     try:
         refs = _refs(source)  # before the objects, so that none of theirs is missing
     except (OSError, UnicodeDecodeError):
-        return None
+        return False
     git_dir.mkdir(mode=0o700)
-    if not _copied(objects, git_dir / "objects", few=few):
+    if not _copied(objects, git_dir / "objects"):
         remove(git_dir)
-        return None
+        return False
     for name in ("heads", "tags"):
         (git_dir / "refs" / name).mkdir(parents=True)
     (git_dir / "packed-refs").write_text(refs)
     (git_dir / "config").write_text(CONFIG)
-    return refs
+    return True
 
 
-def _copied(objects: Path, to: Path, *, few: bool) -> bool:
+def _copied(objects: Path, to: Path) -> bool:
     """Copy a directory of objects; False if it changes meanwhile (it is being packed) or leads elsewhere."""
     if (small := _few(objects)) is not None:
         return _copied_here(objects, to, small)
-    if few:
-        return False
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         done = subprocess.run(

@@ -10,6 +10,7 @@ from pathlib import Path
 from obra.events import WorkspaceCheckpointed
 from obra.services.agent_runner.making import branch_of
 from obra.services.agent_runner.workspace import Workspace
+from obra.shared import plain
 from obra.shared.errors import BadUsage, ObraError
 from obra.shared.git import LONG_S, Git, GitFailed, failed
 from obra.shared.repository import Target, locate
@@ -21,6 +22,7 @@ LOOSE_FILES_MAX = 100
 FORESEEN_MAX = 64
 END_S = 10.0
 IN_THE_WAY = "exists; cannot create"
+LOGGED = "obra: work on the task"
 
 
 class Refused(ObraError):
@@ -39,14 +41,8 @@ def deliver(workspace: Workspace, commit: str, files: int, name: str = "") -> st
         target = workspace.target
         if not (target.common_dir / "objects").is_dir():
             target = locate(target.path)  # says what is wrong, or where it is now
-        wanted = name or branch_of(workspace.place.scope.task)
-        first = _creation(wanted, commit)
-        target.git.stand_by(*first)
-        try:
-            _transfer(workspace, target.git, commit, files)
-            return _branch(target, wanted, commit)
-        finally:
-            target.git.dismiss(*first)
+        _transfer(workspace, target.git, commit, files)
+        return _branch(target, name or branch_of(workspace.place.scope.task), commit)
     except BadUsage as error:
         raise Refused(problem=str(error)) from error
     except (GitFailed, OSError) as error:
@@ -164,14 +160,13 @@ def _branch(target: Target, wanted: str, commit: str) -> str:
     raise Refused(problem=f"no branch could be made for the task in {target.path}: {reason}")
 
 
-def _creation(name: str, commit: str) -> tuple[str, ...]:
-    nowhere = "0" * len(commit)
-    return ("update-ref", "-m", "obra: work on the task", f"refs/heads/{name}", commit, nowhere)
-
-
 def _create(git: Git, name: str, commit: str) -> str:
     """Return why the branch could not be made; empty if it stands at *commit* now."""
-    said = git.try_(*_creation(name, commit))
+    assert git.git_dir is not None
+    ref = f"refs/heads/{name}"
+    if plain.create(git.git_dir, ref, commit, LOGGED):
+        return ""
+    said = git.try_("update-ref", "-m", LOGGED, ref, commit, "0" * len(commit))
     if not said.code or _stands(git, name, commit):
         return ""
     return said.err or "git said nothing"

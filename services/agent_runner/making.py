@@ -7,8 +7,9 @@ import msgspec
 
 from obra.services.agent_runner import clone, submodules
 from obra.services.agent_runner.place import Place
+from obra.shared import plain
 from obra.shared.git import Git, failed
-from obra.shared.repository import Target, locating
+from obra.shared.repository import Target, locate
 
 IGNORED = "\n".join(
     ("__pycache__/", "*.py[co]", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".tox/",
@@ -44,23 +45,13 @@ def branch_of(task: str) -> str:
 def make(place: Place, repo: Path, base: str) -> Made:
     """Make the workspace of *place* from *repo* at *base*; nothing may be there yet.
 
-    While git looks what *repo* is, what can be copied is, and a second git stands by to make the files appear,
-    through our own git directory. Raises `GitFailed`, `OSError`, `BadUsage`.
+    While git makes the files appear, through our own git directory, what the agent's git directory needs is copied.
+    Raises `GitFailed`, `OSError`, `BadUsage`.
     """
-    files = Git(git_dir=place.control, work_tree=place.workspace)
-    try:
-        with locating(repo, base) as located:  # first, since all else can be done beside it
-            place.workspace.mkdir(mode=0o700)
-            _control(place)
-            files.stand_by(*FILL)
-            ahead = clone.copy_ahead(repo, place.root / GROWN)
-            target = located()
-        if target.object_format != "sha1":
-            files.dismiss(*FILL)
-        _borrow(place, target)
-        grown = _grown(place, target, files, ahead)
-    finally:
-        files.dismiss(*FILL)
+    target = locate(repo, base)
+    place.workspace.mkdir(mode=0o700)
+    _control(place, target)
+    grown = _grown(place, target)
     links, notes = _submodules(place, target)
     _give_git(place, grown)
     made = Made(
@@ -74,37 +65,23 @@ def make(place: Place, repo: Path, base: str) -> Made:
     return made
 
 
-def _grown(place: Place, target: Target, files: Git, ahead: clone.Ahead | None) -> Path:
-    """Fill the workspace while the agent's git directory is finished; return that."""
+def _grown(place: Place, target: Target) -> Path:
+    """Fill the workspace while the agent's git directory is made; return that."""
     grown, branch = place.root / GROWN, branch_of(place.scope.task)
     if not target.base:
         clone.grow(target, grown, branch)
         return grown
-    with files.beside(*FILL) as filled:
+    with Git(git_dir=place.control, work_tree=place.workspace).beside(*FILL) as filled:
         _pin(target, f"refs/obra/{place.scope.task}/base")
-        clone.grow(target, grown, branch, ahead)
+        clone.grow(target, grown, branch)
         if (said := filled()).code:
             raise failed(FILL, said.code, said.err)
     return grown
 
 
 def _pin(target: Target, name: str) -> None:
-    """Keep the base commit in the user's repository from being collected, under a name that is ours alone.
-
-    Where references are files, it is written as git does, behind a lock; git itself takes longer to start. What
-    stands in the way, git sees to, or says.
-    """
-    ref = target.common_dir / name
-    lock = ref.with_name(f"{ref.name}.lock")
-    try:
-        if "[extensions]" in (target.common_dir / "config").read_text(errors="replace").lower():
-            target.git.run("update-ref", name, target.base)  # references may not be files
-            return
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("x") as file:
-            file.write(f"{target.base}\n")
-        lock.replace(ref)
-    except OSError:
+    """Keep the base commit in the user's repository from being collected, under a name that is ours alone."""
+    if not plain.point(target.common_dir, name, target.base):
         target.git.run("update-ref", name, target.base)
 
 
@@ -130,29 +107,21 @@ def ignore(git_dir: Path) -> None:
     (git_dir / "info" / "exclude").write_text(IGNORED)
 
 
-def _control(place: Place) -> None:
-    """Write our own git directory, as it is for a repository of the common kind."""
+def _control(place: Place, target: Target) -> None:
+    """Make our own git directory, which borrows the user's objects, with the base commit as its HEAD."""
     git = place.control
-    for name in ("", "objects", "objects/info", "refs", "info"):
+    for name in ("", "objects", "objects/info", "refs"):
         (git / name).mkdir(mode=0o700)
-    (git / "HEAD").write_text("ref: refs/heads/obra\n")
-    (git / "config").write_text(CONFIG.format(version=0))
-    ignore(git)
-
-
-def _borrow(place: Place, target: Target) -> None:
-    """Have our own git directory borrow the user's objects, with the base commit as its HEAD."""
-    git = place.control
+    (git / "HEAD").write_text(f"{target.base}\n" if target.base else "ref: refs/heads/obra\n")
     (git / "objects" / "info" / "alternates").write_text(f"{target.common_dir / 'objects'}\n")
-    if target.object_format != "sha1":
+    if target.object_format == "sha1":
+        (git / "config").write_text(CONFIG.format(version=0))
+    else:
         extension = f"[extensions]\n\tobjectformat = {target.object_format}\n"
         (git / "config").write_text(CONFIG.format(version=1) + extension)
     if target.shallow:
         shutil.copyfile(target.common_dir / "shallow", git / "shallow")
-    if target.base:
-        head = git / "HEAD.new"
-        head.write_text(f"{target.base}\n")
-        head.replace(git / "HEAD")
+    ignore(git)
 
 
 def _memory(place: Place) -> Path:
