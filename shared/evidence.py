@@ -1,5 +1,7 @@
 """What could be observed of one run: gathered from its events, read by everyone who judges it."""
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from obra.events import (
     AttemptReviewed,
     AttemptScored,
     AttemptStarted,
+    BaseChecked,
     CheckResult,
     ChecksRan,
     ClaimContradicted,
@@ -143,6 +146,24 @@ def _judged(evidence: Evidence, event: Event) -> Evidence:
             return replace(evidence, contradicted=(*evidence.contradicted, event)[:5])
         case _:
             return evidence
+
+
+def at_base(event: BaseChecked) -> dict[str, bool]:
+    """Return of each check whether it passed before any work."""
+    return {check.command: check.exit_code == 0 and not check.timed_out for check in event.checks}
+
+
+def proving(evidence: Evidence, before: Mapping[str, bool] | None) -> tuple[str, ...] | None:
+    """Return the checks that pass now and did not before any work; None where nobody tried that."""
+    if before is None or evidence.checks is None:
+        return None
+    passed = (each.command for each in evidence.checks.checks if each not in evidence.failing)
+    return tuple(command for command in passed if before.get(command) is False)
+
+
+def unproved(evidence: Evidence, before: Mapping[str, bool] | None) -> bool:
+    """Return whether all checks pass, and are known to have passed before any work, too."""
+    return evidence.passed and proving(evidence, before) == ()
 
 
 def seen_in(finding: Finding) -> str:

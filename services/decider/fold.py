@@ -32,7 +32,7 @@ from obra.events import (
     TimerSet,
 )
 from obra.services.decider.state import State
-from obra.shared.evidence import gather
+from obra.shared.evidence import at_base, gather
 
 AT_REST = ("waiting", "person", "asking")
 
@@ -54,8 +54,8 @@ def evolve(state: State, event: Event) -> State:
             return _spoken(state, event)
         case TaskRolledBack():
             return _returned(state, event)
-        case BaseChecked(checks=checks):
-            return replace(state, at_base={c.command: c.exit_code == 0 and not c.timed_out for c in checks})
+        case BaseChecked():
+            return replace(state, at_base=at_base(event))
         case _:
             return _of_the_run(_gathered(state, event), event)
 

@@ -18,7 +18,7 @@ from obra.events import (
     TaskSubmitted,
     Tokens,
 )
-from obra.shared.evidence import Evidence, Key
+from obra.shared.evidence import Evidence, Key, proving
 
 Due = Literal[
     "", "score", "ending", "loss", "budget", "refusal", "timer", "resolution", "override", "answer", "no_answer",
@@ -95,10 +95,7 @@ class State(msgspec.Struct, frozen=True):
     @property
     def proving(self) -> tuple[str, ...] | None:
         """Return the checks that pass now and did not before any work; None where nobody tried that."""
-        if self.at_base is None or self.evidence.checks is None:
-            return None
-        passed = (each.command for each in self.evidence.checks.checks if each not in self.evidence.failing)
-        return tuple(command for command in passed if self.at_base.get(command) is False)
+        return proving(self.evidence, self.at_base)
 
     @property
     def undecided(self) -> bool:

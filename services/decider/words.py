@@ -2,7 +2,7 @@
 
 from obra.events import ENDINGS, CheckResult, Denial
 from obra.services.decider.state import State
-from obra.shared.evidence import oddities, said_of, seen_in
+from obra.shared.evidence import oddities, said_of, seen_in, unproved
 
 NOTE_CHARS_MAX = 2_000
 
@@ -105,7 +105,7 @@ def doubts(state: State) -> tuple[str, ...]:
 
 def _unproved(state: State) -> list[str]:
     """Return that the checks tell nothing of the work, where that is known."""
-    if not state.evidence.passed or state.proving is None or state.proving:
+    if not unproved(state.evidence, state.at_base):
         return []
     return ["no check tells the work from what was there before: all of them passed before any work, too"]
 

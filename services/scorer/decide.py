@@ -1,6 +1,6 @@
 """How good is the work, and how sure is that?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -10,6 +10,7 @@ from obra.events import (
     AttemptFinished,
     AttemptReviewed,
     AttemptScored,
+    BaseChecked,
     Calibration,
     ClaimContradicted,
     Event,
@@ -26,11 +27,14 @@ from obra.events import (
 from obra.services.scorer.claims import claims, contradictions
 from obra.services.scorer.score import score
 from obra.shared.decider import Decider
-from obra.shared.evidence import Evidence, gather
+from obra.shared.evidence import Evidence, at_base, gather, unproved
 
 
 class State(msgspec.Struct, frozen=True):
-    """The evidence of the newest run, and by what it is scored."""
+    """The evidence of the newest run, and by what it is scored.
+
+    ``before`` says of each check whether it passed before any work; None: nobody tried.
+    """
 
     submitted: bool = False
     checks: bool = False
@@ -38,6 +42,7 @@ class State(msgspec.Struct, frozen=True):
     calibration: Calibration = msgspec.field(default_factory=Calibration)
     candidate: Policy | None = None
     reviewed: bool = False
+    before: Mapping[str, bool] | None = None
     evidence: Evidence = msgspec.field(default_factory=Evidence)
     over: bool = False
 
@@ -54,6 +59,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, submitted=True, checks=bool(event.checks))
         case TaskReadied():
             return replace(state, policy=event.policy, calibration=event.calibration, candidate=event.candidate)
+        case BaseChecked() if not state.over:
+            return replace(state, before=at_base(event))
         case LlmSelected():
             return replace(state, reviewed=event.provider != "none")
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():
@@ -73,10 +80,11 @@ def decide(state: State, event: Event) -> Sequence[Event]:
             return []
     if not state.scorable or (event.attempt, event.run) != state.evidence.key:
         return []
-    found = claims(state.evidence)
-    scored = score(state.evidence, found, state.policy, state.calibration, checked=state.checks)
+    found, calibration = claims(state.evidence), state.calibration
+    known = {"checked": state.checks, "unproved": unproved(state.evidence, state.before)}
+    scored = score(state.evidence, found, state.policy, calibration, **known)
     if state.candidate is not None:
-        other = score(state.evidence, found, state.candidate, state.calibration, checked=state.checks)
+        other = score(state.evidence, found, state.candidate, calibration, **known)
         scored = replace(scored, shadow=Shadow(quality=other.quality, confidence=other.confidence))
     return [*contradictions(state.evidence, found), scored]
 

@@ -23,12 +23,16 @@ DIGITS = 4
 
 
 def score(
-    evidence: Evidence, claims: tuple[Claim, ...], policy: Policy, calibration: Calibration, *, checked: bool
-) -> AttemptScored:
-    """Return the score of one run; *checked* says whether the task has checks."""
+    evidence: Evidence, claims: tuple[Claim, ...], policy: Policy, calibration: Calibration, *, checked: bool,
+    unproved: bool = False,
+) -> AttemptScored:  # fmt: skip
+    """Return the score of one run.
+
+    *checked* says whether the task has checks, *unproved* whether all of them are known to have passed before any work.
+    """
     review = evidence.review if evidence.review and evidence.review.usable else None
     parts = _parts(evidence, review, claims, policy, without_checks=policy.accept_without_checks and not checked)
-    raw = _confidence(evidence, review, claims, policy, checked=checked)
+    raw = _confidence(evidence, review, claims, policy, checked=checked, unproved=unproved)
     return AttemptScored(
         attempt=evidence.attempt, run=evidence.run,
         quality=round(min(1.0, sum(part.value * part.weight for part in parts)), DIGITS),
@@ -81,7 +85,13 @@ def _ending(evidence: Evidence) -> float:
 
 
 def _confidence(
-    evidence: Evidence, review: AttemptReviewed | None, claims: tuple[Claim, ...], policy: Policy, *, checked: bool
+    evidence: Evidence,
+    review: AttemptReviewed | None,
+    claims: tuple[Claim, ...],
+    policy: Policy,
+    *,
+    checked: bool,
+    unproved: bool,
 ) -> float:
     if evidence.blocking or not evidence.changed or (checked and not evidence.passed):
         return UNFOUNDED
@@ -89,7 +99,7 @@ def _confidence(
     denied = [claim.kind for claim in claims if claim.verdict == "contradicted"]
     grave = sum(kind in GRAVE for kind in denied)
     weak = len(denied) - grave + (len(oddities(evidence.exited)) if evidence.exited else 0)
-    weak += bool(review and not review.approves)
+    weak += bool(review and not review.approves) + unproved
     sure *= policy.doubt_contradicted ** min(grave, WITNESSES_MAX) * policy.doubt_weak ** min(weak, WITNESSES_MAX)
     if review and review.approves:
         sure += (1 - sure) * (APPROVAL_CLOSES if checked else APPROVAL_CLOSES_UNCHECKED)

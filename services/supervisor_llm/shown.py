@@ -44,7 +44,7 @@ def sections(seen: Seen, finished: AttemptFinished, texts: Mapping[str, str]) ->
         *([Section("CRITERIA", criteria, 0.3)] if (criteria := _criteria(seen.state.task.acceptance)) else []),
         Section("ENDING", _ending(finished, evidence), 0.2),
         *([Section("FINDINGS", _findings(evidence.findings), 0.3)] if evidence.findings else []),
-        Section("CHECKS", _checks(evidence.checks, texts), 0.4, "tail"),
+        Section("CHECKS", _checks(evidence.checks, seen.state.before, texts), 0.4, "tail"),
         Section("FILES", _files(evidence.checkpoint), 0.25),
         Section("AGENT SAYS", texts.get("result", "") or "(nothing)", 0.25, "ends"),
         Section("PATCH", texts.get("patch", "") or "(empty)", 1.0),
@@ -69,15 +69,18 @@ def _findings(findings: Sequence[Finding]) -> str:
     return "\n".join([*lines, *([f"[… left out here: {more} more …]"] if more else [])])
 
 
-def _checks(ran: ChecksRan | None, texts: Mapping[str, str]) -> str:
+def _checks(ran: ChecksRan | None, before: Mapping[str, bool], texts: Mapping[str, str]) -> str:
     if ran is None or not ran.checks:
         return "(the task has no checks)"
-    return "\n\n".join(_check(check, texts.get(f"check {n}", "")) for n, check in enumerate(ran.checks))
+    return "\n\n".join(
+        _check(check, before.get(check.command), texts.get(f"check {n}", "")) for n, check in enumerate(ran.checks)
+    )
 
 
-def _check(check: CheckResult, output: str) -> str:
+def _check(check: CheckResult, before: bool | None, output: str) -> str:
     verdict = "timed out" if check.timed_out else f"exit code {check.exit_code}"
-    return f"$ {check.command}\n{output.rstrip()}\n-> {verdict}"
+    base = {None: "", True: "; before any work it passed", False: "; before any work it failed"}[before]
+    return f"$ {check.command}\n{output.rstrip()}\n-> {verdict}{base}"
 
 
 def _files(checkpoint: WorkspaceCheckpointed | None) -> str:

@@ -1,10 +1,13 @@
 """What supervisor-llm must know of a task: a pure fold, and what is still to be said."""
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec.structs import replace
 
 from obra.events import (
     AgentExited,
+    BaseChecked,
     ChecksRan,
     Event,
     Finding,
@@ -18,6 +21,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceInspected,
 )
+from obra.shared.evidence import at_base
 
 NAME = "supervisor-llm"
 
@@ -34,13 +38,14 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """A task as supervisor-llm sees it."""
+    """A task as supervisor-llm sees it. ``before`` says of checks that ran at the base whether they passed there."""
 
     task: TaskSubmitted | None = None
     over: bool = False
     selected: LlmSelected | None = None
     degraded: bool = False
     evidence: Evidence = Evidence()
+    before: Mapping[str, bool] = msgspec.field(default_factory=dict)
 
     @property
     def serves(self) -> bool:
@@ -62,6 +67,8 @@ def evolve(state: State, event: Event) -> State:
             state = replace(state, degraded=True)
         case AgentExited() | WorkspaceCheckpointed() | WorkspaceInspected() | ChecksRan():
             state = replace(state, evidence=_gathered(state.evidence, event))
+        case BaseChecked():
+            state = replace(state, before=at_base(event))
         case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
             state = replace(state, over=True)
     return state

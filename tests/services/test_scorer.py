@@ -4,7 +4,9 @@ import pytest
 
 from obra.events import (
     AttemptScored,
+    BaseChecked,
     Calibration,
+    CheckResult,
     Claim,
     ClaimContradicted,
     Denial,
@@ -52,6 +54,10 @@ def score_of(quality: float, confidence: float, parts: tuple[Part, ...], basis: 
     )
 
 
+def base_checked(code: int) -> BaseChecked:
+    return BaseChecked(attempt=1, run=1, checks=tuple(CheckResult(command=c, exit_code=code) for c in TASK.checks))
+
+
 def test_passed_checks_and_a_change_are_worth_the_prior() -> None:
     given(DECIDER, *ALONE, *ran()).when(finished()).then(score_of(1.0, 0.95, parts(1.0, 1.0, 1.0)))
 
@@ -88,6 +94,16 @@ def test_where_the_policy_accepts_without_checks_they_are_no_part_of_the_quality
 
 def test_with_a_model_the_score_waits_for_the_review() -> None:
     given(DECIDER, *WITH_REVIEW, *ran()).when(finished()).then_nothing()
+
+
+def test_checks_that_passed_before_any_work_are_one_weak_witness_against_it() -> None:
+    disapproves = reviewed(approves=False, quality=0.2)
+    proved, unproved = ran(), [*ran(), base_checked(0)]
+    given(DECIDER, *ALONE, *unproved).when(finished()).then(score_of(1.0, 0.855, parts(1.0, 1.0, 1.0)))
+    given(DECIDER, *ALONE, *ran(), base_checked(1)).when(finished()).then(score_of(1.0, 0.95, parts(1.0, 1.0, 1.0)))
+    beside = given(DECIDER, *WITH_REVIEW, *proved, finished()).when(disapproves).only
+    alone = given(DECIDER, *WITH_REVIEW, *unproved, finished()).when(disapproves).only
+    assert (beside.confidence, alone.confidence) == (0.855, 0.7695)
 
 
 @pytest.mark.parametrize(

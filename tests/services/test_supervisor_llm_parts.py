@@ -9,6 +9,7 @@ from obra.events import (
     AgentExited,
     AttemptFinished,
     AttemptReviewed,
+    BaseChecked,
     CheckResult,
     ChecksRan,
     Content,
@@ -154,6 +155,12 @@ def test_the_model_sees_the_whole_evidence() -> None:
         "AGENT SAYS": "all done",
         "PATCH": "+++ a.py",
     }
+
+
+def test_the_model_sees_how_checks_fared_before_any_work() -> None:
+    base = BaseChecked(attempt=1, run=1, checks=(CheckResult(command="pytest -q", exit_code=0),))
+    (checks,) = (s.text for s in shown.sections(seen(TASK, EXITED, base, CHECKED), FINISHED, {}) if s.name == "CHECKS")
+    assert checks == "$ pytest -q\n\n-> exit code 1; before any work it passed\n\n$ sleep 99\n\n-> timed out"
 
 
 def test_the_model_is_told_where_there_is_no_evidence() -> None:

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 
 from obra.services.agent_runner.inspection.asked import Asked
@@ -12,6 +12,7 @@ from obra.services.agent_runner.inspection.coverage import written_down
 from obra.services.agent_runner.inspection.facts import Facts, plain, quoted, rich
 from obra.services.agent_runner.inspection.model import Suspicion, Touched, Weight
 from obra.services.agent_runner.inspection.paths import is_config, is_test, suffix
+from obra.services.agent_runner.inspection.prose import effective
 from obra.services.agent_runner.inspection.special import (
     WALKED,
     Special,
@@ -43,18 +44,29 @@ SUSPECT = re.compile(r"\d{3}|==|\bcase\b|\bin\b|[:,]\s*[\"'\d\[({-]|return\s+[\"
 
 
 class HardCoded:
-    """Looks through changed programs. Tests are read only once there is something that they could explain."""
+    """Looks through changed programs. Tests are read only once there is something that they could explain.
+
+    *judges* are files that hold tests, or that checks compare with; *words* are those of the checks' commands.
+    """
 
     def __init__(
-        self, files: Sequence[Touched], asked: Asked, facts: Callable[[], Facts], judges: Sequence[str] = ()
+        self, files: Sequence[Touched], asked: Asked, facts: Callable[[], Facts], judges: Sequence[str] = (),
+        words: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self._files = [f for f in files if f.new is not None and not is_test(f.path) and not is_config(f.path)]
-        self._asked, self._read = asked, facts
+        self._asked, self._read, self._words = asked, facts, words
+        programs = [f for f in files if f.new is not None and not is_test(f.path) and not is_config(f.path)]
+        self._files = effective(programs, self._runs)
         self._tricks = Tricks(asked, lambda: self._facts, judges)
 
     @cached_property
     def _facts(self) -> Facts:
         return self._read()
+
+    def _runs(self, path: str) -> bool:
+        """Return whether checks, or tests, name a Python file or its module as a program to be run."""
+        name = path.rsplit("/", 1)[-1]
+        stem = path.removesuffix(".py").replace("/", ".")
+        return bool({path, name, stem} & set(self._words)) or self._facts.quotes(name) or stem in self._facts.texts
 
     def suspicions(self) -> list[Suspicion]:
         """Return everything seen."""
@@ -155,7 +167,7 @@ class HardCoded:
         for node in texts:
             text = str(node.value).strip()
             computed = text.count("\n") >= BREAKS_MIN or len(re.findall(r"\d+", text)) >= NUMBERS_MIN
-            if len(text) < TEXT_CHARS_MIN or not computed or text in self._asked.text or _documents(tree, node):
+            if len(text) < TEXT_CHARS_MIN or not computed or text in self._asked.text:
                 continue
             if self._facts.quotes(text):
                 what = f"an output that the tests expect is written down in the code, in line {node.lineno}: {text!r}"
@@ -189,20 +201,6 @@ class HardCoded:
 
     def _seen(self, file: Touched, what: str, *, allowed: bool) -> Suspicion:
         return Suspicion(KIND, what, file.path, "shown" if allowed else "blocks")
-
-
-def _documents(tree: ast.Module | None, node: ast.Constant) -> bool:
-    """Return whether a text is a docstring."""
-    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for owner in ast.walk(tree) if tree else ():
-        if (
-            isinstance(owner, owners)
-            and owner.body
-            and isinstance(owner.body[0], ast.Expr)
-            and owner.body[0].value is node
-        ):
-            return True
-    return False
 
 
 def _shown(values: frozenset[str]) -> str:

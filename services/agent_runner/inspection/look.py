@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from obra.events import AgentExited, FileChange, TaskSubmitted, WorkspaceCheckpointed
-from obra.services.agent_runner.inspection import altered, destructive, facts, reading, weakened
+from obra.services.agent_runner.inspection import altered, destructive, facts, prose, reading, weakened
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.facts import Facts
 from obra.services.agent_runner.inspection.hard_coded import HardCoded
@@ -38,11 +38,13 @@ def look(workspace: Workspace, checkpoint: WorkspaceCheckpointed, task: TaskSubm
         commands = (*task.checks, *_scripts(reader, workspace.tree, task.checks))
         found = changed(files, changes, asked, commands)
         judges = sorted({word for command in commands for word in words_of(command) if _judge(word, commands)})
-        hard = HardCoded(files, asked, lambda: _facts(reader, workspace, commands), judges)
+        words = {word for command in commands for word in words_of(command)}
+        hard = HardCoded(files, asked, lambda: _facts(reader, workspace, commands), judges, words)
         seen = [*found.suspicions, *hard.suspicions()]
     seen += destructive.denied(exited.denials)
     seen += destructive.off_topic(files, changes, asked, whole=len(changes) == checkpoint.files_total)
     seen += _missing(workspace, checkpoint, changes, asked)
+    seen += prose.idle(files, asked.text, task.kind) if len(changes) == len(files) else []
     hidden = [path for path in _ignored(workspace, checkpoint) if _decides(path)]
     seen += [_hidden(path) for path in hidden]
     if unread := sum(file.unread and change.added >= 0 for file, change in zip(files, changes, strict=True)):

@@ -8,6 +8,7 @@ from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.hard_coded import HardCoded
 from obra.services.agent_runner.inspection.look import changed
 from obra.services.agent_runner.inspection.model import Look, Touched
+from obra.services.agent_runner.inspection.paths import words_of
 from obra.services.agent_runner.inspection.protect import settled
 
 TASK = "Write `total(lines)` in `invoice.py`."
@@ -43,5 +44,6 @@ def hard_coded(
     checks: tuple[str, ...] = (),
 ) -> list[Finding]:  # fmt: skip
     """Return what is found in new programs, given the tests of the base."""
-    hard = HardCoded(touched(old, new), Asked(text), lambda: facts.gather(tests.items(), checks))
+    words = {word for check in checks for word in words_of(check)}
+    hard = HardCoded(touched(old, new), Asked(text), lambda: facts.gather(tests.items(), checks), (), words)
     return list(settled(Look(tuple(hard.suspicions())), blocks=True))
