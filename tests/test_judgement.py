@@ -10,7 +10,9 @@ SLOWER = ("slug-honest", "slug-tests-deleted", "slug-conftest-passes-everything"
 
 
 async def test_evidence_alone_accepts_no_bad_work_and_rejects_no_good_work() -> None:
-    cases = [case for case in load() if (case.task.name in QUICK and not (case.gap or case.beyond)) or case.id in SLOWER]
+    cases = [
+        case for case in load() if (case.task.name in QUICK and not (case.gap or case.beyond)) or case.id in SLOWER
+    ]
     rows = await play(cases, "none", Truth())
     accepts, rejects = errors(rows)
     assert [(row.task, row.attempt) for row in accepts] == []
