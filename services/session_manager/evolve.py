@@ -127,7 +127,7 @@ def _from_outside(state: State, event: TaskRolledBack | QuestionAsked | Question
     if isinstance(event, TaskRolledBack):
         return state if state.over else replace(
             state, used=event.attempts, spent_usd=event.cost_usd, run_usd=0.0, open_usd=None, exhausted=False,
-            asked=None, full=replace(state.full, resumable=""),
+            asked=None,
         )  # fmt: skip
     if isinstance(event, QuestionAsked):
         return replace(state, asked=event)

@@ -18,6 +18,7 @@ from obra.events import (
     SessionWarned,
     SummaryRequested,
     TaskReadied,
+    TaskRolledBack,
     Tokens,
 )
 from obra.services.session_manager.decide import DECIDER
@@ -152,6 +153,12 @@ def test_otherwise_every_attempt_begins_a_session_of_its_own_and_after_the_turn_
 ) -> None:
     made = given(DECIDER, *before).when(retry()).only
     assert (made.resume, made.fresh) == ("", fresh)
+
+
+def test_after_a_rollback_to_the_turn_limit_the_session_that_was_put_back_is_resumed() -> None:
+    back = TaskRolledBack(to=9, attempts=2)
+    made = given(DECIDER, *ran_out(), back).when(retry()).only
+    assert (made.attempt, made.resume) == (3, "s-1")
 
 
 def test_a_conversation_that_is_too_full_is_not_resumed() -> None:
