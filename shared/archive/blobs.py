@@ -30,7 +30,7 @@ def lacking(db: "DuckDBPyConnection", folder: Path, since: int, until: int) -> l
     """Return the digests that events behind *since* up to *until* refer to and *folder* does not hold, in order."""
     rows = db.execute(
         """SELECT raw FROM event WHERE position > ? AND position <= ? AND problem IS NULL
-        AND contains(TRY(decode(raw)), '"stored":true') ORDER BY position""",
+        AND contains(TRY(decode(raw)), '"stored"') ORDER BY position""",
         [since, until],
     )
     found: dict[str, None] = {}
@@ -81,6 +81,15 @@ def put(folder: Path, sha256: str, data: bytes) -> None:
 def count(folder: Path) -> int:
     """Return how many texts *folder* holds."""
     return sum(not path.name.startswith(".") for path in (folder / FOLDER).glob("??/*"))
+
+
+def intact(folder: Path, sha256: str) -> bool:
+    """Return whether *folder* holds the text with this digest, as it was."""
+    try:
+        with path_of(folder, sha256).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def held(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """An export is whole, grows, is read in place by others, and restores what it was made of."""
 
 import fcntl
+import hashlib
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ import msgspec
 import polars
 import pytest
 
+from obra.events import Content, PromptPrepared
+from obra.events.subjects import Scope
 from obra.shared.archive import blobs
 from obra.shared.archive import manifest as manifests
 from obra.shared.archive.export import Altered, exported, position_at
@@ -19,6 +22,7 @@ from obra.shared.archive.manifest import BadArchive, Manifest
 from obra.shared.archive.proof import proven
 from obra.shared.archive.restore import from_archive
 from obra.shared.archive.same import difference
+from obra.shared.envelope import encode, fresh
 from obra.shared.store import Store
 from obra.shared.store.row import row_of
 from tests.archive.stores import audit, made, tamper
@@ -49,7 +53,7 @@ def test_what_was_exported_is_restored_the_same(store: Path, tmp_path: Path) -> 
     assert from_archive(tmp_path / "out", fresh) == done
     assert difference(fresh, store, done.through) == ""
     assert audit(fresh) == audit(store)
-    assert proven(tmp_path / "out") == (done.through, done.head)
+    assert proven(tmp_path / "out", store) == (done.through, done.head)
 
 
 def test_a_restored_store_goes_on_where_it_ended(store: Path, tmp_path: Path) -> None:
@@ -98,7 +102,7 @@ def test_a_killed_export_leaves_nothing_that_counts(store: Path, tmp_path: Path)
     half.parent.mkdir(exist_ok=True)
     half.write_bytes(b"PAR1")
     with pytest.raises(BadArchive, match=r"there is no manifest\.json in it"):
-        proven(tmp_path / "out")
+        proven(tmp_path / "out", store)
     done = export(store, tmp_path / "out", until=30)
     assert files(tmp_path / "out") == sorted([*(part.path for part in done.parts), "manifest.json"])
 
@@ -130,12 +134,12 @@ def test_an_altered_export_is_refused_by_name(store: Path, tmp_path: Path) -> No
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    for use in (lambda: proven(tmp_path / "out"), lambda: from_archive(tmp_path / "out", tmp_path / "f.duckdb")):
+    for use in (lambda: proven(tmp_path / "out", store), lambda: from_archive(tmp_path / "out", tmp_path / "f.duckdb")):
         with pytest.raises(BadArchive, match="is not as it was written"):
             use()
     path.unlink()
     with pytest.raises(BadArchive, match="is missing"):
-        proven(tmp_path / "out")
+        proven(tmp_path / "out", store)
 
 
 def test_an_export_that_was_rewritten_with_its_manifest_breaks_its_chain(store: Path, tmp_path: Path) -> None:
@@ -150,7 +154,52 @@ def test_an_export_that_was_rewritten_with_its_manifest_breaks_its_chain(store: 
     forged = msgspec.structs.replace(part, sha256=manifests.sha256_of(path), bytes=path.stat().st_size)
     manifests.write(tmp_path / "out", msgspec.structs.replace(done, parts=(forged,)))
     with pytest.raises(BadArchive, match="the chain breaks at position 9"):
-        proven(tmp_path / "out")
+        proven(tmp_path / "out", store)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("type", "'task.praised'", "position 9: .*altered; type is not that of its message"),
+        ("project", "'other'", "position 9: .*project is not that of its message"),
+        ("happened_at", "happened_at + INTERVAL 1 SECOND", "position 9: .*happened_at is not that of its message"),
+        ("cause", "uuid()::VARCHAR", "position 9: .*cause is not that of its message"),
+        ("id", "'nonsense'", "position 9: .*id is not that of its message"),
+        ("body", "'{}'", "position 9: .*body is not that of its message"),
+        ("problem", "'strange'", "position 9: .*problem is not that of its message"),
+        ("stored_at", "stored_at + INTERVAL 1 SECOND", "stored_at is not that of the store at position 9"),
+    ],
+)
+def test_before_anything_is_let_go_each_column_of_the_export_is_proven(
+    column: str, value: str, told: str, store: Path, tmp_path: Path
+) -> None:
+    done = export(store, tmp_path / "out")
+    part = done.parts[0]
+    path = tmp_path / "out" / part.path
+    select = f"SELECT * REPLACE (CASE WHEN position = 9 THEN {value} ELSE {column} END AS {column}) FROM '{path}'"
+    duckdb.execute(f"SET TimeZone = 'UTC'; COPY ({select}) TO '{path}.new' (FORMAT parquet)")
+    Path(f"{path}.new").replace(path)
+    forged = msgspec.structs.replace(part, sha256=manifests.sha256_of(path), bytes=path.stat().st_size)
+    manifests.write(tmp_path / "out", msgspec.structs.replace(done, parts=(forged, *done.parts[1:])))
+    with pytest.raises(BadArchive, match=told):
+        proven(tmp_path / "out", store)
+
+
+def test_a_large_text_that_was_altered_is_no_proof(store: Path, tmp_path: Path) -> None:
+    sha = hashlib.sha256(b"text").hexdigest()
+    said = PromptPrepared(attempt=1, run=1, prompt=Content(sha256=sha, size=4, stored=True), template="t",
+                          template_sha256="x")  # fmt: skip
+    last = audit(store).through
+    grown = Store(store)
+    envelope = encode(fresh(Scope("shop", "t1"), said, "session-manager"))
+    grown.append([row_of(message(last + 1, "obra.shop.t1.prompt.prepared", envelope))])
+    grown.close()
+    export(store, tmp_path / "out")
+    blobs.put(tmp_path / "out", sha, b"text")
+    assert proven(tmp_path / "out", store)[0] == last + 1
+    blobs.put(tmp_path / "out", sha, b"tent")
+    with pytest.raises(BadArchive, match=f"the large text blobs/{sha[:2]}/{sha} is missing, or was altered"):
+        proven(tmp_path / "out", store)
 
 
 def test_two_exports_at_once_are_one_too_many(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ async def _prune(place: Place, folder: Path, before: Bound, dry_run: bool, lines
 
     async with store_file(place) as file:
         asked = await asyncio.to_thread(_through, file.path, before)
-        through, head = await asyncio.to_thread(proven, folder, asked, progress)
+        through, head = await asyncio.to_thread(proven, folder, file.path, asked, progress)
         if dry_run:
             tasks, messages = await asyncio.to_thread(_would_go, file.path, through)
             return {"through": through, "tasks": tasks, "messages": messages, "dry_run": True}
