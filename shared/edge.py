@@ -32,6 +32,7 @@ from obra.shared.bus import Bus
 from obra.shared.embedded.access import EDGE
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks, StaleAppend
+from obra.shared.exclusive import exclusive
 from obra.shared.history import standing
 from obra.shared.home import Home, write_private
 from obra.shared.spoken import AlreadyOver, NoQuestion, NotWaiting, TaskGone, going_on, meant, recorded
@@ -77,13 +78,15 @@ class Client:
         """Publish the task and return its position; `TaskTaken` if its id is in use."""
         scope = submission.scope
         taken = TaskTaken(task=scope.task, project=scope.project)
-        if (await self.bus.past(scope)).position:
-            raise taken
-        write_private(self.home.environment(scope), msgspec.json.encode(submission.environment))
-        try:
-            return await self.bus.append([fresh(scope, submission.event, EDGE)], expected=0)
-        except StaleAppend as error:
-            raise taken from error
+        file = self.home.environment(scope)
+        async with exclusive(file.parent):  # of two who want the same id, the later one leaves the file alone
+            if (await self.bus.past(scope)).position:
+                raise taken
+            write_private(file, msgspec.json.encode(submission.environment))
+            try:
+                return await self.bus.append([fresh(scope, submission.event, EDGE)], expected=0)
+            except StaleAppend as error:
+                raise taken from error
 
     async def past(self, scope: Scope) -> tuple[Recorded, ...]:
         """Return everything that happened to the task; `TaskUnknown` if nothing did."""

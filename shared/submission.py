@@ -16,6 +16,7 @@ from obra.events import GoalSubmitted, TaskSubmitted
 from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
 from obra.shared.config import Settings
 from obra.shared.errors import BadUsage, EnvironmentLacks
+from obra.shared.exclusive import exclusive
 from obra.shared.home import Home, write_private
 from obra.shared.problems import problems
 
@@ -95,17 +96,20 @@ def prepare(
     return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
 
 
-def renew_environment(home: Home, scope: Scope, task: TaskSubmitted, environ: Mapping[str, str] = os.environ) -> str:
+async def renew_environment(
+    home: Home, scope: Scope, task: TaskSubmitted, environ: Mapping[str, str] = os.environ
+) -> str:
     """Leave the runner PATH and the task's variables once more, if they are gone since the task ended.
 
     Returns a sentence on what is missing in *environ*; empty: nothing is.
     """
     file = home.environment(scope)
     missing = [name for name in task.agent_env if name not in environ]
-    if file.exists():
-        return ""
-    named = {name: environ[name] for name in task.agent_env if name in environ}
-    write_private(file, msgspec.json.encode({"PATH": environ.get("PATH", os.defpath), **named}))
+    async with exclusive(file.parent):  # the runner that deletes it looks whether the task is still over
+        if file.exists():
+            return ""
+        named = {name: environ[name] for name in task.agent_env if name in environ}
+        write_private(file, msgspec.json.encode({"PATH": environ.get("PATH", os.defpath), **named}))
     if not missing:
         return ""
     return (

@@ -81,7 +81,7 @@ class Timeline:
         if dry_run:
             return RolledBack(tuple(await planned(client, scopes, position, stopped=cancel)))
         plans, last = await roll_back(client, scopes, position, reason)
-        renewed = [renew_environment(self.obra.home, made.scope, made.task) for made in plans if made.task]
+        renewed = [await renew_environment(self.obra.home, made.scope, made.task) for made in plans if made.task]
         problems = [*filter(None, renewed), *await restored(client, plans)]
         reverts = [branch for made in plans if revert for branch in await self._reverted(made)]
         return RolledBack(tuple(plans), last, tuple(problems), tuple(reverts))

@@ -5,7 +5,7 @@ import contextlib
 import random
 from collections.abc import Sequence
 
-from obra.events import AttemptCancelled, ServiceDegraded
+from obra.events import AttemptCancelled, AttemptRequested, ServiceDegraded
 from obra.events import WorkspaceRestored as Restored
 from obra.events.subjects import Scope
 from obra.shared.archive.pruned import is_cut
@@ -67,7 +67,8 @@ async def _planned(client: Client, scope: Scope, to: int, *, alone: bool) -> Pla
 async def halt(client: Client, scope: Scope, reason: str = "") -> None:
     """Stop whatever is in hand for the task, and wait until it has come to rest, 90 s at most.
 
-    A running attempt is cancelled, so that its end is on record; where none runs, the task is.
+    A running attempt is cancelled, so that its end is on record; where none runs, the task is. If it ended before it
+    heard of that, and another one was begun, that is cancelled too.
     """
     past = await client.past(scope)
     if not moving(fold(past)):
@@ -75,17 +76,24 @@ async def halt(client: Client, scope: Scope, reason: str = "") -> None:
     attempt = in_hand(standing(past))
     said = reason or f"stopped by {person()} for a rollback"
     if attempt:
-        await client.bus.append([fresh(scope, AttemptCancelled(attempt=attempt, reason=said), EDGE)])
+        await _cancel(client, scope, attempt, said)
     else:
         await client.cancel(scope, said)
     try:
         async with asyncio.timeout(HALT_S):
-            async for _, story in client.watch(scope, past[-1].position):
+            async for recorded, story in client.watch(scope, past[-1].position):
                 if not moving(story):
                     return
+                if isinstance(recorded.event, AttemptRequested) and recorded.event.attempt > attempt:
+                    attempt = recorded.event.attempt
+                    await _cancel(client, scope, attempt, said)
     except TimeoutError:
         problem = f"task {scope.task!r} did not come to rest within {HALT_S:g} s of being cancelled; try again"
         raise EnvironmentLacks(problem=problem) from None
+
+
+async def _cancel(client: Client, scope: Scope, attempt: int, reason: str) -> None:
+    await client.bus.append([fresh(scope, AttemptCancelled(attempt=attempt, reason=reason), EDGE)])
 
 
 async def restored(client: Client, plans: Sequence[Plan]) -> list[str]:

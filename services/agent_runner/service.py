@@ -57,6 +57,7 @@ from obra.services.agent_runner.watch import Watch
 from obra.services.agent_runner.workspace import find, prepare
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
+from obra.shared.exclusive import exclusive
 from obra.shared.git import stop_all
 from obra.shared.home import Home
 from obra.shared.log import get_logger
@@ -157,7 +158,10 @@ class AgentRunner(Acting):
             await self._hand_over(call)
         if not isinstance(end, GoalCompleted | GoalFailed):
             await self._judge(call)
-        self._home.environment(call.scope).unlink(missing_ok=True)
+        given = self._home.environment(call.scope)
+        async with exclusive(given.parent):  # a rollback that comes now leaves it once more, after this
+            await call.past()
+            given.unlink(missing_ok=True)
 
     async def _prefetch(self, call: Call) -> None:
         """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""
@@ -228,7 +232,7 @@ class AgentRunner(Acting):
         """Give the work of a task to the person who took it, once its agent is gone. It is said after the end."""
         ledger = Ledger(call)
         async with self._alone(call) as place:
-            await ledger.load()
+            await ledger.load(fresh=True)
             if not ledger.answered:
                 bytes_max = self._settings.agent.workspace_bytes_max
                 await call.append(await self._tools.blocking(hand_over, ledger.state, place, bytes_max))

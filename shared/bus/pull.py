@@ -54,6 +54,7 @@ class Pull:
         `BusUnavailable` once the connection is closed for good.
         """
         while not self._messages:
+            self._stir.clear()  # what arrives while something is awaited below must not be slept over
             if self._wire.nc.is_closed:
                 raise self._wire.unavailable("the connection is closed")
             if self._lost:
@@ -61,17 +62,15 @@ class Pull:
                 raise PullLost(reason)
             if self._asked == 0:
                 await self._ask(self._batch)
-            self._stir.clear()
             try:
                 async with asyncio.timeout(SILENCE_S):
                     await self._stir.wait()
             except TimeoutError:
                 self._lost = f"no heartbeat for {SILENCE_S:g} s"
-        message = self._messages.popleft()
-        ahead = self._asked + len(self._messages)
+        ahead = self._asked + len(self._messages) - 1
         if self._batch > 1 and ahead <= self._batch // 2:
             await self._ask(self._batch - ahead)
-        return message
+        return self._messages.popleft()  # last, so that a cancellation leaves it to be given back
 
     async def _ask(self, batch: int) -> None:
         request = {

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
@@ -10,19 +9,22 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from obra.shared.config import PREFIX, Settings
 from obra.shared.embedded import notice
 from obra.shared.embedded.access import EDGE
 from obra.shared.embedded.lease import Lease
 from obra.shared.errors import EnvironmentLacks
+from obra.shared.exclusive import exclusive
 from obra.shared.home import Home, HomeFull
 
 if TYPE_CHECKING:
     from obra.shared.bus.jetstream import JetStreamBus
 
 START_S = 30.0
+READY = b"ready\n"
+STDERR = "host.stderr"
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LOGNAME")
 
 
@@ -92,16 +94,12 @@ async def _lease(home: Home, config: Path | None, *, start: bool) -> tuple[Lease
         return (*found, False)
     if not start:
         raise NotRunning(home=home.root)
-    descriptor = os.open(home.run / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+    async with exclusive(home.run):
         if found := await _take(home):
             return (*found, False)
-        await asyncio.wait_for(asyncio.to_thread(_spawn, home, config), START_S)
+        await _start(home, config)
         if found := await _take(home):
             return (*found, True)
-    finally:
-        os.close(descriptor)
     raise EnvironmentLacks(problem=f"the host started and ended at once; its log is {home.logs / 'host.log'}")
 
 
@@ -113,28 +111,53 @@ async def _take(home: Home) -> tuple[Lease, notice.Notice] | None:
     return (lease, board) if lease else None
 
 
-def _spawn(home: Home, config: Path | None) -> None:
-    """Start a host in a session of its own and wait until it says that it is ready.
-
-    The host gets the settings in the environment, and of the rest only what programs need to run.
-    """
-    environment = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith((PREFIX, "XDG_"))}
+async def _start(home: Home, config: Path | None) -> None:
+    """Start a host and wait until it says that it is ready; `EnvironmentLacks` says why it does not."""
     reads, writes = os.pipe()
-    argv = [sys.executable, "-m", "obra.shared.embedded.host", "--home", str(home.root), "--ready-fd", str(writes)]
-    if config:
-        argv += ["--config", str(config.absolute())]
-    stderr = home.logs / "host.stderr"
-    with stderr.open("wb") as log, os.fdopen(reads, "rb") as ready:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=(writes,),
-            start_new_session=True, cwd=home.root,
-        )  # fmt: skip
-        os.close(writes)
-        if ready.read(6) == b"ready\n":
-            threading.Thread(target=process.wait, daemon=True, name="reaps the host").start()
+    with os.fdopen(reads, "rb") as ready:
+        try:
+            process = _spawn(home, config, writes)
+        finally:
+            os.close(writes)
+        reaper = threading.Thread(target=process.wait, daemon=True, name="reaps the host")
+        reaper.start()
+        if await _word(ready, home) == READY:
             return
-        code = process.wait(START_S)
+    await asyncio.to_thread(reaper.join, START_S)
     if home.full:
         raise HomeFull(home=home.root, hint="")
-    *_, said = stderr.read_text(errors="replace").strip().removeprefix("obra: ").splitlines() or [""]
+    stderr = (home.logs / STDERR).read_text(errors="replace")
+    *_, said = stderr.strip().removeprefix("obra: ").splitlines() or [""]
+    code = process.returncode
     raise EnvironmentLacks(problem=f"{said or f'the host ended with exit code {code}'} (its logs are in {home.logs})")
+
+
+def _spawn(home: Home, config: Path | None, ready: int) -> "subprocess.Popen[bytes]":
+    """Start a host in a session of its own, to write to *ready* once it is.
+
+    It gets the settings in the environment, and of the rest only what programs need to run.
+    """
+    environment = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith((PREFIX, "XDG_"))}
+    argv = [sys.executable, "-m", "obra.shared.embedded.host", "--home", str(home.root), "--ready-fd", str(ready)]
+    if config:
+        argv += ["--config", str(config.absolute())]
+    with (home.logs / STDERR).open("wb") as log:
+        return subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=(ready,),
+            start_new_session=True, cwd=home.root,
+        )  # fmt: skip
+
+
+async def _word(ready: BinaryIO, home: Home) -> bytes:
+    """Return what the host says, empty if it ended without a word; `EnvironmentLacks` if it says nothing in time."""
+    loop, spoken = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(ready, spoken.set)
+    try:
+        async with asyncio.timeout(START_S):
+            await spoken.wait()
+    except TimeoutError:
+        problem = f"the host was not ready within {START_S:g} s; its logs are in {home.logs}"
+        raise EnvironmentLacks(problem=problem) from None
+    finally:
+        loop.remove_reader(ready)
+    return os.read(ready.fileno(), len(READY))

@@ -18,6 +18,7 @@ class LeaseServer:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     port: int = 0
     _held: int = 0
+    _over: bool = False
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
@@ -30,8 +31,8 @@ class LeaseServer:
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
             said = await asyncio.wait_for(reader.readuntil(b"\n"), HELLO_S)
-            if not hmac.compare_digest(said.strip(), self.token.encode()):
-                return
+            if self._over or not hmac.compare_digest(said.strip(), self.token.encode()):
+                return  # who came too late starts a host of its own
             self._held += 1
             self._busy.set()
             self._idle.clear()
@@ -45,15 +46,17 @@ class LeaseServer:
                     self._idle.set()
 
     async def last_gone(self) -> None:
-        """Wait until no lease is held, after at least one was, or none came for 15 s."""
+        """Wait until no lease is held, after at least one was, or none came for 15 s; from then on, none is given."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._busy.wait(), FIRST_LEASE_S)
         while self._held:
             await self._idle.wait()
             await asyncio.sleep(LINGER_S)
+        self._over = True
 
     async def stop(self) -> None:
-        """Accept no more leases."""
+        """Give no more leases, also to those who are connected already."""
+        self._over = True
         if self._server:
             self._server.close()
 

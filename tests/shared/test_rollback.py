@@ -189,6 +189,21 @@ async def test_what_runs_is_cancelled_first_where_that_is_wanted(tmp_path: Path)
         assert (await obra.client.story(T1)).status == "rolled_back"
 
 
+async def test_an_attempt_that_began_before_the_one_before_was_cancelled_is_cancelled_too(tmp_path: Path) -> None:
+    async with shop(tmp_path, FAILING, runner=False) as obra:
+        await obra.bus.append([fresh(T1, TASK, "edge")])
+        await said(obra, T1, AttemptRequested)
+        halting = asyncio.create_task(halt(obra.client, T1, "enough"))
+        await said(obra, T1, AttemptCancelled)
+        await obra.bus.append([fresh(T1, AttemptRequested(attempt=2, run=1, prompt=Content.of("x")), "test")])
+        async with asyncio.timeout(20):
+            while len(found := await obra.of(T1, AttemptCancelled)) < 2:
+                await asyncio.sleep(0)
+        assert found == [AttemptCancelled(attempt=number, reason="enough") for number in (1, 2)]
+        await obra.client.cancel(T1)  # for the runner, which would have ended the attempt
+        await halting
+
+
 async def test_refusals_say_why(tmp_path: Path) -> None:
     async with shop(tmp_path, FAILING) as obra:
         await obra.submit(T1)

@@ -22,6 +22,7 @@ from obra.events import (
     ServiceDegraded,
     SessionClosed,
     TaskCancelled,
+    TaskRolledBack,
     WorkspaceCheckpointed,
     WorkspaceHandedOver,
     WorkspaceRestored,
@@ -30,6 +31,7 @@ from obra.services.agent_runner.leftovers import alive
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import AgentSettings, Settings
 from obra.shared.envelope import answer, fresh
+from obra.shared.exclusive import exclusive
 from tests.rig import MemoryRig, NatsRig
 from tests.services.agent_runner.repositories import SCOPE, git
 from tests.services.agent_runner.stage import PATH, Stage, appears, signal_file, write
@@ -477,3 +479,18 @@ async def test_the_agents_variables_are_forgotten_once_the_task_is_over(stage: S
         async with asyncio.timeout(20):
             while file.exists():
                 await asyncio.sleep(0.01)
+
+
+async def test_the_agents_variables_are_kept_if_the_task_was_rolled_back_before_they_were_forgotten(
+    stage: Stage,
+) -> None:
+    file = stage.home.environment(stage.scope)
+    file.write_text(json.dumps({"SHOP_KEY": "s3cr3t-value"}))
+    async with stage.running():
+        await stage.submit(stage.script({"steps": [write("a.txt")]}), agent_env=("SHOP_KEY",))
+        await stage.request()
+        await stage.finished()
+        async with exclusive(file.parent):
+            await stage.say(TaskCancelled(), TaskRolledBack(to=await stage.bus.last_position()))
+            await stage.until(WorkspaceRestored)
+    assert file.exists()

@@ -19,6 +19,7 @@ from obra.events import (
     TaskSubmitted,
 )
 from obra.events.subjects import Scope
+from obra.shared.bus import Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.edge import (
     AlreadyOver,
@@ -72,6 +73,23 @@ async def test_an_id_that_is_in_use_is_refused_and_its_environment_is_left_alone
     await client.submit(WORK)
     with pytest.raises(TaskTaken):
         await client.submit(Submission(SCOPE, SUBMITTED, {"PATH": "/other"}))
+    assert b"secret" in client.home.environment(SCOPE).read_bytes()
+
+
+class Slow(MemoryBus):
+    """A bus on which others come first between a question and what follows from its answer."""
+
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
+        found = await super().past(scope, after, reaching=reaching)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_of_two_who_want_one_id_at_once_the_first_one_and_its_environment_stay(tmp_path: Path) -> None:
+    client = Client(Slow(), Home(tmp_path))
+    other = Submission(SCOPE, SUBMITTED, {"PATH": "/other"})
+    done = await asyncio.gather(client.submit(WORK), client.submit(other), return_exceptions=True)
+    assert [type(one) for one in done] == [int, TaskTaken]
     assert b"secret" in client.home.environment(SCOPE).read_bytes()
 
 
