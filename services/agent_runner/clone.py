@@ -1,11 +1,12 @@
 """The agent's own clone: complete in itself, without a way back into the user's repository."""
 
+import contextlib
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
+from obra.services.agent_runner import objects
 from obra.shared.git import EMAIL, LONG_S, Git, failed
 from obra.shared.repository import Target
 
@@ -22,8 +23,7 @@ CONFIG = f"""[core]
 [gc]
 \tauto = 0
 """
-FEW_FILES_MAX, FEW_BYTES_MAX = 200, 1024 * 1024
-PIECE_BYTES = 64 * 1024
+OWN = "refs/heads/obra/"
 OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 
 
@@ -34,14 +34,16 @@ def grow(target: Target, git_dir: Path, branch: str) -> None:
     no index yet. A plain repository is copied by hand, which takes half as long as `git clone`. Raises `GitFailed`.
     """
     remove(git_dir)
-    plain = target.base and not target.shallow and target.object_format == "sha1"
-    if not plain or not _by_hand(target.common_dir, git_dir):
+    if not _by_hand(target, git_dir, branch):
         _by_git(target, git_dir, branch)
     (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
-    if target.base:
-        ref = git_dir / "refs" / "heads" / branch
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        ref.write_text(f"{target.base}\n")
+
+
+def foresee(target: Target) -> None:
+    """Find out what the next `grow` from the same state of the repository has to copy. Blocking."""
+    with contextlib.suppress(OSError):  # what can't be read will be said when it counts
+        if (refs := _plain_refs(target)) is not None:
+            objects.foresee(target.common_dir / "objects", _tips(target, refs))
 
 
 def copy(source: Path, common_dir: Path, into: Path, pinned: str = "") -> None:
@@ -88,6 +90,10 @@ def _by_git(target: Target, git_dir: Path, branch: str) -> None:
         _configure(scratch / ".git")
     (scratch / ".git").rename(git_dir)
     remove(scratch)
+    if target.base:
+        ref = git_dir / "refs" / "heads" / branch
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(f"{target.base}\n")
 
 
 def _configure(git_dir: Path) -> None:
@@ -101,88 +107,38 @@ def _configure(git_dir: Path) -> None:
     config.write_text("".join(kept) + CONFIG[CONFIG.index("[user]") :])
 
 
-def _by_hand(source: Path, git_dir: Path) -> bool:
+def _by_hand(target: Target, git_dir: Path, branch: str) -> bool:
     """Copy a repository that holds its own objects in the plain format; False if this is no such repository."""
-    objects = source / "objects"
-    borrowing = objects.is_symlink() or (objects / "info" / "alternates").exists() or (source / "shallow").exists()
-    if borrowing or "[extensions]" in (source / "config").read_text().lower():
-        return False
-    try:
-        refs = _refs(source)  # before the objects, so that none of theirs is missing
-    except (OSError, UnicodeDecodeError):
+    source = target.common_dir
+    if (refs := _plain_refs(target)) is None:  # read before the objects, so that none of theirs is missing
         return False
     git_dir.mkdir(mode=0o700)
-    if not _copied(objects, git_dir / "objects"):
+    if not objects.copy(source / "objects", git_dir / "objects", _tips(target, refs)):
         remove(git_dir)
         return False
-    for name in ("heads", "tags"):
-        (git_dir / "refs" / name).mkdir(parents=True)
-    (git_dir / "packed-refs").write_text(refs)
+    (git_dir / "refs").mkdir()
+    (git_dir / "packed-refs").write_text(f"{target.base} refs/heads/{branch}\n{refs}")
     (git_dir / "config").write_text(CONFIG)
     return True
 
 
-def _copied(objects: Path, to: Path) -> bool:
-    """Copy a directory of objects; False if it changes meanwhile (it is being packed) or leads elsewhere."""
-    if (small := _few(objects)) is not None:
-        return _copied_here(objects, to, small)
-    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+def _plain_refs(target: Target) -> str | None:
+    """Return what `_refs` does; None if the repository can't be copied file by file."""
+    source = target.common_dir
+    if not target.base or target.shallow or target.object_format != "sha1":
+        return None
+    theirs = source / "objects"
+    borrowing = theirs.is_symlink() or (theirs / "info" / "alternates").exists() or (source / "shallow").exists()
+    if borrowing or "[extensions]" in (source / "config").read_text(errors="replace").lower():
+        return None
     try:
-        done = subprocess.run(
-            ["cp", "-R", str(objects), str(to)], env=env, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=LONG_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return False
-    folders = [to, to / "pack"] if (to / "pack").is_dir() else [to]
-    return not done.returncode and not any(entry.is_symlink() for at in folders for entry in os.scandir(at))
+        return _refs(source)
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
-def _few(objects: Path) -> dict[str, list[str]] | None:
-    """Return the files of every folder in *objects*, if they are few and lie where git puts them; else None."""
-    found: dict[str, list[str]] = {}
-    left = FEW_FILES_MAX
-    for folder in os.scandir(objects):
-        if not folder.is_dir(follow_symlinks=False):
-            return None
-        names = found[folder.name] = []
-        with os.scandir(folder.path) as entries:
-            for entry in entries:
-                left -= 1
-                large = folder.name == "pack" and entry.stat().st_size > FEW_BYTES_MAX
-                if left < 0 or large or not entry.is_file(follow_symlinks=False):
-                    return None
-                names.append(entry.name)
-    return found
-
-
-def _copied_here(objects: Path, to: Path, files: dict[str, list[str]]) -> bool:
-    """Copy *files* without another program, which would take longer to start than a few files to copy."""
-    try:
-        os.mkdir(to, 0o700)
-        for folder, names in files.items():
-            source, target = f"{objects}/{folder}/", f"{to}/{folder}/"
-            os.mkdir(target, 0o700)
-            for name in names:
-                _copy_file(source + name, target + name)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _copy_file(source: str, to: str) -> None:
-    """Copy a file with as few calls of the system as there can be: a task waits while this is done."""
-    reading = os.open(source, os.O_RDONLY)
-    try:
-        writing = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        try:
-            while data := os.read(reading, PIECE_BYTES):
-                while data:
-                    data = data[os.write(writing, data) :]
-        finally:
-            os.close(writing)
-    finally:
-        os.close(reading)
+def _tips(target: Target, refs: str) -> str:
+    return f"{target.base}\n{refs}"
 
 
 def _refs(source: Path) -> str:
@@ -194,17 +150,15 @@ def _refs(source: Path) -> str:
     packed = source / "packed-refs"
     for line in packed.read_text().splitlines() if packed.is_file() else []:
         commit, _, name = line.partition(" ")
-        if OBJECT_ID.fullmatch(commit):
-            refs[name] = commit
+        refs[name] = commit
     for kind in ("heads", "tags"):
-        for at, folders, names in os.walk(source / "refs" / kind):
-            if at.endswith("/refs/heads") and "obra" in folders:
-                folders.remove("obra")
+        for at, _, names in os.walk(source / "refs" / kind):
             for name in names:
                 path = Path(at, name)
                 refs[path.relative_to(source).as_posix()] = path.read_text().strip()
-    renamed = {name.replace("refs/heads/", "refs/remotes/origin/", 1): commit for name, commit in refs.items()}
-    wanted = {
-        name: commit for name, commit in renamed.items() if name.startswith(("refs/remotes/origin/", "refs/tags/"))
-    }
-    return "".join(f"{commit} {name}\n" for name, commit in sorted(wanted.items()) if OBJECT_ID.fullmatch(commit))
+    wanted = {}
+    for name, commit in refs.items():
+        named = name.startswith(("refs/heads/", "refs/tags/")) and not name.startswith(OWN) and name[-5:] != ".lock"
+        if named and OBJECT_ID.fullmatch(commit):
+            wanted[name.replace("refs/heads/", "refs/remotes/origin/", 1)] = commit
+    return "".join(f"{commit} {name}\n" for name, commit in sorted(wanted.items()))

@@ -22,7 +22,7 @@ from obra.events import (
     WorkspaceInspected,
     WorkspaceRestored,
 )
-from obra.services.agent_runner import checkpoint, deliver, memory
+from obra.services.agent_runner import checkpoint, clone, deliver, memory
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checkpoint import Checkpoint, Label
 from obra.services.agent_runner.checks import run_check
@@ -49,6 +49,12 @@ CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck
 """Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
 log = get_logger(NAME)
+
+
+def _foresee(workspace: Workspace) -> None:
+    """Make ready what comes after the agent, and what the next task in the same repository begins with. Blocking."""
+    checkpoint.foresee(workspace)
+    clone.foresee(workspace.target)
 
 
 class Attempt:
@@ -99,7 +105,7 @@ class Attempt:
 
     async def _run_to_its_end(self, ready: Ready) -> None:
         try:
-            async with self._tools.beside(checkpoint.foresee, ready.workspace):
+            async with self._tools.beside(_foresee, ready.workspace):
                 exited = await self._agent(ready)
         except Stopped:
             await self._give_up("the runner was stopped")
