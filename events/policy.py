@@ -31,7 +31,9 @@ class Breakpoints(Value):
     ] = False
     rate_limit: Annotated[bool, Meta(description="a limit that can't be waited out; off: the task stops")] = False
     time_threshold: Annotated[bool, Meta(description="agents have worked longer than `time_threshold_s`")] = False
-    low_confidence: Annotated[bool, Meta(description="checks passed, but confidence stays too low")] = False
+    low_confidence: Annotated[
+        bool, Meta(description="checks passed, but confidence stays too low; by the calibration alone: always asked")
+    ] = False
     consecutive_failures: Annotated[bool, Meta(description="`failures_max` attempts in a row failed")] = False
     destructive_command: Annotated[
         bool, Meta(description="the agent ran a command that may have destroyed something outside of its workspace")

@@ -57,7 +57,7 @@ async def notify(call: Call, settings: NotifySettings) -> None:
         if getattr(settings, way) and (problem := await _tried(settings, partial(tell, settings, item, body))):
             await call.append(ServiceDegraded(
                 service=NAME, lacking="notification", reason=f"{way}: {redact(problem)}",
-                effect="nobody was told; `obra inbox` lists what waits",
+                effect=f"the {way} was not told; `obra inbox` lists what waits",
             ))  # fmt: skip
 
 

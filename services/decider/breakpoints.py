@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from obra.services.decider import words
 from obra.services.decider.compare import conflict
 from obra.services.decider.destructive import destructive
-from obra.services.decider.judged import sound
+from obra.services.decider.judged import lowered, sound
 from obra.services.decider.state import State
 from obra.services.decider.verdict import Verdict
 
@@ -53,9 +53,18 @@ def conflicting_solutions(state: State) -> Verdict | None:
 
 
 def low_confidence(state: State) -> Verdict | None:
-    """Nothing plain is wrong, but the confidence is far too low, or too low and no attempt is left."""
+    """Nothing plain is wrong, but the confidence is far too low, or too low and no attempt is left.
+
+    Where it is too low by the calibration alone, a person is asked in any case: an agent can't mend what became of
+    earlier work, and without a word on what passes its checks the outcomes could never get better again.
+    """
     score = state.evidence.score
-    if state.due != "score" or score is None or not state.policy.breakpoints.low_confidence or not sound(state):
+    if state.due != "score" or score is None or not sound(state):
+        return None
+    if lowered(state):
+        why = f"by its evidence alone confidence is {score.confidence_raw:.2f}; what became of such work makes it less"
+        return Verdict("escalate", (*words.shortcomings(state), why), "low_confidence")
+    if not state.policy.breakpoints.low_confidence:
         return None
     if score.confidence >= state.policy.clarify_confidence and state.attempts_left:
         return None

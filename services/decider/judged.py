@@ -16,6 +16,16 @@ def sound(state: State) -> bool:
     return state.evidence.passed and not words.plain(state)
 
 
+def lowered(state: State) -> bool:
+    """Return whether work that nothing else speaks against falls short by its calibrated confidence alone."""
+    policy, score = state.policy, state.evidence.score
+    if score is None or score.confidence_raw is None or not sound(state):
+        return False
+    return (
+        score.quality >= policy.accept_quality and score.confidence < policy.accept_confidence <= score.confidence_raw
+    )
+
+
 def _reviewed(state: State) -> bool:
     """Return whether the policy takes a review for checks that do not exist, and there is one that approves."""
     review = state.evidence.review

@@ -43,7 +43,7 @@ class Claude:
 
     async def __call__(self, scenario: str, sandbox: Sandbox | None = None, **more: Any) -> Ran:
         env = {
-            "ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_MAX_RETRIES": "1",
+            more.pop("key", "ANTHROPIC_API_KEY"): KEY, "CLAUDE_CODE_MAX_RETRIES": "1",
             "ANTHROPIC_BASE_URL": more.pop("url", "") or self.anthropic.url(scenario),
         }  # fmt: skip
         watch, stop = more.pop("watch", None), more.pop("stop", None)
@@ -148,6 +148,14 @@ async def test_the_provider_says_no(scenario: str, ending: str, run_claude: Clau
     ran = await run_claude(scenario)
     assert how(ran) == (ending, 1)
     assert ran.exited.detail
+
+
+async def test_a_subscription_is_told_when_its_limit_resets_and_a_key_is_not(run_claude: Claude) -> None:
+    said = await run_claude("spent", key="CLAUDE_CODE_OAUTH_TOKEN")
+    assert (said.exited.ending, said.exited.retry_at) == ("rate_limited", "2096-10-02T07:06:40+00:00")
+    assert said.exited.retry_after_s > 365 * 86_400
+    silent = await run_claude("spent")
+    assert (silent.exited.ending, silent.exited.retry_at, silent.exited.retry_after_s) == ("rate_limited", "", 0.0)
 
 
 async def test_a_refused_connection(run_claude: Claude) -> None:

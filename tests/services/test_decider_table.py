@@ -190,6 +190,22 @@ def test_every_switch_has_its_breakpoint() -> None:
     assert {row.rule for row in BREAKPOINTS} | {"milestone"} == set(Breakpoints.__struct_fields__)
 
 
+def test_what_only_the_calibration_keeps_from_being_accepted_a_person_is_asked_about() -> None:
+    lowered = replace(scored(confidence=0.69), confidence_raw=0.95)
+    made = Row("", ran(), lowered, "escalate", "low_confidence").decide()
+    assert (made.action, made.rule, made.reasons) == (
+        "escalate", "low_confidence",
+        (
+            "confidence 0.69 is below 0.85",
+            "by its evidence alone confidence is 0.95; what became of such work makes it less",
+        ),
+    )  # fmt: skip
+    doubted = replace(scored(confidence=0.6), confidence_raw=0.77)
+    assert Row("", ran(), doubted, "retry", "again").decide().action == "retry"
+    failed = replace(scored(confidence=0.05), confidence_raw=0.95)
+    assert Row("", FAILED, failed, "retry", "again").decide().action == "retry"
+
+
 def test_a_finding_of_destruction_has_a_person_look_too() -> None:
     seen = WorkspaceInspected(attempt=1, run=1, findings=(Finding(kind="destructive", detail="src is gone"),))
     made = Row("", [*ran(), seen], scored(), "escalate", "destructive_command").decide()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from obra.events import Content, ServiceDegraded, SessionClosed, TaskCompleted, TaskLabelled, WorkspaceCheckpointed
@@ -43,6 +44,15 @@ async def test_a_hidden_check_that_fails_labels_it_as_bad_and_says_what_it_said(
     assert (label.good, label.note.text) == (
         False, "`echo nothing like it; false` exited 1\nnothing like it",
     )  # fmt: skip
+
+
+async def test_a_hidden_check_that_does_not_end_is_stopped_and_labels_the_work_as_bad(stage: Stage) -> None:
+    async with stage.running():
+        await accepted(stage, "echo $$ > pid; echo waiting; sleep 671 & wait", "true", check_timeout_s=0.5)
+        label = await stage.until(TaskLabelled)
+    note = "`echo $$ > pid; echo waiting; sleep 671 & wait` ran out of time\nwaiting"
+    assert label == TaskLabelled(good=False, source="hidden_check", attempt=1, note=Content.of(note))
+    assert not [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "671"]]
 
 
 async def test_a_hidden_check_runs_on_the_accepted_tree_whatever_lies_in_the_workspace_now(stage: Stage) -> None:

@@ -114,7 +114,7 @@ async def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
     assert len(hook.heard) == tries
     lacking = ServiceDegraded(
         service="agent-runner", lacking="notification", reason="webhook: it answered 404",
-        effect="nobody was told; `obra inbox` lists what waits",
+        effect="the webhook was not told; `obra inbox` lists what waits",
     )  # fmt: skip
     assert said == ([] if tries > 1 else [lacking])
 
