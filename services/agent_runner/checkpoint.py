@@ -85,24 +85,28 @@ def _commands(workspace: Workspace) -> tuple[tuple[Git, *tuple[str, ...]], ...]:
     )
 
 
-def record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str]) -> Checkpoint:
-    """Record the workspace as it is. Blocking.
+def record(
+    workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str], begun: Callable[[], object] = bool
+) -> Checkpoint:
+    """Record the workspace as it is. Blocking. *begun* is called as soon as git is at work on the files.
 
     Raises `WorkspaceLost` with a sentence for a person: too large, disk full, repository gone.
     """
     try:
-        return _record(workspace, label, bytes_max, redact)
+        return _record(workspace, label, bytes_max, redact, begun)
     except GitFailed as error:
         raise WorkspaceLost(problem=_explained(workspace, error.reason)) from error
     except OSError as error:
         raise WorkspaceLost(problem=_explained(workspace, str(error))) from error
 
 
-def _record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str]) -> Checkpoint:
+def _record(
+    workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str], begun: Callable[[], object]
+) -> Checkpoint:
     unlock(workspace)
     lost = _ensure_there(workspace)
     found = survey(workspace.path, bytes_max, workspace.submodules)
-    skipped = _add(workspace, found, bytes_max)
+    skipped = _add(workspace, found, bytes_max, begun)
     with evidence.comparing(workspace.store, workspace.tree) as comparison:
         tree = workspace.store.run(*WRITE, timeout_s=LONG_S).text
         changes = comparison.changes(redact)
@@ -126,7 +130,7 @@ def _ensure_there(workspace: Workspace) -> list[str]:
     return []
 
 
-def _add(workspace: Workspace, found: Survey, bytes_max: int) -> list[str]:
+def _add(workspace: Workspace, found: Survey, bytes_max: int, begun: Callable[[], object]) -> list[str]:
     """Bring the index up to date with the files; return notes about what git did not take.
 
     What git has no business with is measured meanwhile.
@@ -140,6 +144,7 @@ def _add(workspace: Workspace, found: Survey, bytes_max: int) -> list[str]:
         workspace.control.run("update-index", "-z", "--index-info", data=seeds)
     args = _adding(workspace)
     with workspace.control.beside(*args) as added:
+        begun()
         weigh(found, workspace.path, bytes_max)
         return _complaints(args, added())
 

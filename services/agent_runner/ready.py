@@ -40,18 +40,23 @@ async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key,
     """
     task = _task(state)
 
+    anew = state.rolled_back or any(run.started for other, run in state.runs.items() if other != key)
+
     def workspace() -> Workspace:
         made = workspaces.prepare(place, Path(task.repo), *state.start)
         if state.returned:  # the rollback was not heard here in time
             put_back(made, state)
-        if state.rolled_back or any(run.started for other, run in state.runs.items() if other != key):
+        if anew:
             begin = state.began_with(key)
             workspaces.begin(made, begin.commit if begin else made.base)
         return made
 
-    made, (sandbox, kit), text = await together(
-        tools.blocking(workspace), _walls_and_kit(tools, place, task), bus.text(prompt)
-    )
+    async def made_ready() -> Workspace:
+        if not anew and not state.returned and (untouched := workspaces.find(place)):  # reads one small file
+            return untouched
+        return await tools.blocking(workspace)
+
+    made, (sandbox, kit), text = await together(made_ready(), _walls_and_kit(tools, place, task), bus.text(prompt))
     found = await probe_agent(task.agent, tools.settings.agent, kit.path)
     return Ready(made, sandbox, kit, found, text)
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from obra.events import (
@@ -22,7 +21,7 @@ from obra.events import (
     WorkspaceInspected,
     WorkspaceRestored,
 )
-from obra.services.agent_runner import checkpoint, clone, deliver, memory
+from obra.services.agent_runner import checkpoint, clone, deliver, recording
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checkpoint import Checkpoint, Label
 from obra.services.agent_runner.checks import run_check
@@ -47,6 +46,9 @@ from obra.shared.service import Call
 
 CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
 """Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
+
+BEGIN_S = 0.02
+"""How long it is waited for git to begin with the files before it is said that the agent is gone."""
 
 log = get_logger(NAME)
 
@@ -194,18 +196,22 @@ class Attempt:
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""
-        seen = self._ledger.state.run(self._key)
-        recording = asyncio.create_task(self._checkpoint(workspace, redact)) if seen.checkpoint is None else None
+        seen, begun = self._ledger.state.run(self._key), asyncio.Event()
+        work = asyncio.create_task(self._checkpoint(workspace, redact, begun)) if seen.checkpoint is None else None
         try:
+            if work is not None:
+                with suppress(TimeoutError):  # git takes as long as the saying does: it begins first
+                    async with asyncio.timeout(BEGIN_S):
+                        await begun.wait()
             if seen.exited is None:
                 await self._say(exited)
-            if recording is not None:
-                await self._say(self._recorded(await recording, workspace, interrupted=False))
+            if work is not None:
+                await self._say(self._recorded(await work, workspace, interrupted=False))
         finally:
-            if recording is not None and not recording.done():
-                recording.cancel()
+            if work is not None and not work.done():
+                work.cancel()
                 with suppress(asyncio.CancelledError, WorkspaceLost):
-                    await recording
+                    await work
         found = self._ledger.state.run(self._key).checkpoint
         return found.files_total if found else 0
 
@@ -228,7 +234,7 @@ class Attempt:
                 repo, start = Path(self._task.repo), self._ledger.state.start
                 workspace = await self._tools.blocking(workspaces.prepare, self._place, repo, *start)
                 try:
-                    found = await self._checkpoint(workspace, redact)
+                    found = await self._checkpoint(workspace, redact, asyncio.Event())
                     said.append(self._recorded(found, workspace, interrupted=True))
                 finally:
                     commit = begin.commit if begin else workspace.base
@@ -245,25 +251,14 @@ class Attempt:
         except EnvironmentLacks:  # what is not there any more can't be looked for; what looks secret still is
             return Redactor()
 
-    async def _checkpoint(self, workspace: Workspace, redact: Redactor) -> Checkpoint:
+    async def _checkpoint(self, workspace: Workspace, redact: Redactor, begun: asyncio.Event) -> Checkpoint:
         label = Label(self._task.text, self._call.scope.task, self._attempt, self._run)
-
-        def take() -> Checkpoint:
-            forgotten = memory.keep(self._place, self._key)
-            found = checkpoint.record(workspace, label, self._tools.settings.agent.workspace_bytes_max, redact)
-            return replace(found, notes=(*found.notes, redact(forgotten))) if forgotten else found
-
-        return await self._tools.blocking(take)
+        return await recording.record(self._tools, self._place, workspace, label, redact, begun)
 
     def _recorded(self, found: Checkpoint, workspace: Workspace, *, interrupted: bool) -> WorkspaceCheckpointed:
         begin = self._ledger.state.attempt_began_with(self._attempt)
-        changes = found.changes
-        return WorkspaceCheckpointed(
-            attempt=self._attempt, run=self._run, commit=found.commit, tree=found.tree, base=workspace.base,
-            files=changes.files, files_total=changes.files_total, lines_added=changes.lines_added,
-            lines_deleted=changes.lines_deleted, changed=found.tree != (begin.tree if begin else workspace.tree),
-            patch=changes.patch, interrupted=interrupted, notes=found.notes,
-        )  # fmt: skip
+        changed = found.tree != (begin.tree if begin else workspace.tree)
+        return recording.event(found, self._key, workspace.base, changed=changed, interrupted=interrupted)
 
     async def _announce(self, sandbox: Sandbox) -> None:
         """Say once per task that there is no sandbox although `auto` would have taken one."""
