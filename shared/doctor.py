@@ -147,6 +147,7 @@ def _ollama(settings: Settings) -> Finding:
             names = {str(entry["name"]) for entry in json.loads(reply.read(REPLY_BYTES_MAX))["models"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = str(getattr(reason, "strerror", "") or reason).lower()
         return Finding(
             "ollama", "limited", f"no answer at {url} ({reason}); evidence alone decides",
             f"to have work reviewed: `ollama serve`, then `ollama pull {model}`",

@@ -86,6 +86,8 @@ def _reachable(repo: Path) -> None:
         raise BadUsage(problem=f"there is no directory {repo}; give the path of a git repository")
     if not repo.is_dir():
         raise BadUsage(problem=f"{repo} is a file; give the directory of a git repository")
+    if "\n" in str(repo.resolve()):
+        raise BadUsage(problem=f"there is a line break in the path {str(repo.resolve())!r}; rename that directory")
     if not os.access(repo, os.R_OK | os.X_OK):
         raise BadUsage(problem=f"{repo} can't be read by this user; its owner must allow it")
 

@@ -127,7 +127,7 @@ def _event(
     """Return everything that was observed, in the words of the event."""
     seen = conversation.seen
     limit_s = {"timed_out": job.timeout_s, "hung": job.silence_s}.get(conversation.stopped)
-    limit = "" if limit_s is None else f" (limit {limit_s:g} s)"
+    limit = "" if limit_s is None else f"{limit_s:g} s"
     exit_ = Exit(status.returned, conversation.stopped, status.problem, redact(stderr), limit)
     ending, detail = classify(seen, exit_)
     result = seen.result

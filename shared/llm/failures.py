@@ -1,6 +1,7 @@
 """Every way in which a server of models can fail, as `LlmFailed`; and the cheap question whether it is there."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ async def failures(at: str, timeout_s: float, own: Understand) -> AsyncIterator[
     except TimeoutError as error:
         raise LlmFailed(reason=f"{at} did not answer within {timeout_s:g} s") from error
     except OSError as error:
-        reason = f"{at} can't be reached: {error.strerror or error}"
+        reason = f"{at} can't be reached: {_plain(error)}"
         raise LlmFailed(reason=short(reason), transient=True) from error
     except Exception as error:
         understood = own(at, error) or _of_http(at, error)
@@ -59,10 +60,20 @@ def _of_http(at: str, error: Exception) -> LlmFailed | None:
         case httpx.TimeoutException():
             return LlmFailed(reason=f"{at} fell silent")
         case httpx.ConnectError():
-            return LlmFailed(reason=short(f"{at} can't be reached: {error}"), transient=True)
+            return LlmFailed(reason=short(f"{at} can't be reached: {_plain(error)}"), transient=True)
         case httpx.HTTPError():
             return LlmFailed(reason=short(f"{at} broke off: {error or type(error).__name__}"), transient=True)
     return None
+
+
+def _plain(error: BaseException) -> str:
+    """Return what the system says of *error*, or of the first of its causes that the system has a word for."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno:
+            return (os.strerror(at.errno) if at.errno > 0 else str(at.strerror)).lower()
+        at = at.__cause__ or at.__context__
+    return str(error)
 
 
 def short(text: str) -> str:

@@ -80,17 +80,19 @@ def test_a_branch_or_tag_can_be_the_base(tmp_path: Path) -> None:
         ("missing", "", "there is no directory {path}; give the path of a git repository"),
         ("file", "", "{path} is a file; give the directory of a git repository"),
         ("plain", "", "{path} is no git repository; make it one with `git init`, and commit what is there"),
+        ("two\nlines", "", "there is a line break in the path {path!r}; rename that directory"),
         ("repo", "nope", "'nope' names no commit in {path}; `git -C {path} log --oneline --all` shows them"),
         ("repo", "--all", "'--all' is no commit, branch or tag"),
     ],
 )
 def test_what_is_no_repository_is_refused_with_a_way_out(tmp_path: Path, name: str, base: str, said: str) -> None:
     repository(tmp_path / "repo")
+    repository(tmp_path / "two\nlines")
     (tmp_path / "plain").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(BadUsage) as refused:
         inspect(tmp_path / name, base)
-    assert str(refused.value) == said.format(path=tmp_path / name)
+    assert str(refused.value) == said.format(path=str(tmp_path / name))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

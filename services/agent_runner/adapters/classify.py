@@ -67,9 +67,9 @@ def _classify(seen: Observed, exit_: Exit) -> tuple[Ending, str]:
     if exit_.stopped and exit_.stopped != "lingering":
         return exit_.stopped, {
             "cancelled": "it was stopped because it was cancelled",
-            "timed_out": f"the deadline{exit_.limit} passed and it was stopped",
+            "timed_out": f"after {exit_.limit} (--timeout)",
             "stuck": "it went round in circles and was stopped",
-            "hung": f"nothing was heard from it{exit_.limit} and it was stopped",
+            "hung": f"after {exit_.limit} of silence (--silence)",
         }[exit_.stopped]
     if seen.result is None:
         return _without_result(seen, exit_)

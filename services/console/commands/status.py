@@ -111,8 +111,17 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
     yield from _goals(found["goals"])
     if found["lacking"]:
         yield "\nlacking in the last day:"
-        for row in found["lacking"]:
-            yield f"  {row['task']}: {row['what']}: {one_line(str(row['reason']), 160)}"
+        yield from _lacking(found["lacking"])
+
+
+def _lacking(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what was lacking, each thing once, with the newest of the tasks that lacked it."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        tasks.setdefault((row["what"], one_line(str(row["reason"]), 160)), []).append(row["task"])
+    for (what, reason), named in tasks.items():
+        others = f" and {count(len(named) - 1, 'other')}" if len(named) > 1 else ""
+        yield f"  {named[0]}{others}: {what}: {reason}"
 
 
 def _goals(goals: list[dict[str, Any]]) -> Iterator[str]:

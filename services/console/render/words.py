@@ -6,11 +6,11 @@ import msgspec
 
 from obra.events import Event
 from obra.events import attempt as a
-from obra.events import operations as o
-from obra.events import session as s
 from obra.events import task as t
-from obra.services.console.render import people as _people  # noqa: F401 - it registers its words
+from obra.services.console.render import operations as _operations  # noqa: F401 - it registers its words
+from obra.services.console.render import people as _people  # noqa: F401 - likewise
 from obra.services.console.render import planning as _planning  # noqa: F401 - likewise
+from obra.services.console.render import session as _session  # noqa: F401 - likewise
 from obra.services.console.render.line import Line, Tone, because
 from obra.services.console.render.registry import WORDS
 from obra.services.console.render.registry import of as _of
@@ -99,46 +99,18 @@ def _refused(e: t.BranchRefused) -> Iterable[Line]:
     yield Line(f"the branch could not be delivered: {one_line(e.reason)}", "bad")
 
 
-@_of(s.LlmSelected)
-def _llm(e: s.LlmSelected) -> Iterable[Line]:
-    who = "none, evidence alone decides" if e.provider == "none" else f"{e.provider}/{e.model}"
-    yield Line(f"reviewer: {who}" + (f" ({one_line(e.reason)})" if e.reason else ""))
+@_of(a.AttemptRequested)
+def _requested(e: a.AttemptRequested) -> Iterable[Line]:
+    turns = f"{count(e.turns_max, 'turn')}, " if e.turns_max else ""
+    budget = f", {money(e.budget_usd)}" if e.budget_usd is not None else ""
+    limits = f"{turns}{duration(e.timeout_s * 1000)}, {duration(e.silence_s * 1000)} of silence{budget}"
+    again = f", run {e.run}" if e.run > 1 else ""
+    yield Line(f"attempt {e.attempt}{again} may begin: at most {limits}", "quiet", detail=True)
 
 
-@_of(s.PromptPrepared)
-def _prepared(e: s.PromptPrepared) -> Iterable[Line]:
-    feedback = ", with feedback from attempt " + ", ".join(map(str, e.feedback_from)) if e.feedback_from else ""
-    resumed = ", in the agent's own session" if e.resume else ""
-    if e.fresh:
-        yield Line(f"note: a fresh session of the agent, since {one_line(e.fresh)}", "warning")
-    lacks = f", {count(len(e.left_out), 'piece')} of context cut or left out" if e.left_out else ""
-    line = f"prompt for attempt {e.attempt}: {size(e.prompt.size)}{feedback}{resumed}{lacks}"
-    yield Line(line, detail=not (e.feedback_from or lacks))
-
-
-@_of(s.SessionWarned)
-def _filling(e: s.SessionWarned) -> Iterable[Line]:
-    by = "as it reports" if e.basis == "reported" else "by estimate, before the prompt is sent"
-    yield Line(f"the agent's context is {e.used:.0%} full: {e.tokens:,} of {e.window:,} tokens, {by}", "warning")
-
-
-@_of(s.SessionRefreshed)
-def _refreshed(e: s.SessionRefreshed) -> Iterable[Line]:
-    source = f"an extract ({one_line(e.reason)})" if e.by == "extract" else f"a summary by {one_line(e.by)}"
-    yield Line(f"the next attempt begins afresh, from {source}", "warning")
-
-
-@_of(s.PromptEnhanced)
-def _enhanced(e: s.PromptEnhanced) -> Iterable[Line]:
-    if e.usable:
-        yield Line(f"advice from {e.model or e.provider}: {one_line(e.advice.text)}", detail=True)
-    else:
-        yield Line(f"no advice from the reviewer: {one_line(e.reason)}", "warning")
-
-
-@_of(s.BudgetExhausted)
-def _exhausted(e: s.BudgetExhausted) -> Iterable[Line]:
-    yield Line(f"the budget of {money(e.budget_usd)} is used up: {money(e.spent_usd)} spent", "bad")
+@_of(a.AttemptCancelled)
+def _stopped(e: a.AttemptCancelled) -> Iterable[Line]:
+    yield Line(f"attempt {e.attempt} is to be stopped" + (f": {one_line(e.reason)}" if e.reason else ""), "warning")
 
 
 @_of(a.AttemptStarted)
@@ -241,21 +213,3 @@ def _scored(e: a.AttemptScored) -> Iterable[Line]:
 @_of(a.ClaimContradicted)
 def _contradicted(e: a.ClaimContradicted) -> Iterable[Line]:
     yield Line(f"the agent said: {one_line(e.claim, 120)} - but {one_line(e.evidence)}", "warning")
-
-
-@_of(o.ServiceDegraded)
-def _degraded(e: o.ServiceDegraded) -> Iterable[Line]:
-    effect = f"; {one_line(e.effect)}" if e.effect else ""
-    yield Line(f"warning: no {e.lacking}: {one_line(e.reason)}{effect}", "warning")
-
-
-@_of(o.MessageRejected)
-def _message_rejected(e: o.MessageRejected) -> Iterable[Line]:
-    yield Line(f"warning: message {e.position} on {e.subject} is no usable event: {one_line(e.reason)}", "warning")
-
-
-@_of(o.MessageDeadLettered)
-def _dead_lettered(e: o.MessageDeadLettered) -> Iterable[Line]:
-    yield Line(
-        f"warning: {e.consumer} gave up on event {e.position} after {e.deliveries} tries: {one_line(e.reason)}", "bad"
-    )

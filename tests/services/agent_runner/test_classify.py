@@ -285,8 +285,8 @@ def test_a_result_inside_the_agents_text_is_text() -> None:
     ("stopped", "limit", "expected"),
     [
         ("cancelled", "", ("cancelled", "it was stopped because it was cancelled")),
-        ("timed_out", " (limit 9 s)", ("timed_out", "the deadline (limit 9 s) passed and it was stopped")),
-        ("hung", " (limit 9 s)", ("hung", "nothing was heard from it (limit 9 s) and it was stopped")),
+        ("timed_out", "9 s", ("timed_out", "after 9 s (--timeout)")),
+        ("hung", "9 s", ("hung", "after 9 s of silence (--silence)")),
         ("lingering", "", ("completed", "it reported success, did not exit by itself, and was stopped")),
     ],
 )

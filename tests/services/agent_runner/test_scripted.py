@@ -125,8 +125,8 @@ async def test_every_kind_of_error_result_is_classified(ending: str, tmp_path: P
         ({"exit": 3}, {}, ("failed", 3, "it exited with code 3 without a result")),
         ({"kill": 9}, {}, ("killed", -9, "signal 9 ended it before any result")),
         ({"kill": 15}, {}, ("killed", -15, "signal 15 ended it before any result")),
-        ({"hang": True}, {"silence_s": 0.3}, ("hung", 0, "nothing was heard from it (limit 0.3 s) and it was stopped")),
-        ({"hang": True}, {"timeout_s": 0.3}, ("timed_out", 0, "the deadline (limit 0.3 s) passed and it was stopped")),
+        ({"hang": True}, {"silence_s": 0.3}, ("hung", 0, "after 0.3 s of silence (--silence)")),
+        ({"hang": True}, {"timeout_s": 0.3}, ("timed_out", 0, "after 0.3 s (--timeout)")),
     ],
     ids=["exit", "kill", "term", "silence", "deadline"],
 )

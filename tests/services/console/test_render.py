@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 from obra.events import (
+    KINDS,
     AgentExited,
+    AttemptRequested,
     AttemptStarted,
     CheckResult,
     ChecksRan,
@@ -25,6 +27,7 @@ from obra.events import (
     Output,
     PromptPrepared,
     ServiceDegraded,
+    SessionOpened,
     SessionRefreshed,
     SessionWarned,
     TaskCompleted,
@@ -41,7 +44,7 @@ from obra.services.console.render.screen import Doing, PlainScreen, TerminalScre
 from obra.services.console.render.summary import summary
 from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
-from obra.services.console.render.words import lines
+from obra.services.console.render.words import WORDS, lines
 from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
@@ -51,6 +54,23 @@ SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
 PYTEST = CheckResult(
     command="pytest -q", exit_code=1, duration_ms=1200, output=Content.of("a\n\nb\x1b[31m\n1 failed\n")
 )
+
+
+def test_every_event_that_anybody_says_has_words_of_its_own() -> None:
+    assert [name for name, kind in KINDS.items() if kind not in WORDS] == [
+        "timer.fired", "input.received", "input.interpreted"
+    ]  # fmt: skip
+
+
+def test_the_limits_of_an_attempt_and_the_span_of_a_session_are_told_in_words() -> None:
+    asked = AttemptRequested(attempt=2, run=2, prompt=Content.of("do it"), turns_max=15, budget_usd=0.5)
+    told = [
+        line.text for event in (SessionOpened(session="1", context_tokens_max=200_000), asked) for line in lines(event)
+    ]
+    assert told == [
+        "session 1 begins, with a context window of 200,000 tokens",
+        "attempt 2, run 2 may begin: at most 15 turns, 2 h 0 min, 15 min 0 s of silence, $0.50",
+    ]
 
 
 def test_escape_sequences_and_control_characters_are_taken_out() -> None:
