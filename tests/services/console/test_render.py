@@ -40,11 +40,12 @@ from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
 from obra.services.console.render.line import Line, said
 from obra.services.console.render.parquet import write_parquet
+from obra.services.console.render.registry import WORDS
 from obra.services.console.render.screen import Doing, PlainScreen, TerminalScreen
 from obra.services.console.render.summary import summary
 from obra.services.console.render.table import grid, write
 from obra.services.console.render.text import clean, duration, money, one_line, size
-from obra.services.console.render.words import WORDS, lines
+from obra.services.console.render.words import lines
 from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
