@@ -14,13 +14,14 @@ from obra.shared.archive.audit import Progress, head_of
 from obra.shared.archive.manifest import Manifest
 from obra.shared.archive.pruned import heads, reaches_back
 from obra.shared.archive.refill import Refilled, refilled
-from obra.shared.archive.restore import NO_LIMIT, from_archive, from_stream, remove
+from obra.shared.archive.restore import NO_LIMIT, from_archive, from_stream
 from obra.shared.archive.whole import UNFINISHED
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.bus.provision import provision
 from obra.shared.config import NatsSettings
 from obra.shared.envelope import fresh as fresh_envelope
 from obra.shared.errors import BadUsage
+from obra.shared.exclusive import own_folder
 from obra.shared.home import Home
 from obra.shared.store import Store, opened
 from obra.shared.store.errors import StoreDamaged
@@ -133,13 +134,9 @@ async def _texts(bus: JetStreamBus, folder: Path) -> int:
 
 @contextlib.contextmanager
 def scratch(home: Home) -> Iterator[Path]:
-    """Yield a path beside the home's store for one that is being made; nothing is left of it afterwards."""
-    path = home.store.with_name(f"{home.store.name}.fresh")
-    remove(path)
-    try:
-        yield path
-    finally:
-        remove(path)
+    """Yield a path for a store that is being made, known to nobody else; nothing is left of it afterwards."""
+    with own_folder(home.root, "fresh-") as folder:
+        yield folder / home.store.name
 
 
 def put_in_place(fresh: Path, store: Path) -> None:
