@@ -30,7 +30,7 @@ from obra.shared.store.stream import Heard, folded, told
 from tests.recorded import message, simulated
 from tests.rig import Nats
 
-BATCH = 10_000
+BATCH = 20_480
 WORLDS = 700
 SIZE = 1_000_000
 

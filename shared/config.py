@@ -104,7 +104,7 @@ class SandboxSettings(Section):
 class StoreSettings(Section):
     """The DuckDB store."""
 
-    batch_max: int = Field(default=10_000, ge=1, le=100_000)
+    batch_max: int = Field(default=20_480, ge=1, le=100_000)
     query_timeout_s: PositiveS = 30.0
     query_memory: str = "1GB"
     query_rows_max: int = Field(default=1_000_000, ge=1)

@@ -6,7 +6,7 @@ from collections import deque
 
 from obra.shared.bus import Raw
 
-BATCH_BYTES_MAX = 16 * 1024**2
+BATCH_BYTES_MAX = 32 * 1024**2
 PENDING_BATCHES = 2
 LINGER_S = 1.0
 """How long the first message of a batch waits for company, unless somebody asks for it.

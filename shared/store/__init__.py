@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from obra.shared.store.chain import GENESIS, Broken, first_broken, link
 from obra.shared.store.confine import configure
 from obra.shared.store.derived import SETTLE_BEHIND, SETTLE_EVERY, settle, type_batch, unsettled
 from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
+from obra.shared.store.incoming import BATCH, let_go, let_in
 from obra.shared.store.row import Row
 from obra.shared.store.schema import SCHEMA, prepare
 
@@ -25,32 +25,13 @@ CLOSE_TRIES, CLOSE_PAUSE_S = 20, 0.05
 UNCOMMITTED_MAX = 122_880
 """Rows in one transaction: as many as DuckDB compresses together, so that what comes in bulk is compressed once, and
 never written to the write-ahead log."""
-LINE = Row._fields.index("line")
 LACKING = (
     "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
     "Out of Memory",
 )  # fmt: skip
 """What DuckDB says where the machine is at fault, and not the file."""
 
-_COLUMNS = {
-    "position": "UBIGINT", "id": "VARCHAR", "project": "VARCHAR", "task": "VARCHAR", "type": "VARCHAR",
-    "happened_us": "BIGINT", "cause": "VARCHAR", "correlation": "VARCHAR", "service": "VARCHAR", "body": "VARCHAR",
-    "raw": "BLOB", "problem": "VARCHAR", "stored_us": "BIGINT", "hash": "BLOB",
-}  # fmt: skip
-_BATCH = """
-CREATE OR REPLACE TEMP TABLE batch (
-    position UBIGINT, id UUID, project VARCHAR, task VARCHAR, type VARCHAR, happened_at TIMESTAMPTZ, cause UUID,
-    correlation UUID, service VARCHAR, body_json VARCHAR, raw BLOB, problem VARCHAR, stored_at TIMESTAMPTZ, hash BLOB
-)
-"""
-_TAKE = """
-INSERT INTO batch SELECT position, id::UUID, project, task, type, make_timestamptz(happened_us), cause::UUID,
-    correlation::UUID, service, body, raw, problem, make_timestamptz(stored_us), hash FROM appender_data
-"""
-_ADD = """
-INSERT INTO event SELECT position, id, project, task, type, happened_at, cause, correlation, service,
-    body_json, raw, hash, problem, stored_at FROM batch
-"""
+_ADD = f"INSERT INTO event FROM {BATCH}"
 _UNREPORTED = """
 SELECT position, project, task, coalesce(type, ''), problem, raw[:200] FROM event
 WHERE problem IS NOT NULL AND type NOT LIKE 'message.%' AND position NOT IN (
@@ -124,8 +105,6 @@ class Store:
             self.watermark, self._head = self._end()
             self._at, self._uncommitted = self.watermark, 0
             self.db.execute("SET VARIABLE storing = true")
-            self.db.execute(_BATCH)
-            self._appender = self.db.query_appender(_TAKE, _COLUMNS)
         except (duckdb.Error, OverflowError) as error:
             self.db.close()
             raise _unreadable(path, error) from error
@@ -157,16 +136,15 @@ class Store:
         """
         import duckdb  # noqa: PLC0415 - heavy
 
-        head, values = self._chained(rows)
+        hashes = self._chained(rows)
         try:
             if not self._uncommitted:
                 self.db.begin()
-            self._appender.append_rows(values)
-            self._appender.flush()
+            let_in(self.db, rows, hashes)
             self.db.execute(_ADD)
             type_batch(self.db, self._at)
-            self.db.execute("TRUNCATE batch")
-            self._at, self._head, self._uncommitted = rows[-1].position, head, self._uncommitted + len(rows)
+            let_go(self.db)
+            self._at, self._head, self._uncommitted = rows[-1].position, hashes[-1], self._uncommitted + len(rows)
             if not more or self._uncommitted >= UNCOMMITTED_MAX:
                 self._commit()
                 self._settle(SETTLE_BEHIND if more else SETTLE_EVERY)
@@ -185,14 +163,14 @@ class Store:
             settle(self.db)
             self.db.commit()
 
-    def _chained(self, rows: Sequence[Row]) -> tuple[bytes, list[tuple[object, ...]]]:
-        head, at, values = self._head, self._at, list[tuple[object, ...]]()
+    def _chained(self, rows: Sequence[Row]) -> list[bytes]:
+        head, at, hashes = self._head, self._at, list[bytes]()
         for row in rows:
             if row.position <= at:
                 raise ValueError(f"position {row.position} comes after {at}")
             at, head = row.position, link(head, row.position, row.raw)
-            values.append((*row[:LINE], head))
-        return head, values
+            hashes.append(head)
+        return hashes
 
     def unreported(self, rows_max: int) -> list[Lost]:
         """Return what is no event and for which no message.rejected is stored: the first *rows_max*, in order.
@@ -209,8 +187,8 @@ class Store:
 
     def raw(self, position: int) -> bytes | None:
         """Return the message at *position* as it came, or None."""
-        row = self.db.execute("SELECT raw FROM event WHERE position = ?", [position]).fetchone()
-        return None if row is None else bytes(row[0])
+        found = self.db.execute("SELECT raw FROM event WHERE position = ?", [position]).fetchall()
+        return bytes(found[0][0]) if found else None
 
     def cursor(self) -> "DuckDBPyConnection":
         """Return a connection of its own to the same database, for a thread that reads."""
@@ -235,8 +213,6 @@ class Store:
         """Write everything into the file itself and let go of it."""
         import duckdb  # noqa: PLC0415 - heavy
 
-        with suppress(duckdb.Error):  # an appender of a connection that failed has nothing left to clear
-            self._appender.clear()
         for left in reversed(range(CLOSE_TRIES)):  # DuckDB refuses while another thread is about to let go of it
             try:
                 self.db.close()

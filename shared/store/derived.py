@@ -6,6 +6,8 @@ long steps, since a view works out by itself what was not settled yet. See docs/
 
 from typing import TYPE_CHECKING
 
+from obra.shared.store.incoming import BATCH
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -29,17 +31,17 @@ SELECT b.position, b.project, b.task, b.type, b.happened_at, b.service, a.type,
 FROM {source} b LEFT JOIN answered a ON a.id = b.cause AND a.position < b.position
 WHERE b.problem IS NULL
 """
-_FAR = """
-SELECT 1 FROM batch ANTI JOIN (SELECT id FROM event WHERE position > ?) c ON c.id = batch.cause
-WHERE batch.cause IS NOT NULL LIMIT 1
+_FAR = f"""
+SELECT 1 FROM {BATCH} b ANTI JOIN (SELECT id FROM event WHERE position > ?) c ON c.id = b.cause
+WHERE b.cause IS NOT NULL LIMIT 1
 """
 
 
 def type_batch(db: "DuckDBPyConnection", watermark: int) -> None:
-    """Add to `typed` what stands in `batch` and was added to `event`; *watermark* is the last position before it."""
+    """Add to `typed` what was let in and was added to `event`; *watermark* is the last position before it."""
     recent = max(0, watermark - RECENT)
     far = db.execute(_FAR, [recent]).fetchall()
-    db.execute(_TYPE.format(source="batch"), [0 if far else recent])
+    db.execute(_TYPE.format(source=BATCH), [0 if far else recent])
 
 
 def type_all(db: "DuckDBPyConnection") -> None:
@@ -51,15 +53,19 @@ def type_all(db: "DuckDBPyConnection") -> None:
 
 def unsettled(db: "DuckDBPyConnection", watermark: int, events_min: int) -> bool:
     """Return whether *events_min* events up to *watermark* are not settled."""
-    row = db.execute("SELECT position FROM settling").fetchone()
-    return row is not None and watermark - int(row[0]) >= events_min
+    return watermark - _settled(db) >= events_min
 
 
 def settle(db: "DuckDBPyConnection") -> None:
     """Keep the rows of the views in `SETTLED` as of the newest position; in a transaction of the caller's."""
-    row = db.execute("SELECT position FROM settling").fetchone()
-    for since, upto in _steps(db, int(row[0]) if row else 0):
+    for since, upto in _steps(db, _settled(db)):
         _settle(db, since, upto)
+
+
+def _settled(db: "DuckDBPyConnection") -> int:
+    """Return the position up to which rows are settled."""
+    ((position,),) = db.execute("SELECT position FROM settling").fetchall()
+    return int(position)
 
 
 def _settle(db: "DuckDBPyConnection", since: int, upto: int) -> None:
@@ -86,8 +92,9 @@ def _same(table: str) -> str:
 
 def _steps(db: "DuckDBPyConnection", since: int) -> list[tuple[int, int]]:
     """Return the ranges of positions behind *since* that are worked through one after the other."""
-    ends = db.execute("SELECT min(position), max(position) FROM event WHERE position > ?", [since]).fetchone()
-    if ends is None or ends[0] is None:
+    ((first, last),) = db.execute(
+        "SELECT min(position), max(position) FROM event WHERE position > ?", [since]
+    ).fetchall()
+    if first is None:
         return []
-    first, last = ends
     return [(low, min(low + REBUILD_EVENTS, last)) for low in range(first - 1, last, REBUILD_EVENTS)]
