@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from obra.events.subjects import Scope, matches
 from obra.shared.archive.pruned import is_cut, pruned_through
 from obra.shared.bus import Raw
-from obra.shared.config import Settings, home_of, load
+from obra.shared.config import Settings, home_at, home_of, load
 from obra.shared.edge import Client, Override, Resolution, settled
 from obra.shared.envelope import Recorded
 from obra.shared.errors import EnvironmentLacks
@@ -61,7 +61,7 @@ class Orchestrator:
         start: bool = True,
     ) -> None:
         """Remember where; nothing is read or started before the block is entered."""
-        self.home = Home(Path(home).expanduser().absolute() if home else home_of())
+        self.home = Home(home_at(home) if home else home_of())
         self._settings = settings
         self._config = config
         self._start = start

@@ -197,9 +197,14 @@ def _check_rules(rules: tuple[Rule, ...]) -> None:
 def home_of(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the only directory Obra writes to: OBRA_HOME, else the platform's data directory."""
     if asked := environ.get("OBRA_HOME"):
-        return Path(asked).expanduser().absolute()
+        return home_at(asked)
     base = environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".local" / "share") / "obra"
+    return home_at((Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".local" / "share") / "obra")
+
+
+def home_at(asked: str | Path) -> Path:
+    """Return *asked* without links and dots: inside the sandbox there is only the real path."""
+    return Path(os.path.realpath(Path(asked).expanduser()))
 
 
 def load(home: Path, config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -54,7 +54,7 @@ async def test_what_the_task_settles_is_answered(benches: list[Bench]) -> None:
     ids=["not known", "empty", "out of schema", "too slow"],
 )
 async def test_without_an_answer_there_is_a_reason(benches: list[Bench], reply: Any, reason: str) -> None:
-    (said,), _ = await answers(benches, reply, timeout_s=0.2)
+    (said,), _ = await answers(benches, reply, timeout_s=0.2 if isinstance(reply, Hangs) else 60.0)
     assert isinstance(said, QuestionAnswered)
     assert (said.usable, said.text) == (False, Content())
     assert said.reason == reason if reason else said.reason

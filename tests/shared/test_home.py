@@ -8,9 +8,21 @@ import pytest
 
 from obra.shared import client
 from obra.shared.client import ObraGone, Orchestrator
+from obra.shared.config import home_of
 from obra.shared.embedded.join import Joined
 from obra.shared.embedded.lease import Lease
 from obra.shared.home import ROOM_BYTES_MIN, Home, HomeFull
+
+
+def test_a_home_is_known_by_its_real_path_since_the_sandbox_has_no_other(tmp_path: Path) -> None:
+    real = tmp_path.resolve() / "real"
+    real.mkdir()
+    (tmp_path / "link").symlink_to("real")
+    asked = [tmp_path / "link", tmp_path / "link" / ".." / "real", tmp_path / "none" / ".." / "real"]
+    assert [home_of({"OBRA_HOME": str(path)}) for path in asked] == [real, real, real]
+    assert [Orchestrator(path).home.root for path in asked] == [real, real, real]
+    assert home_of({"XDG_DATA_HOME": str(tmp_path / "link")}) == home_of({"HOME": "/", "XDG_DATA_HOME": str(real)})
+    assert home_of({"HOME": str(tmp_path / "link")}) == real / ".local" / "share" / "obra"
 
 
 def left(free: int) -> object:

@@ -12,7 +12,7 @@ from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.shared.archive.place import Imported
-from obra.shared.config import load
+from obra.shared.config import home_at, load
 from obra.shared.home import Home
 
 
@@ -27,7 +27,7 @@ def import_(place: Place, folder: Path, into: Path | None, json_: bool) -> int:
     Where the home's stream is empty it is filled, too, at the old positions, so that open tasks go on and names stay
     taken. A home that holds another history is refused, and nothing is changed.
     """
-    home = Home(into.absolute()) if into else place.home
+    home = Home(home_at(into)) if into else place.home
     with screen(sys.stderr) as lines:
         done = asyncio.run(_import(place, home, folder, lines))
     if json_:
