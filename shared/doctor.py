@@ -59,6 +59,11 @@ def claude_path(settings: Settings, path: str) -> str | None:
     return str(bundled) if bundled and os.access(bundled, os.X_OK) else None
 
 
+def bwrap_path() -> str | None:
+    """Return the executable of bubblewrap: that on PATH, or where systems put it; None if it is not installed."""
+    return shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin")
+
+
 def _python() -> Finding:
     return Finding("python", "ok", f"{sys.version.split()[0]} at {sys.executable}", essential=True)
 
@@ -90,7 +95,7 @@ async def _server() -> Finding:
 async def _bwrap() -> Finding:
     """Try what the sandbox needs: namespaces of its own for processes and users, the system read-only."""
     limited = "agents run under their own permission system only"
-    path = shutil.which("bwrap")
+    path = bwrap_path()
     if not path:
         return Finding("bubblewrap", "limited", f"not installed: {limited}", "`apt install bubblewrap`")
     code, said = await _ask(

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,11 +87,8 @@ def prepare(
     )  # fmt: skip
     if wrong := next(problems(event), ""):
         raise BadUsage(problem=wrong)
-    if event.sandbox == "bwrap" and not settings.nats.url and not shutil.which("bwrap"):
-        raise EnvironmentLacks(
-            problem="--sandbox bwrap: bubblewrap is not installed (`apt install bubblewrap`); "
-            "--sandbox none leans on the agent's own permission system"
-        )
+    if event.sandbox == "bwrap" and not settings.nats.url:
+        _bubblewrap()
     return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
 
 
@@ -169,6 +165,17 @@ def _agent(agent: str, settings: Settings, environ: Mapping[str, str]) -> str:
     if not settings.nats.url:
         _claude(settings, environ)
     return agent
+
+
+def _bubblewrap() -> None:
+    """Refuse early where the sandbox that was asked for is missing; whether it works, the runner tries."""
+    from obra.shared.doctor import bwrap_path  # noqa: PLC0415 - only where it is asked for
+
+    if bwrap_path() is None:
+        raise EnvironmentLacks(
+            problem="--sandbox bwrap: bubblewrap is not installed (`apt install bubblewrap`); "
+            "--sandbox none leans on the agent's own permission system"
+        )
 
 
 def _claude(settings: Settings, environ: Mapping[str, str]) -> None:

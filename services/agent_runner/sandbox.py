@@ -7,7 +7,6 @@ travel in bubblewrap's own environment and never in an argument, where every use
 
 import asyncio
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,7 +124,9 @@ def _user_home() -> str:
 
 @lru_cache(maxsize=1)
 def _executable() -> str:
-    return shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin") or ""
+    from obra.shared.doctor import bwrap_path  # noqa: PLC0415 - its other probes need more than a runner has loaded
+
+    return bwrap_path() or ""
 
 
 _known: list[str] = []
