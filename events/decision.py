@@ -116,14 +116,31 @@ class TimerFired(Event, tag="timer.fired"):
 
 
 class InputReceived(Event, tag="input.received"):
-    """A person said something in plain language."""
+    """A person said something in plain language about what waits for them. It does nothing by itself."""
 
     text: Content
+    input: Annotated[str, Meta(description="its id within the task")] = ""
+    item: Annotated[str, Meta(description="id of the event that began what waits")] = ""
+    by: str = ""
 
 
 class InputInterpreted(Event, tag="input.interpreted"):
-    """What the plain language was understood to mean."""
+    """What the plain language was understood to mean, or why it was not. Nobody acts on it but who said it."""
 
-    intent: str
-    parameters: dict[str, str] = msgspec.field(default_factory=dict)
-    confidence: float = 0.0
+    intent: Annotated[str, Meta(description="`approve`, `reject`, `retry`, `answer`, `cancel`; empty: none of them")]
+    parameters: Annotated[
+        dict[str, str],
+        Meta(description="`text`: what of it is the answer, or is for the agent; `words`: those that say the intent"),
+    ] = msgspec.field(default_factory=dict)
+    confidence: Annotated[float, Meta(description="not asked for: a model's word about itself is worth nothing")] = 0.0
+    input: Annotated[str, Meta(description="id of what was said")] = ""
+    usable: bool = True
+    reason: Annotated[str, Meta(description="why it was not understood")] = ""
+    provider: str = ""
+    model: str = ""
+    tokens: Tokens = Tokens()
+    duration_ms: float = 0.0
+    template_sha256: Annotated[str, Meta(description="of the prompt template")] = ""
+    options: Annotated[dict[str, float], Meta(description="sampling options sent with the question")] = msgspec.field(
+        default_factory=dict
+    )

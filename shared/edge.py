@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from obra.events import (
     AttemptScored,
@@ -17,6 +18,7 @@ from obra.events import (
     Content,
     DecisionOverridden,
     Event,
+    InputReceived,
     MessageRejected,
     Policy,
     PolicyProposed,
@@ -163,6 +165,22 @@ class Client:
             return QuestionAnswered(question=waits.name, text=Content.of(text), by=person())
 
         return await self._say(scope, event)
+
+    async def say(self, scope: Scope, text: str, item: str = "") -> tuple[int, str, str]:
+        """Say something in plain words about what waits; errors as of `resolve`. It does nothing by itself.
+
+        Returns its position, its id in the task, and the id of what it is about.
+        """
+        heard = InputReceived(text=Content.of(text), by=person())
+
+        def event(past: Sequence[Recorded]) -> Event:
+            nonlocal heard
+            number = sum(isinstance(recorded.event, InputReceived) for recorded in past) + 1
+            heard = replace(heard, input=f"i{number}", item=meant(scope, past, item).id)
+            return heard
+
+        position = await self._say(scope, event)
+        return position, heard.input, heard.item
 
     async def override(self, scope: Scope, action: Override, reason: str = "") -> int:
         """Decide otherwise: at once where the task rests, else when the run in hand ends. `AlreadyOver` if it has.

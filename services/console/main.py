@@ -40,6 +40,7 @@ SECTIONS = {
     "Decide what waits for you": {
         "inbox": ("inbox:inbox", "List what waits for a person."),
         "answer": ("answer:answer", "Answer the question that a task waits with."),
+        "say": ("say:say", "Say in plain words how something that waits goes on."),
         "approve": ("resolve:approve", "Accept the work of a task that waits for a person."),
         "reject": ("resolve:reject", "Refuse the work of a task that waits for a person."),
         "retry": ("resolve:retry", "Let the agent try again, on a task that waits for a person."),
@@ -73,7 +74,7 @@ SECTIONS = {
 
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
-FOLLOWING = frozenset({"demo", "run", "goal", "answer", "approve", "reject", "retry", "override"})
+FOLLOWING = frozenset({"demo", "run", "goal", "answer", "say", "approve", "reject", "retry", "override"})
 
 
 class LazyGroup(click.Group):

@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from obra.events import Content, QuestionAnswered, QuestionAsked
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
-from obra.shared.llm.material import Section
+from obra.services.supervisor_llm.quotes import flat, found
+from obra.shared.llm.material import Section, without
 
 FILES_MAX = 100
+AGENTS = ("CHANGED FILES", "QUESTION")
+"""Sections that the agent wrote: they settle nothing, whoever quotes them."""
 
 
 class Answer(BaseModel):
@@ -53,6 +56,8 @@ def answer(seen: Seen, asked: QuestionAsked, reply: Asked[Answer]) -> QuestionAn
     value, reason = reply.value, reply.reason
     if value is not None and not (value.known and value.answer.strip()):
         value, reason = None, "it says that the task does not tell"
+    if value is not None and not found(value.follows_from, flat(without(reply.shown, AGENTS))):
+        value, reason = None, "what it says to follow from stands nowhere in the task"
     return QuestionAnswered(
         question=asked.question,
         text=Content.of(value.answer.strip()) if value else Content(),

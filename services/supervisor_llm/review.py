@@ -11,11 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from obra.events import JUDGED, AttemptFinished, AttemptReviewed, Criterion, Issue
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
+from obra.services.supervisor_llm.quotes import flat, found
 from obra.services.supervisor_llm.shown import WORDS, contents, sections
 from obra.shared.llm.material import without
-
-QUOTE_CHARS_MIN = 3
-"""A shorter quote is found nearly everywhere and shows nothing."""
 
 REPLY_TOKENS_MAX = 2_048
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -90,7 +88,7 @@ def answer(seen: Seen, finished: AttemptFinished, asked: Asked[Review]) -> Attem
             attempt=finished.attempt, run=finished.run, usable=False, reason=asked.reason, problem=asked.problem,
             repaired=asked.repaired, **asked.record(),
         )  # fmt: skip
-    proof = _flat(without(asked.shown, WORDS))
+    proof = flat(without(asked.shown, WORDS))
     criteria = tuple(_criterion(text, n, review, proof) for n, text in enumerate(task.acceptance, 1))
     rubric = review.rubric.model_dump() if review.rubric else {}
     return AttemptReviewed(
@@ -100,7 +98,7 @@ def answer(seen: Seen, finished: AttemptFinished, asked: Asked[Review]) -> Attem
         approves=review.approves and all(each.verdict == "met" for each in criteria),
         quality=round(sum(rubric.values()) / len(rubric), 4) if rubric else review.quality,
         summary=review.summary,
-        issues=_issues(review, _flat(asked.shown), criteria),
+        issues=_issues(review, flat(asked.shown), criteria),
         repaired=asked.repaired,
         criteria=criteria,
         rubric=rubric,
@@ -113,7 +111,7 @@ def _criterion(text: str, number: int, review: Review, proof: str) -> Criterion:
     said = next((each for each in review.criteria if each.number == number), None)
     if said is None:
         return Criterion(text=text, verdict="unproven", why="the review passes over it")
-    quote = _found(said.quote, proof)
+    quote = found(said.quote, proof)
     if not said.met:
         return Criterion(text=text, verdict="unmet", quote=quote, why=said.why)
     if not quote:
@@ -124,27 +122,19 @@ def _criterion(text: str, number: int, review: Review, proof: str) -> Criterion:
 
 def _issues(review: Review, words: str, criteria: tuple[Criterion, ...]) -> tuple[Issue, ...]:
     """Return the issues with quotes that exist, and one for each criterion that is unmet and that none speaks of."""
-    found = [
+    issues = [
         Issue(
-            text=issue.text, severity=issue.severity, path=issue.path, quote=_found(issue.quote, words, shortest=1)
+            text=issue.text, severity=issue.severity, path=issue.path, quote=found(issue.quote, words, shortest=1)
         )
         for issue in review.issues
     ]  # fmt: skip
-    said = _flat(" ".join(issue.text for issue in found)).lower()
+    said = flat(" ".join(issue.text for issue in issues)).lower()
     for each in criteria:
-        if each.verdict == "unmet" and _flat(each.text).lower() not in said:
-            found.append(Issue(text=f"not met: {each.text}" + (f" ({each.why})" if each.why else ""), quote=each.quote))
-    return tuple(found)
-
-
-def _found(quote: str, words: str, shortest: int = QUOTE_CHARS_MIN) -> str:
-    """Return *quote* if it stands in *words*, apart from white space; empty if not."""
-    flat = _flat(quote)
-    return quote if len(flat) >= shortest and flat in words else ""
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
+        if each.verdict == "unmet" and flat(each.text).lower() not in said:
+            issues.append(
+                Issue(text=f"not met: {each.text}" + (f" ({each.why})" if each.why else ""), quote=each.quote)
+            )
+    return tuple(issues)
 
 
 KIND = Kind(

@@ -12,6 +12,7 @@ from tests.services.test_supervisor_llm import CHOSEN, EVIDENCE, NOBODY, Bench
 
 ASKED = QuestionAsked(question="q1", text=Content.of("Which DB? (A / B)"), to="llm", attempt=1, run=1)
 TASK = TaskSubmitted(text="add a flag to the SQLite table", repo="/r", llm="auto", acceptance=("uses SQLite",))
+UNFOUNDED = "what it says to follow from stands nowhere in the task"
 
 
 @pytest.fixture
@@ -48,10 +49,12 @@ async def test_what_the_task_settles_is_answered(benches: list[Bench]) -> None:
     [
         (Says(json.dumps({"follows_from": "", "known": False, "answer": ""})), "it says that the task does not tell"),
         (Says(json.dumps({"follows_from": "", "known": True, "answer": "  "})), "it says that the task does not tell"),
+        (Says(json.dumps({"follows_from": "Which DB? (A / B)", "known": True, "answer": "A"})), UNFOUNDED),
+        (Says(json.dumps({"follows_from": "the task uses Postgres", "known": True, "answer": "A"})), UNFOUNDED),
         (Says("Well, B I guess."), ""),
         (Hangs(), ""),
     ],
-    ids=["not known", "empty", "out of schema", "too slow"],
+    ids=["not known", "empty", "its own question", "nowhere", "out of schema", "too slow"],
 )
 async def test_without_an_answer_there_is_a_reason(benches: list[Bench], reply: Any, reason: str) -> None:
     (said,), _ = await answers(benches, reply, timeout_s=0.2 if isinstance(reply, Hangs) else 60.0)

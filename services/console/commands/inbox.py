@@ -56,5 +56,5 @@ def how(item: dict[str, Any]) -> str:
     """Return the commands that resolve *item*."""
     obra = obra_command()
     if item["kind"] == "question":
-        return f"{obra} answer {item['task']} 'TEXT'   (or approve, reject, retry, take-over)"
+        return f"{obra} answer {item['task']} 'TEXT'   (or say, approve, reject, retry, take-over)"
     return f"{obra} approve|reject|retry|take-over {item['task']}"

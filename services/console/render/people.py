@@ -40,6 +40,20 @@ def _answered(e: d.QuestionAnswered) -> Iterable[Line]:
         yield Line(f"{e.by or 'the LLM'} has no answer: {one_line(e.reason)}", "warning")
 
 
+@of(d.InputReceived)
+def _heard(e: d.InputReceived) -> Iterable[Line]:
+    yield Line(f"{e.by or 'somebody'} says in plain words: {one_line(e.text.text)}")
+
+
+@of(d.InputInterpreted)
+def _understood(e: d.InputInterpreted) -> Iterable[Line]:
+    text = f": {one_line(e.parameters['text'])}" if e.parameters.get("text") else ""
+    if e.usable:
+        yield Line(f"understood as {e.intent}{text}")
+    else:
+        yield Line(f"not understood: {one_line(e.reason)}", "warning")
+
+
 @of(d.DecisionOverridden)
 def _overridden(e: d.DecisionOverridden) -> Iterable[Line]:
     reason = f": {one_line(e.reason)}" if e.reason else ""

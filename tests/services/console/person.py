@@ -21,7 +21,10 @@ def _hears_ctrl_c() -> None:
 
 @dataclass(frozen=True)
 class Person:
+    """*llm* is where Obra looks for a model: nowhere, unless a test serves one."""
+
     root: Path
+    llm: str = "http://127.0.0.1:9"
 
     @property
     def repo(self) -> Path:
@@ -35,7 +38,7 @@ class Person:
     def environment(self) -> dict[str, str]:
         return {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.root / "home"),
-            "OBRA_HOME": str(self.home), "LANG": "C.UTF-8", "OBRA_LLM__BASE_URL": "http://127.0.0.1:9",
+            "OBRA_HOME": str(self.home), "LANG": "C.UTF-8", "OBRA_LLM__BASE_URL": self.llm,
         }  # fmt: skip
 
     def git(self, *args: str) -> str:

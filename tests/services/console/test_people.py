@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,20 @@ import pytest
 from obra.shared.embedded import notice
 from obra.shared.home import Home
 from tests import processes
+from tests.loopback.ollama import MODEL, Says, Scripted, ScriptedOllama
 from tests.services.console.person import Person, arrived
 
 pytestmark = pytest.mark.bus
+
+
+class Understanding(ScriptedOllama):
+    """A model that has nothing to say about work, and replies to plain words in turn."""
+
+    def next_reply(self, question: dict[str, Any]) -> Scripted:
+        if "intent" not in json.dumps(question.get("format", "")):
+            return Says("{}")
+        return super().next_reply(question)
+
 
 WRITE: list[dict[str, Any]] = [{"write": {"path": "b.txt", "text": "b\n"}}, {"say": "Done."}]
 ASK: list[dict[str, Any]] = [{"ask": "Which letter?"}]
@@ -58,6 +70,26 @@ def test_what_waits_survives_a_kill_of_everything_and_tells_whoever_listens(pers
     person.obra("run", "add c", "--agent", person.script(WRITE), "--llm", "none", "--task-id", "t2", code=3)
     assert [json.loads(line)["task"] for line in told.read_text().splitlines()] == ["t2"]
     assert processes.left(person.home) == []
+
+
+def test_plain_words_are_understood_agreed_to_and_done(person: Person) -> None:
+    def means(intent: str, words: str, text: str = "") -> Says:
+        return Says(json.dumps({"words": words, "intent": intent, "text": text}))
+
+    replies = [means("approve", "ship it"), means("approve", "ship it"), means("retry", "once more", "with a c")]
+    with Understanding(replies=replies) as server:
+        mine = replace(person, llm=server.url)
+        agent = ("--agent", mine.script(WRITE), "--llm")
+        with mine.up():
+            mine.obra("run", "add b", *agent, f"ollama/{MODEL}", "--task-id", "t1", code=3)
+            assert "were not said" in mine.obra("say", "t1", "do it again", "--yes", code=2).stderr
+            told = mine.json("say", "t1", "ship it", code=3)
+            assert (told["intent"], told["words"], told["done"]) == ("approve", "ship it", False)
+            again = mine.json("say", "t1", "once more, please", "--yes", code=3)
+            assert (again["status"], again["attempts"]) == ("waiting", 2)
+            assert "with a c" in mine.obra("prompt", "show", "t1").stdout
+            mine.obra("run", "add b", *agent, "none", "--task-id", "t2", code=3)
+            assert "need nobody who understands" in mine.obra("say", "t2", "ship it", "--yes", code=2).stderr
 
 
 def test_a_task_is_taken_over_with_its_work_as_a_branch_or_decided_otherwise(person: Person) -> None:
