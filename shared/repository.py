@@ -1,6 +1,7 @@
 """What a repository is, before anything is done with it."""
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,9 +44,11 @@ class Target:
 def inspect(repo: Path, base: str = "") -> Target:
     """Return what *repo* is, with notices. *base* is a commit, branch or tag; empty means HEAD.
 
-    Raises `BadUsage`, which says what to do, if *repo* is no repository or *base* no commit of it.
+    Raises `BadUsage`, which says what to do, if *repo* is no repository, *base* no commit of it, or no branch can be
+    made there.
     """
     target = locate(repo, base)
+    _writable(target)
     notices = [notice for notice in (_unborn(target), _dirty(target), _submodules(target)) if notice]
     return replace(target, notices=tuple(notices))
 
@@ -92,6 +95,16 @@ def _reachable(repo: Path) -> None:
         raise BadUsage(problem=f"{repo} can't be read by this user; its owner must allow it")
 
 
+def _writable(target: Target) -> None:
+    refs = target.common_dir / "refs"
+    for place in (target.common_dir, refs, refs / "heads"):
+        if place.is_dir() and not os.access(place, os.W_OK):
+            raise BadUsage(
+                problem=f"accepted work arrives as a branch, and this user can't write to {place}; "
+                f"work on a clone of your own: `git clone {shlex.quote(str(target.path))}`"
+            )
+
+
 def _no_repository(repo: Path, said: Said) -> str:
     if "not a git repository" in said.err:
         return f"{repo} is no git repository; make it one with `git init`, and commit what is there"
@@ -124,6 +137,9 @@ def _dirty(target: Target) -> str:
         said = Git(cwd=target.path, any_owner=False).run(*status, timeout_s=COUNT_TIMEOUT_S)
     except GitFailed as error:
         reason = error.reason.splitlines()[0]
+        if "dubious ownership" in reason:
+            allow = f"git config --global --add safe.directory {shlex.quote(str(target.path))}"
+            reason = f"the repository belongs to another user; `{allow}` lets git look"
         return f"whether there are uncommitted files could not be told ({reason}); they are not included"
     if not (count := said.out.count(b"\0")):
         return ""

@@ -95,6 +95,18 @@ def test_what_is_no_repository_is_refused_with_a_way_out(tmp_path: Path, name: s
     assert str(refused.value) == said.format(path=str(tmp_path / name))
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_repository_in_which_no_branch_can_be_made_is_refused(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    heads = repo / ".git" / "refs" / "heads"
+    heads.chmod(0o500)
+    try:
+        with pytest.raises(BadUsage, match=f"can't write to {heads}; work on a clone of your own: `git clone {repo}`"):
+            inspect(repo)
+    finally:
+        heads.chmod(0o700)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_directory_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
