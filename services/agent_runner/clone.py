@@ -36,13 +36,12 @@ def grow(target: Target, git_dir: Path, branch: str) -> None:
     remove(git_dir)
     if not _by_hand(target, git_dir, branch):
         _by_git(target, git_dir, branch)
-    (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
 
 
 def foresee(target: Target) -> None:
     """Find out what the next `grow` from the same state of the repository has to copy. Blocking."""
     with contextlib.suppress(OSError):  # what can't be read will be said when it counts
-        if (refs := _plain_refs(target)) is not None:
+        if (refs := refs_of(target)) is not None:
             objects.foresee(target.common_dir / "objects", _tips(target, refs))
 
 
@@ -90,6 +89,7 @@ def _by_git(target: Target, git_dir: Path, branch: str) -> None:
         _configure(scratch / ".git")
     (scratch / ".git").rename(git_dir)
     remove(scratch)
+    (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     if target.base:
         ref = git_dir / "refs" / "heads" / branch
         ref.parent.mkdir(parents=True, exist_ok=True)
@@ -110,20 +110,31 @@ def _configure(git_dir: Path) -> None:
 def _by_hand(target: Target, git_dir: Path, branch: str) -> bool:
     """Copy a repository that holds its own objects in the plain format; False if this is no such repository."""
     source = target.common_dir
-    if (refs := _plain_refs(target)) is None:  # read before the objects, so that none of theirs is missing
+    if (refs := refs_of(target)) is None:  # read before the objects, so that none of theirs is missing
         return False
     git_dir.mkdir(mode=0o700)
     if not objects.copy(source / "objects", git_dir / "objects", _tips(target, refs)):
         remove(git_dir)
         return False
     (git_dir / "refs").mkdir()
-    (git_dir / "packed-refs").write_text(f"{target.base} refs/heads/{branch}\n{refs}")
     (git_dir / "config").write_text(CONFIG)
+    name(git_dir, target.base, refs, branch)
     return True
 
 
-def _plain_refs(target: Target) -> str | None:
-    """Return what `_refs` does; None if the repository can't be copied file by file."""
+def name(git_dir: Path, base: str, refs: str, branch: str) -> None:
+    """Have a clone that was copied by hand stand at *base* on *branch*, beside the branches and tags in *refs*."""
+    (git_dir / "packed-refs").write_text(f"{base} refs/heads/{branch}\n{refs}")
+    (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+
+
+def refs_in(git_dir: Path) -> str:
+    """Return the *refs* with which a clone was named."""
+    return (git_dir / "packed-refs").read_text().partition("\n")[2]
+
+
+def refs_of(target: Target) -> str | None:
+    """Return branches and tags as a clone is to have them; None if the repository can't be copied file by file."""
     source = target.common_dir
     if not target.base or target.shallow or target.object_format != "sha1":
         return None

@@ -42,16 +42,17 @@ def branch_of(task: str) -> str:
     return f"obra/{task}"
 
 
-def make(place: Place, repo: Path, base: str) -> Made:
+def make(place: Place, repo: Path, base: str, *, pinned: bool = True) -> Made:
     """Make the workspace of *place* from *repo* at *base*; nothing may be there yet.
 
     While git makes the files appear, through our own git directory, what the agent's git directory needs is copied.
-    Raises `GitFailed`, `OSError`, `BadUsage`.
+    Unless it is for nobody yet, the base commit is *pinned* in the user's repository. Raises `GitFailed`, `OSError`,
+    `BadUsage`.
     """
     target = locate(repo, base)
     place.workspace.mkdir(mode=0o700)
     _control(place, target)
-    grown = _grown(place, target)
+    grown = _grown(place, target, pinned=pinned)
     links, notes = _submodules(place, target)
     _give_git(place, grown)
     made = Made(
@@ -65,18 +66,34 @@ def make(place: Place, repo: Path, base: str) -> Made:
     return made
 
 
-def _grown(place: Place, target: Target) -> Path:
+def adopt(spare: Place, place: Place, target: Target, refs: str) -> None:
+    """Give a task the workspace that was made at *spare* for nobody. It is the task's once our git directory is.
+
+    *refs* are the branches and tags that it was made with. Raises `GitFailed`, `OSError`.
+    """
+    _pin(target, _pin_of(place))
+    clone.name(spare.workspace / ".git", target.base, refs, branch_of(place.scope.task))
+    spare.workspace.rename(place.workspace)
+    spare.control.rename(place.control)
+
+
+def _grown(place: Place, target: Target, *, pinned: bool) -> Path:
     """Fill the workspace while the agent's git directory is made; return that."""
     grown, branch = place.root / GROWN, branch_of(place.scope.task)
     if not target.base:
         clone.grow(target, grown, branch)
         return grown
     with Git(git_dir=place.control, work_tree=place.workspace).beside(*FILL) as filled:
-        _pin(target, f"refs/obra/{place.scope.task}/base")
+        if pinned:
+            _pin(target, _pin_of(place))
         clone.grow(target, grown, branch)
         if (said := filled()).code:
             raise failed(FILL, said.code, said.err)
     return grown
+
+
+def _pin_of(place: Place) -> str:
+    return f"refs/obra/{place.scope.task}/base"
 
 
 def _pin(target: Target, name: str) -> None:

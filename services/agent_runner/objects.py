@@ -29,8 +29,8 @@ def copy(objects: Path, to: Path, tips: str) -> bool:
         if _copied_here(objects, to, known):
             return True
         shutil.rmtree(to)
-    if (few := _few(objects)) is not None:
-        return _copied_here(objects, to, few)
+    if (found := few(objects)) is not None:
+        return _copied_here(objects, to, found)
     return _copied(objects, to)
 
 
@@ -40,8 +40,8 @@ def foresee(objects: Path, tips: str) -> None:
     What else lies there, such as work that was delivered or rejected, then stays out of it. Only for objects that
     are few, since others are copied by a program, which takes all.
     """
-    key, few = _key(objects, tips), _few(objects)
-    if few is None or key in _needed:
+    key, found = _key(objects, tips), few(objects)
+    if found is None or key in _needed:
         return
     commits = sorted({line.partition(" ")[0] for line in tips.splitlines()})
     listing = ("--no-replace-objects", "rev-list", "--objects", "--no-object-names", "--stdin")
@@ -50,10 +50,29 @@ def foresee(objects: Path, tips: str) -> None:
     except GitFailed:  # then all is copied, and what is wrong is said by what fails of it
         return
     reachable = set(said.text.split())
-    loose = {folder: [name for name in names if folder + name in reachable] for folder, names in few.items()}
+    loose = {folder: [name for name in names if folder + name in reachable] for folder, names in found.items()}
     _needed[key] = {folder: names for folder, names in loose.items() if names} | {"pack": key[2]}
     while len(_needed) > KNOWN_MAX:
         _needed.popitem(last=False)
+
+
+def few(objects: Path) -> dict[str, list[str]] | None:
+    """Return the files of every folder in *objects*, if they are few and lie where git puts them; else None."""
+    found: dict[str, list[str]] = {}
+    left = FEW_FILES_MAX
+    with os.scandir(objects) as folders:
+        for folder in folders:
+            if not folder.is_dir(follow_symlinks=False):
+                return None
+            names = found[folder.name] = []
+            with os.scandir(folder.path) as entries:
+                for entry in entries:
+                    left -= 1
+                    large = folder.name == "pack" and entry.stat().st_size > FEW_BYTES_MAX
+                    if left < 0 or large or not entry.is_file(follow_symlinks=False):
+                        return None
+                    names.append(entry.name)
+    return found
 
 
 def _key(objects: Path, tips: str) -> Key:
@@ -75,24 +94,6 @@ def _copied(objects: Path, to: Path) -> bool:
         return False
     folders = [to, to / "pack"] if (to / "pack").is_dir() else [to]
     return not done.returncode and not any(entry.is_symlink() for at in folders for entry in os.scandir(at))
-
-
-def _few(objects: Path) -> dict[str, list[str]] | None:
-    """Return the files of every folder in *objects*, if they are few and lie where git puts them; else None."""
-    found: dict[str, list[str]] = {}
-    left = FEW_FILES_MAX
-    for folder in os.scandir(objects):
-        if not folder.is_dir(follow_symlinks=False):
-            return None
-        names = found[folder.name] = []
-        with os.scandir(folder.path) as entries:
-            for entry in entries:
-                left -= 1
-                large = folder.name == "pack" and entry.stat().st_size > FEW_BYTES_MAX
-                if left < 0 or large or not entry.is_file(follow_symlinks=False):
-                    return None
-                names.append(entry.name)
-    return found
 
 
 def _copied_here(objects: Path, to: Path, files: Files) -> bool:

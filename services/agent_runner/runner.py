@@ -106,6 +106,7 @@ class Attempt:
                 await self._tools.blocking(checkpoint.dismiss, ready.workspace)
 
     async def _run_to_its_end(self, ready: Ready) -> None:
+        self._tools.threads.submit(self._tools.spares.lay_in, ready.workspace.target)
         try:
             async with self._tools.beside(_foresee, ready.workspace):
                 exited = await self._agent(ready)

@@ -50,6 +50,7 @@ from obra.services.agent_runner.notify import notify
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.runner import Attempt
 from obra.services.agent_runner.sandbox import choose
+from obra.services.agent_runner.spares import Spares
 from obra.services.agent_runner.state import NAME
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.services.agent_runner.tools import Stopped, Tools
@@ -111,12 +112,14 @@ class AgentRunner(Acting):
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """See `Service.run`."""
         threads = ThreadPoolExecutor(2 * self._settings.agent.concurrency + 4, thread_name_prefix=NAME)
-        self._tools = Tools(self._settings, self._home, self._runner, threads)
+        spares = Spares(self._home)
+        self._tools = Tools(self._settings, self._home, self._runner, threads, spares)
         after = await bus.last_position()
         helpers = [
             asyncio.create_task(self._watch.follow(bus, after)),
             asyncio.create_task(choose("auto", self._settings.sandbox, [self._home.root])),  # known when it is needed
             asyncio.create_task(asyncio.to_thread(import_module, INSPECTING)),
+            asyncio.create_task(asyncio.to_thread(spares.sweep)),
         ]
         working = asyncio.create_task(super().run(bus, stop))
         try:
@@ -128,6 +131,7 @@ class AgentRunner(Acting):
                 task.cancel()
             await asyncio.gather(*helpers, working, return_exceptions=True)
             stop_all()
+            spares.close()
             threads.shutdown(wait=False)
         working.result()
 
@@ -170,9 +174,15 @@ class AgentRunner(Acting):
         task = ledger.state.task
         if task is None or ledger.state.over or ledger.state.runs:
             return
+        start = ledger.state.start
+
+        def begin(place: Place) -> None:
+            if len(start) > 1 or not self._tools.spares.take(place, Path(task.repo), *start):
+                prepare(place, Path(task.repo), *start)
+
         async with self._alone(call) as place:
             try:
-                await self._tools.blocking(prepare, place, Path(task.repo), *ledger.state.start)
+                await self._tools.blocking(begin, place)
             except WorkspaceLost as error:
                 log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
 

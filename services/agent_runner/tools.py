@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from obra.services.agent_runner.ledger import Fenced
+from obra.services.agent_runner.spares import Spares
 from obra.services.agent_runner.watch import Signals
 from obra.shared.config import Settings
 from obra.shared.errors import ObraError
@@ -28,12 +29,13 @@ class Cancelled(ObraError):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Settings, the home, who this runner is, and threads for what blocks."""
+    """Settings, the home, who this runner is, threads for what blocks, and workspaces made beforehand."""
 
     settings: Settings
     home: Home
     runner: str
     threads: Executor
+    spares: Spares
 
     async def blocking(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run *do* in a thread, always to its end: if this is cancelled, the thread is waited for first."""
