@@ -60,6 +60,9 @@ async def run_agent(job: Job, sandbox: Sandbox, settings: AgentSettings, say: Sa
     except OSError as error:
         transcript.close()
         return _never_ran(job, redact, error)
+    except asyncio.CancelledError:
+        transcript.close()
+        raise
     live = Live(say, redact)
     permissions = Permissions(job.workspace, sandbox.kind == "bwrap", job.checks)
     conversation = Conversation(process, job, permissions, transcript, live)

@@ -95,6 +95,8 @@ class Attempt:
         except (EnvironmentLacks, BlobMissing) as error:
             await self._never_ran("unavailable", str(error))
         else:
+            if self._call.stop.is_set():  # nothing has begun, so nothing is lost
+                raise Stopped
             await self._announce(ready.sandbox)
             await self._say(self._started(ready))
             if self._attempt in self._ledger.state.cancelled:

@@ -254,6 +254,6 @@ class AgentRunner(Acting):
         async with turn:
             place = Place.of(self._home, call.scope)
             async with place.alone(call.stop) as held:
-                if not held:
+                if not held or call.stop.is_set():  # whoever waited while the service was to end begins nothing
                     raise Stopped
                 yield place

@@ -160,6 +160,6 @@ async def test_a_service_is_present_while_it_runs(home: Home) -> None:
     from obra.shared.services import NAMES  # noqa: PLC0415
 
     async with join(home, Settings()) as joined:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while {presence.service for presence in await present(joined.bus)} != set(NAMES):
                 await asyncio.sleep(0.02)

@@ -397,7 +397,7 @@ async def test_errors_come_back_as_what_they_are(live: Live) -> None:
         await live.asked("SELECT " + " || ".join(["repeat('x', 1000000)"] * 7))
     with pytest.raises(StoreBehind, match="has taken in 0 of 1000 events"):
         await live.ask.run("SELECT 1", wait_position=1_000)
-    answer = await live.edge.nc.request(SUBJECT, b"nonsense", timeout=5)
+    answer = await live.edge.nc.request(SUBJECT, b"nonsense", timeout=20)
     assert msgspec.json.decode(answer.data)["error"] == "QueryRefused"
     assert (await live.asked("SELECT 1")).rows == ((1,),)
 

@@ -31,7 +31,7 @@ def pulling(batch: int) -> Pull:
 
 
 async def test_what_arrives_while_it_is_asked_for_is_not_slept_over() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert (await pulling(1).next()).data == b"first"
 
 
@@ -43,5 +43,5 @@ async def test_a_cancellation_while_more_is_asked_for_loses_nothing() -> None:
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert [(await pull.next()).data, (await pull.next()).data] == [b"one", b"first"]

@@ -57,7 +57,7 @@ async def happen(bus: MemoryBus, *events: Event) -> None:
 
 
 async def names(client: Client, after: int = 0) -> list[tuple[str, str]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [(type(r.event).__name__, story.status) async for r, story in client.watch(SCOPE, after)]
 
 
