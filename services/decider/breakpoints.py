@@ -21,7 +21,7 @@ def destructive_command(state: State) -> Verdict | None:
     if state.due not in ("score", "ending") or not state.policy.breakpoints.destructive_command:
         return None
     exited = state.evidence.exited
-    said = destructive(exited.commands)[:NAMED_MAX] if exited else ()
+    said = destructive(exited.commands, state.workspace)[:NAMED_MAX] if exited else ()
     said += tuple(f.detail for f in state.evidence.findings if f.kind == "destructive")[:NAMED_MAX]
     return _escalate(state, "destructive_command", *said) if said else None
 

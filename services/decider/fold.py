@@ -9,6 +9,7 @@ from obra.events import (
     AttemptFinished,
     AttemptInterrupted,
     AttemptScored,
+    AttemptStarted,
     BaseChecked,
     BranchDelivered,
     BranchRefused,
@@ -89,6 +90,8 @@ def _gathered(state: State, event: Event) -> State:
             state, cost_usd=round(state.cost_usd + event.cost_usd, 6), tokens=state.tokens + event.tokens,
             agent_s=round(state.agent_s + event.duration_ms / 1_000, 3),
         )  # fmt: skip
+    if isinstance(event, AttemptStarted):
+        state = replace(state, workspace=event.workspace)
     evidence = gather(state.evidence, event)
     return replace(state, evidence=evidence, made=state.made + (evidence.attempt > state.evidence.attempt))
 

@@ -37,7 +37,7 @@ class State(msgspec.Struct, frozen=True):
     decisions to escalate by their rule; ``failures`` are attempts in a row that were not accepted, since the
     beginning or since a person spoke. ``solution`` is the last attempt whose checks passed, ``passed`` the checks
     that any passed, both without the newest run. ``at_base`` says of each check whether it passed before any work;
-    None: nobody tried.
+    None: nobody tried. ``workspace`` is where the newest run works, or worked.
     """
 
     task: TaskSubmitted | None = None
@@ -69,6 +69,7 @@ class State(msgspec.Struct, frozen=True):
     checkpoints: int = 0
     cost_usd: float = 0.0
     agent_s: float = 0.0
+    workspace: str = ""
     tokens: Tokens = msgspec.field(default_factory=Tokens)
 
     @property

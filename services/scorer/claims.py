@@ -1,8 +1,9 @@
 """What the agent said about its work, held against the evidence.
 
 Each claim is supported, contradicted, or unverified, which is the answer wherever an observation is lacking. A
-sentence that is negated or conditional claims nothing. Wording is matched by patterns: a miss costs a claim, a wrong
-match could cost honest work, so the patterns are narrow and a contradiction needs an observation that names it.
+sentence that is negated, conditional or a question claims nothing. Wording is matched by patterns: a miss costs a
+claim, a wrong match could cost honest work, so the patterns are narrow and a contradiction needs an observation that
+names it.
 """
 
 import re
@@ -45,10 +46,13 @@ CHANGED = re.compile(
 )
 DELETED = re.compile(rf"\b(?:deleted|removed) (?:(?:the|obsolete|old|file|module|script) ){{0,4}}{PATH}", re.IGNORECASE)
 NOTHING = re.compile(
-    r"\b(?:no (?:code |file |further )?changes? (?:(?:was|were|is|are) )?(?:needed|necessary|required|made)"
-    r"|nothing (?:needed to be changed|was changed|to change))\b(?=\s*(?:[.,;!]|$))",
+    r"^(?:(?:so|thus|therefore|hence),? )?(?:(?:there (?:was|were|is|are)|i (?:made|found)) )?"
+    r"(?:no (?:file )?changes? (?:(?:was|were|is|are) )?(?:needed|necessary|required|made)"
+    r"|no changes|nothing (?:needed to be changed|was changed|to change))\b(?=\s*(?:[.,;!]|$))",
     re.IGNORECASE,
 )
+"""That nothing was done at all: such a sentence begins with it. Elsewhere it is about one thing, like "callers"."""
+
 RAN = re.compile(
     r"\b(?:I|we)(?:'ve| have)? (?:re-?)?(?:ran|run|executed) (?:(?:the|all|full|whole|entire|it|my) )*"
     r"(?:`[^`]{1,80}`|tests?\b|test suite\b|suite\b|checks?\b|pytest\b|command\b)",
@@ -67,8 +71,14 @@ NEGATED = re.compile(
 def claims(evidence: Evidence) -> tuple[Claim, ...]:
     """Return what the agent claims, in the order in which it was said, at most `CLAIMS_MAX`, each once."""
     text = evidence.exited.result.text[:TEXT_CHARS_MAX].replace("\u2019", "'") if evidence.exited else ""
-    sentences = (part.strip() for part in SENTENCE.split(text))
+    sentences = [part.strip() for part in SENTENCE.split(text) if not part.rstrip().endswith("?")]
     found = [claim for sentence in sentences for claim in _in_sentence(sentence, evidence)]
+    if not any(_claimed(WORKED, sentence) or _claimed(DELETED, sentence) for sentence in sentences):
+        found += [
+            _claim("nothing", sentence[:CLAIM_CHARS_MAX], witness.of_nothing(evidence))
+            for sentence in sentences
+            if NOTHING.search(sentence)
+        ]
     return tuple(dict.fromkeys(found))[:CLAIMS_MAX]
 
 
@@ -92,9 +102,6 @@ def _in_sentence(sentence: str, evidence: Evidence) -> Iterator[Claim]:
         yield _claim("tests", text, witness.of_tests(evidence, any_check="checks" in match[0].lower()))
     if _claimed(RAN, sentence):
         yield _claim("ran", text, witness.of_running(evidence))
-    if NOTHING.search(sentence):
-        yield _claim("nothing", text, witness.of_nothing(evidence))
-        return
     yield from _of_files(sentence, text, evidence)
 
 

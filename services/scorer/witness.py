@@ -37,17 +37,23 @@ def of_tests(evidence: Evidence, *, any_check: bool) -> Held:
 
 
 def of_count(evidence: Evidence, claimed: int, sentence: str) -> Held:
-    """Hold "86 tests pass" against what runs of tests counted: ours, and the agent's own as far as they were seen."""
+    """Hold "86 tests pass" against what runs of tests counted: ours, and the agent's own as far as they were seen.
+
+    Several runs may have been added up, each of another part of the tests.
+    """
     held = of_tests(evidence, any_check="checks" in sentence.lower())
     if held[0] == "contradicted":
         return held
     seen = _counted(evidence)
-    if any(found.passed == claimed for found in seen):
+    if any(found.passed == claimed for _, found in seen):
         return "supported", f"a run of tests counted {claimed} passed"
-    most = max((found.passed for found in seen), default=None)
-    if most is None or most > claimed or _may_have_run_others(evidence):
+    most: dict[str, int] = {}
+    for command, found in seen:
+        most[command] = max(found.passed, most.get(command, 0))
+    if not most or sum(most.values()) >= claimed or _may_have_run_others(evidence):
         return UNKNOWN
-    return "contradicted", f"no run of tests counted more than {most} passed"
+    said = "no run of tests" if len(most) == 1 else "no run of tests, and not all of them together,"
+    return "contradicted", f"{said} counted more than {max(most.values())} passed"
 
 
 def of_running(evidence: Evidence) -> Held:
@@ -69,7 +75,9 @@ def of_nothing(evidence: Evidence) -> Held:
     if evidence.checkpoint is None:
         return UNKNOWN
     if evidence.changed:
-        return "contradicted", f"{evidence.checkpoint.files_total} files differ from the commit that the task grew from"
+        files = evidence.checkpoint.files_total
+        said = "1 file differs" if files == 1 else f"{files} files differ"
+        return "contradicted", f"{said} from the commit that the task grew from"
     return "supported", "nothing differs from the commit that the task grew from"
 
 
@@ -108,10 +116,11 @@ def _whole(evidence: Evidence) -> bool:
     return evidence.checkpoint is not None and len(evidence.checkpoint.files) >= evidence.checkpoint.files_total
 
 
-def _counted(evidence: Evidence) -> list[Counts]:
-    outputs = [check.output.text for check in (evidence.checks.checks if evidence.checks else ())]
-    outputs += [own.said for own in (evidence.exited.tested if evidence.exited else ())]
-    return [found for output in outputs if (found := counts(output)) is not None]
+def _counted(evidence: Evidence) -> list[tuple[str, Counts]]:
+    """Return the counts of each run of tests that was seen, with its command."""
+    outputs = [(check.command, check.output.text) for check in (evidence.checks.checks if evidence.checks else ())]
+    outputs += [(own.command, own.said) for own in (evidence.exited.tested if evidence.exited else ())]
+    return [(command, found) for command, output in outputs if (found := counts(output)) is not None]
 
 
 def _may_have_run_others(evidence: Evidence) -> bool:

@@ -309,11 +309,16 @@ def test_a_review_that_disapproves_is_a_contradiction_too() -> None:
         "rm -rf /", "rm -rf ~/work", "cd x && rm -fr ../other", "sudo rm -r -f /usr", "git push --force origin main",
         "git push -f", "dd if=/dev/zero of=/dev/sda", "mkfs.ext4 /dev/sdb1", "psql -c 'DROP TABLE users'",
         "terraform destroy -auto-approve", "kubectl delete ns prod", "npm publish", "shutdown -h now",
-        "chmod -R 777 /", "aws s3 rm s3://bucket --recursive",
+        "chmod -R 777 /", "aws s3 rm s3://bucket --recursive", "rm -rf $HOME/*", "rm -rf ./../other", "crontab -r",
+        "find / -name '*.log' -delete", "python -c \"import shutil; shutil.rmtree('/srv')\"", "gh repo delete x --yes",
+        "truncate -s 0 /var/log/syslog", "curl -X DELETE https://api.example.org/users", "gh release create v1",
+        "echo 'drop table users' | psql prod", "psql prod <<X\nDROP DATABASE a;\nX", "rm -rf /ws2/src",
+        "sqlite3 a .dump; dropdb prod", "rm -rf /tmpfiles",
+        "cat > a.sh <<X\necho\nX\nrm -rf /srv",
     ],
 )  # fmt: skip
 def test_commands_that_may_destroy_what_lies_outside_are_told(command: str) -> None:
-    assert len(destructive((command,))) == 1
+    assert len(destructive((command,), "/ws")) == 1
 
 
 @pytest.mark.parametrize(
@@ -322,7 +327,12 @@ def test_commands_that_may_destroy_what_lies_outside_are_told(command: str) -> N
         "rm -rf build", "rm -f a.txt", "rm -rf ./node_modules", "git push origin main", "git push --force-with-lease",
         "grep -rn 'rm -rf /' docs", "echo x > /dev/null", "pytest -q", "dd if=a of=/dev/null", "rm -rf /tmp/x",
         "npm run publish-docs", "cat shutdown.md", "git rm -r old", "x" * 500, "rm " * 166,
+        "npm publish --dry-run", "rm -rf ~/.cache/pip", "sqlite3 test.db 'DROP TABLE a'", "rm -rf /ws/build",
+        "cat > a.sql <<'X'\nDROP TABLE a;\nX", "tee a.sh <<X\nrm -rf /\nX",
+        "git commit -m 'no npm publish; drop table a'", "find /tmp -name 'a*' -exec rm {} +", "rm -rf /tmp",
+        "curl -X DELETE http://localhost:8000/items/1", "rm -rf '/ws'", "find . -name '*.pyc' -delete",
+        "cat <<X\n" * 60, "find /ws -name '*.pyc' -delete", "rm -r /var/tmp/x",
     ],
 )  # fmt: skip
 def test_ordinary_commands_are_not(command: str) -> None:
-    assert destructive((command,)) == ()
+    assert destructive((command,), "/ws") == ()

@@ -42,6 +42,7 @@ def verdicts(*args: Any, **more: Any) -> list[tuple[str, str]]:
 
 
 OWN_OK = (SelfTest(command="pytest", failed=False, said="86 passed in 1s"),)
+OWN_7 = (SelfTest(command="pytest tests/a", failed=False, said="7 passed in 1s"),)
 OWN_BAD = (*OWN_OK, SelfTest(command="pytest", failed=True, said="1 failed, 85 passed"))
 
 TABLE: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
@@ -76,6 +77,17 @@ TABLE: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("No changes were needed.", {"files": ()}, [("nothing", "supported")]),
     ("No changes were needed.", {}, [("nothing", "contradicted")]),
     ("No changes were needed in b.py.", {}, []),
+    ("I looked around. There were no changes needed.", {}, [("nothing", "contradicted")]),
+    ("Updated src/a.py. No further changes were needed.", {}, [("changed", "supported")]),
+    ("Implemented it. No changes were needed.", {}, [("work", "supported")]),
+    ("`b.py` already handles this; no changes required.", {}, []),
+    ("The settings were right, so no changes needed.", {}, []),
+    ("No code changes were necessary.", {}, []),
+    ("Nothing was changed elsewhere.", {}, []),
+    ("All 12 tests pass.", {"output": "5 passed", "tested": OWN_7}, [("count", "unverified")]),
+    ("All 13 tests pass.", {"output": "5 passed", "tested": OWN_7}, [("count", "contradicted")]),
+    ("All 12 tests pass.", {"checks": {}, "tested": OWN_7 * 2}, [("count", "contradicted")]),
+    ("Have I updated b.py? It did not need it.", {}, []),
     ("I ran the tests.", {"tools": {"Read": 3, "Write": 1}}, [("ran", "contradicted")]),
     ("I ran the tests.", {"tools": {"Bash": 1}}, [("ran", "supported")]),
     ("I ran `make check`.", {"tools": {"Bash": 1}, "denials": (Denial(tool="Bash"),)}, [("ran", "contradicted")]),
