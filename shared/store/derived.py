@@ -18,7 +18,7 @@ SETTLE_BEHIND = 250_000
 REBUILD_EVENTS = 250_000
 RECENT = 20_000
 """Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
-SETTLED = ("undone", "task", "attempt")
+SETTLED = ("undone", "task", "attempt", "wait", "prompt", "session", "goal", "calibration")
 """What keeps its rows: each has a macro `NAME_anew` and a table `NAME_settled`."""
 
 _TYPE = """

@@ -15,7 +15,7 @@ from obra.shared.store.row import row_of
 from tests.recorded import envelopes, messages
 from tests.simulation.world import World
 
-TASKS, ROLLBACKS, POSITIONS = 6, 5, 25
+TASKS, ROLLBACKS, POSITIONS = 6, 5, 6
 
 
 def interleaved(chance: random.Random) -> list[Raw]:
@@ -33,20 +33,12 @@ def interleaved(chance: random.Random) -> list[Raw]:
 
 
 def asked(store: Store, view: str, position: int) -> list[tuple[Any, ...]]:
+    columns = "DISTINCT position" if view == "undone" else "COLUMNS(*)::VARCHAR"  # what is undone may be said twice
     with store.cursor() as reader:
-        found = reader.execute(f"SELECT {_plain(view)} FROM {view}(as_of := {position}) ORDER BY ALL")
-        return found.fetchall()
+        return reader.execute(f"SELECT {columns} FROM {view}(as_of := {position}) ORDER BY ALL").fetchall()
 
 
-def _plain(view: str) -> str:
-    """Return the columns of *view*, times as numbers; what is undone may be said twice."""
-    if view == "undone":
-        return "DISTINCT position"
-    times = {"task": ("submitted_at", "ended_at"), "attempt": ("requested_at", "started_at", "ended_at")}[view]
-    return f"* REPLACE ({', '.join(f'epoch_us({name}) AS {name}' for name in times)})"
-
-
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_what_was_settled_changes_no_answer(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     rows = [row_of(raw) for raw in interleaved(chance)]

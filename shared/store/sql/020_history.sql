@@ -34,9 +34,19 @@ UNION ALL
 SELECT project, task, position FROM undone_anew(as_of, (SELECT position FROM settling)) WHERE ends >= as_of;
 CREATE OR REPLACE MACRO undone(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT position FROM undone_whole(upto(as_of));
--- Every event that counts as of a position, whole; and the same with the fields that views read, typed.
+-- Every event that counts as of a position, whole; and the same with the fields that views read, typed. Views ask for
+-- types by `(type IN (...)) IS TRUE`: so asked, DuckDB looks at each type once a row group; without, it joins every row
+-- with the list. What else they ask of such rows stands in a CASE, since an OR over a field reads the bodies whole.
 CREATE OR REPLACE MACRO history(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 FROM event ANTI JOIN undone(as_of := as_of) USING (position) WHERE position <= as_of AND problem IS NULL;
 CREATE OR REPLACE MACRO told(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 FROM typed ANTI JOIN undone(as_of := as_of) USING (position) WHERE position <= as_of;
+-- What counts of all that ever happened in the tasks whose rows do not hold as of a position.
+CREATE OR REPLACE MACRO told_anew(as_of, since) AS TABLE
+WITH these AS MATERIALIZED (
+    FROM moving(as_of, since)
+), gone AS MATERIALIZED (  -- nearly none, of what is often much
+    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
+)
+FROM typed SEMI JOIN these USING (project, task) ANTI JOIN gone USING (position) WHERE position <= as_of;
 CREATE OR REPLACE VIEW history AS FROM history();

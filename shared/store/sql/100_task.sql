@@ -12,7 +12,7 @@ WITH these AS MATERIALIZED (
 ), over AS (
     SELECT project, task, min(position) AS position, arg_min(type[6:], position) AS status,
         arg_min(happened_at, position) AS ended_at
-    FROM past WHERE type IN ('task.completed', 'task.failed', 'task.cancelled', 'task.rejected')
+    FROM past WHERE (type IN ('task.completed', 'task.failed', 'task.cancelled', 'task.rejected')) IS TRUE
     GROUP BY ALL
 ), told AS (
     SELECT p.*, coalesce(p.position <= o.position, true) AS open,

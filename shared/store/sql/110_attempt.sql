@@ -1,12 +1,5 @@
 -- Each run of each attempt, with its evidence, its score and what was decided.
 CREATE OR REPLACE MACRO attempt_anew(as_of, since) AS TABLE
-WITH these AS MATERIALIZED (
-    FROM moving(as_of, since)
-), gone AS MATERIALIZED (  -- nearly none, of what is often much
-    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
-), log AS NOT MATERIALIZED (
-    FROM typed SEMI JOIN these USING (project, task) WHERE position <= as_of
-)
 SELECT project, task, body.attempt, body.run,
     coalesce(any_value(body.agent) FILTER (type = 'attempt.started'), '') AS agent,
     coalesce(any_value(body.model) FILTER (type = 'agent.exited'), '') AS model,
@@ -39,11 +32,11 @@ SELECT project, task, body.attempt, body.run,
     arg_max(coalesce(body.confidence, 0), position) FILTER (type = 'attempt.scored') AS confidence,
     arg_max(body.action, position) FILTER (type = 'decision.made') AS decision,
     max(position) AS position
-FROM log ANTI JOIN gone USING (position)
-WHERE type IN (
+FROM told_anew(as_of, since)
+WHERE (type IN (
         'attempt.requested', 'attempt.started', 'agent.exited', 'workspace.checkpointed', 'checks.ran',
         'attempt.finished', 'attempt.interrupted', 'attempt.reviewed', 'attempt.scored', 'decision.made'
-    ) AND body.attempt >= 1 AND body.run >= 1
+    )) IS TRUE AND body.attempt >= 1 AND body.run >= 1
 GROUP BY project, task, body.attempt, body.run;
 CREATE OR REPLACE TABLE attempt_settled AS SELECT *, position AS newest FROM attempt_anew(0, 0);
 CREATE OR REPLACE MACRO attempt(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE

@@ -8,5 +8,5 @@ SELECT position, project, task, happened_at, body.action, body.attempt, body.run
     coalesce(body.rule, '') AS rule, body.numbers,
     CASE WHEN type = 'decision.made' THEN service ELSE coalesce(body."by", '') END AS decided_by
 FROM told(as_of := as_of)
-WHERE type IN ('decision.made', 'decision.overridden');
+WHERE (type IN ('decision.made', 'decision.overridden')) IS TRUE;
 CREATE OR REPLACE VIEW decision AS FROM decision();

@@ -1,21 +1,29 @@
 -- What waits for a person, in any scope: one row a thing that waits, the most severe first, and of those the oldest.
 CREATE OR REPLACE MACRO inbox(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH past AS MATERIALIZED (
-    SELECT position, project, task, type, body."to", body."breakpoint", body.question FROM told(as_of := as_of)
-    WHERE type IN (
+WITH gone AS MATERIALIZED (
+    FROM undone(as_of := as_of)
+), turns AS MATERIALIZED (  -- where something began to wait, and where it was all over
+    SELECT project, task, type NOT IN ('breakpoint.raised', 'question.asked', 'task.rolled_back') AS over
+    FROM typed ANTI JOIN gone USING (position)
+    WHERE position <= as_of AND (type IN (
+        'breakpoint.raised', 'question.asked', 'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled',
+        'task.rejected', 'goal.completed', 'goal.failed'
+    )) IS TRUE
+), these AS MATERIALIZED (  -- nearly none of them all
+    SELECT project, task FROM turns GROUP BY ALL HAVING NOT bool_or(over)
+), past AS MATERIALIZED (
+    SELECT position, project, task, type, body."to", body."breakpoint", body.question
+    FROM typed SEMI JOIN these USING (project, task) ANTI JOIN gone USING (position)
+    WHERE position <= as_of AND (type IN (
         'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
-        'plan.drafted', 'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected',
-        'goal.completed', 'goal.failed'
-    )
+        'plan.drafted', 'task.rolled_back'
+    )) IS TRUE
 ), settled AS (  -- everything in the scope that was open before
     SELECT project, task,
         max(position) FILTER (
             type IN ('decision.made', 'task.rolled_back')
             OR (type = 'breakpoint.resolved' AND coalesce("breakpoint", '') = '')
-        ) AS position,
-        bool_or(type IN (
-            'task.completed', 'task.failed', 'task.cancelled', 'task.rejected', 'goal.completed', 'goal.failed'
-        )) AS over
+        ) AS position
     FROM past GROUP BY ALL
 ), named AS (  -- one thing alone
     SELECT project, task, position,
@@ -25,7 +33,7 @@ WITH past AS MATERIALIZED (
         OR type IN ('question.answered', 'plan.drafted')
 ), begun AS MATERIALIZED (
     SELECT p.project, p.task, p.position FROM past p JOIN settled s USING (project, task)
-    WHERE NOT s.over AND coalesce(p.position >= s.position, true) AND (
+    WHERE coalesce(p.position >= s.position, true) AND (
         p.type IN ('breakpoint.raised', 'task.rolled_back')
         OR (p.type = 'question.asked' AND coalesce(p."to", 'person') = 'person')
     )
@@ -37,7 +45,7 @@ WITH past AS MATERIALIZED (
 ), about AS (
     SELECT project, task, arg_min(body.text, position) AS text, arg_min(body.repo, position) AS repo
     FROM typed SEMI JOIN begun USING (project, task)
-    WHERE type IN ('task.submitted', 'goal.submitted') AND position <= as_of GROUP BY ALL
+    WHERE (type IN ('task.submitted', 'goal.submitted')) IS TRUE AND position <= as_of GROUP BY ALL
 )
 SELECT r.id, r.project, r.task,
     CASE r.type WHEN 'breakpoint.raised' THEN 'breakpoint' WHEN 'question.asked' THEN 'question' ELSE 'rollback' END

@@ -1,28 +1,30 @@
 -- Each time something waited for a person, in any scope, and who ended it how: `inbox` has those that nobody has ended.
-CREATE OR REPLACE MACRO wait(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH past AS MATERIALIZED (
-    SELECT position, project, task, type, happened_at, body."to", body."breakpoint", body.question, body.name,
-        body.severity, body."by", body.action, body.resolution
-    FROM told(as_of := as_of)
-    WHERE type IN (
-        'breakpoint.raised', 'breakpoint.resolved', 'question.asked', 'question.answered', 'decision.made',
-        'decision.overridden', 'plan.drafted', 'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled',
-        'task.rejected', 'goal.completed', 'goal.failed'
-    )
-), begun AS (
-    SELECT p.*, e.id,
-        CASE p.type WHEN 'breakpoint.raised' THEN 'breakpoint' WHEN 'question.asked' THEN 'question' ELSE 'rollback' END
+CREATE OR REPLACE MACRO wait_anew(as_of, since) AS TABLE
+WITH told AS NOT MATERIALIZED (
+    FROM told_anew(as_of, since)
+), asked AS MATERIALIZED (
+    SELECT position, project, task, happened_at, body.question, body.name, body.severity,
+        CASE type WHEN 'breakpoint.raised' THEN 'breakpoint' WHEN 'question.asked' THEN 'question' ELSE 'rollback' END
             AS kind
-    FROM past p JOIN event e ON e.position = p.position
-    WHERE p.type IN ('breakpoint.raised', 'task.rolled_back')
-        OR (p.type = 'question.asked' AND coalesce(p."to", 'person') = 'person')
+    FROM told
+    WHERE (type IN ('breakpoint.raised', 'question.asked', 'task.rolled_back')) IS TRUE
+        AND CASE type WHEN 'question.asked' THEN coalesce(body."to", 'person') = 'person' ELSE true END
+), begun AS MATERIALIZED (
+    SELECT a.*, e.id FROM asked a JOIN event e ON e.position = a.position
+), past AS MATERIALIZED (
+    SELECT position, project, task, type, happened_at, body."breakpoint", body.question, body."by", body.action,
+        body.resolution
+    FROM told SEMI JOIN asked USING (project, task)
+    WHERE (type IN (
+        'breakpoint.resolved', 'question.answered', 'decision.made', 'decision.overridden', 'plan.drafted',
+        'task.rolled_back', 'task.completed', 'task.failed', 'task.cancelled', 'task.rejected', 'goal.completed',
+        'goal.failed'
+    )) IS TRUE
 ), ended AS (
     SELECT b.position, arg_min(p.happened_at, p.position) FILTER (p.type <> 'decision.overridden') AS until,
         min(p.position) AS said_at
     FROM begun b JOIN past p ON p.project = b.project AND p.task = b.task AND p.position > b.position
     WHERE CASE p.type
-        WHEN 'breakpoint.raised' THEN false
-        WHEN 'question.asked' THEN false
         WHEN 'breakpoint.resolved' THEN coalesce(p."breakpoint", '') IN ('', b.id::VARCHAR)
         WHEN 'question.answered' THEN b.kind = 'question' AND p.question = b.question
         WHEN 'plan.drafted' THEN coalesce(b.name, '') IN ('plan_needed', 'plan_review')
@@ -41,4 +43,10 @@ SELECT b.id, b.project, b.task, b.kind,
         ELSE split_part(s.type, '.', 2) END AS resolution,
     CASE WHEN e.until IS NULL THEN '' ELSE coalesce(s."by", '') END AS "by", b.position
 FROM begun b LEFT JOIN ended e USING (position) LEFT JOIN past s ON s.position = e.said_at;
+CREATE OR REPLACE TABLE wait_settled AS SELECT *, 0::UBIGINT AS newest FROM wait_anew(0, 0);
+CREATE OR REPLACE MACRO wait(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+SELECT * EXCLUDE (newest)
+FROM wait_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+WHERE newest <= upto(as_of)
+UNION ALL FROM wait_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW wait AS FROM wait();

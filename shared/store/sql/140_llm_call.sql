@@ -9,5 +9,5 @@ SELECT position, project, task, happened_at, body.attempt, body.run,
     coalesce(body.tokens.input, 0) AS tokens_input, coalesce(body.tokens.output, 0) AS tokens_output,
     coalesce(body.duration_ms, 0) AS duration_ms
 FROM told(as_of := as_of)
-WHERE type IN ('attempt.reviewed', 'prompt.enhanced');
+WHERE (type IN ('attempt.reviewed', 'prompt.enhanced')) IS TRUE;
 CREATE OR REPLACE VIEW llm_call AS FROM llm_call();

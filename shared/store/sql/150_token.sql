@@ -7,5 +7,5 @@ SELECT position, project, task, happened_at, body.attempt, body.run,
     coalesce(body.tokens.cache_read, 0) AS cache_read,
     coalesce(body.tokens.cache_write, 0) AS cache_write
 FROM typed
-WHERE position <= as_of AND type IN ('agent.exited', 'attempt.reviewed', 'prompt.enhanced');
+WHERE position <= as_of AND (type IN ('agent.exited', 'attempt.reviewed', 'prompt.enhanced')) IS TRUE;
 CREATE OR REPLACE VIEW token AS FROM token();

@@ -10,6 +10,6 @@ SELECT project, task,
     coalesce(sum(body.tokens.cache_write) FILTER (type = 'agent.exited'), 0)::BIGINT AS tokens_cache_write,
     coalesce(round(sum(body.duration_ms) FILTER (type = 'agent.exited'), 3), 0) AS agent_ms
 FROM typed
-WHERE position <= as_of AND type IN ('task.submitted', 'agent.exited')
+WHERE position <= as_of AND (type IN ('task.submitted', 'agent.exited')) IS TRUE
 GROUP BY project, task;
 CREATE OR REPLACE VIEW cost AS FROM cost();

@@ -11,6 +11,8 @@ SELECT position, project, task, happened_at, service, type,
     CASE type WHEN 'agent.exited' THEN coalesce(body.detail, '')
         ELSE coalesce(body.reason, '') END AS reason
 FROM told(as_of := as_of)
-WHERE type IN ('message.rejected', 'message.dead_lettered', 'service.degraded', 'attempt.interrupted', 'branch.refused')
-    OR (type = 'agent.exited' AND body.ending <> 'completed');
+WHERE (type IN (
+        'message.rejected', 'message.dead_lettered', 'service.degraded', 'attempt.interrupted', 'branch.refused',
+        'agent.exited'
+    )) IS TRUE AND CASE type WHEN 'agent.exited' THEN body.ending <> 'completed' ELSE true END;
 CREATE OR REPLACE VIEW error AS FROM error();

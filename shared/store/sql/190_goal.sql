@@ -1,12 +1,12 @@
 -- Where each goal stands: one row a goal, with how many tasks its plan has and how many of them are completed.
-CREATE OR REPLACE MACRO goal(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+CREATE OR REPLACE MACRO goal_anew(as_of, since) AS TABLE
 WITH past AS MATERIALIZED (
     SELECT project, task, position, type, happened_at, body.text, body.repo, body.milestone, body.reasons
-    FROM told(as_of := as_of)
-    WHERE type IN (
+    FROM told_anew(as_of, since)
+    WHERE (type IN (
         'goal.submitted', 'goal.completed', 'goal.failed', 'plan.requested', 'plan.drafted', 'plan.rejected',
         'plan.accepted', 'breakpoint.raised', 'breakpoint.resolved', 'milestone.reached', 'task.cancelled'
-    )
+    )) IS TRUE
 ), begun AS MATERIALIZED (
     SELECT project, task, min(position) AS begun_at, min(happened_at) AS submitted_at,
         arg_min(text, position) AS text, arg_min(repo, position) AS repo
@@ -26,6 +26,15 @@ WITH past AS MATERIALIZED (
         max(position) AS position
     FROM past p JOIN begun b ON b.project = p.project AND b.task = p.task AND p.position >= b.begun_at
     GROUP BY ALL
+)
+SELECT f.*, b.text, b.repo, b.submitted_at FROM folded f JOIN begun b USING (project, task);
+CREATE OR REPLACE TABLE goal_settled AS SELECT *, 0::UBIGINT AS newest FROM goal_anew(0, 0);
+CREATE OR REPLACE MACRO goal(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+WITH folded AS (
+    SELECT * EXCLUDE (newest)
+    FROM goal_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+    WHERE newest <= upto(as_of)
+    UNION ALL FROM goal_anew(upto(as_of), (SELECT position FROM settling))
 ), members AS (
     SELECT project, goal AS task, count(*) AS tasks, count(*) FILTER (status = 'completed') AS completed,
         count(*) FILTER (status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AS open,
@@ -39,8 +48,8 @@ SELECT f.project, task AS goal,
         WHEN f.planned THEN 'running'
         ELSE 'planning'
     END AS status,
-    b.text, b.repo, f.drafts, coalesce(m.tasks, 0) AS tasks, coalesce(m.completed, 0) AS completed,
+    f.text, f.repo, f.drafts, coalesce(m.tasks, 0) AS tasks, coalesce(m.completed, 0) AS completed,
     coalesce(m.open, 0) AS open, f.milestones, coalesce(f.reasons, []) AS reasons,
-    coalesce(m.cost_usd, 0) AS cost_usd, b.submitted_at, f.ended_at, f.position
-FROM folded f JOIN begun b USING (project, task) LEFT JOIN members m USING (project, task);
+    coalesce(m.cost_usd, 0) AS cost_usd, f.submitted_at, f.ended_at, f.position
+FROM folded f LEFT JOIN members m USING (project, task);
 CREATE OR REPLACE VIEW goal AS FROM goal();

@@ -3,7 +3,7 @@ CREATE OR REPLACE MACRO project(as_of := coalesce(getvariable('as_of')::UBIGINT,
 WITH paused AS (
     SELECT project, arg_max(type = 'project.paused', position) AS paused,
         arg_max(coalesce(body.reason, ''), position) AS reason
-    FROM typed WHERE type IN ('project.paused', 'project.resumed') AND position <= as_of GROUP BY ALL
+    FROM typed WHERE (type IN ('project.paused', 'project.resumed')) IS TRUE AND position <= as_of GROUP BY ALL
 ), counted AS (
     SELECT project, count(*) AS tasks, count(*) FILTER (status = 'queued') AS queued,
         count(*) FILTER (status IN ('ready', 'running', 'checking', 'reviewing')) AS working,

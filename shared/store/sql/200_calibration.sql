@@ -1,17 +1,19 @@
 -- Each labelled attempt: how sure the scorer was, what was decided, and whether the work was good in the end.
 -- A person's label outranks the others; where none has spoken, one bad label is enough.
-CREATE OR REPLACE MACRO calibration(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH labelled AS MATERIALIZED (
+CREATE OR REPLACE MACRO calibration_anew(as_of, since) AS TABLE
+WITH told AS NOT MATERIALIZED (
+    FROM told_anew(as_of, since)
+), labelled AS MATERIALIZED (
     SELECT position, project, task, happened_at, coalesce(body.attempt, 0) AS attempt, body.good,
         coalesce(body.source, 'person') AS source, coalesce(body.note.text, '') AS note
-    FROM told(as_of := as_of) WHERE type = 'task.labelled'
+    FROM told WHERE type = 'task.labelled'
 ), past AS MATERIALIZED (
     SELECT position, project, task, type, body.attempt, body.run, body.quality, body.confidence, body.confidence_raw,
         body.action, body.agent, body.provider, body.model
-    FROM told(as_of := as_of) SEMI JOIN labelled USING (project, task)
-    WHERE type IN (
+    FROM told SEMI JOIN labelled USING (project, task)
+    WHERE (type IN (
         'attempt.started', 'agent.exited', 'attempt.scored', 'decision.made', 'llm.selected', 'task.completed'
-    )
+    )) IS TRUE
 ), scored AS (
     SELECT project, task, attempt, arg_max(run, position) AS run,
         arg_max(coalesce(quality, 0), position) AS quality,
@@ -20,7 +22,7 @@ WITH labelled AS MATERIALIZED (
         max(position) AS scored_at
     FROM past WHERE type = 'attempt.scored' GROUP BY ALL
 ), ends AS (
-    SELECT project, task, any_value(attempt) FILTER (type = 'task.completed') AS accepted,
+    SELECT project, task, arg_max(attempt, position) FILTER (type = 'task.completed') AS accepted,
         max(attempt) FILTER (type = 'attempt.scored') AS newest,
         arg_max(
             CASE WHEN provider = 'none' THEN 'none' ELSE concat(provider, '/', model) END, position
@@ -48,7 +50,7 @@ WITH labelled AS MATERIALIZED (
 ), ran AS (
     SELECT project, task, attempt, coalesce(arg_max(past.agent, position) FILTER (type = 'attempt.started'), '') AS agent,
         coalesce(arg_max(past.model, position) FILTER (type = 'agent.exited'), '') AS model
-    FROM past WHERE type IN ('attempt.started', 'agent.exited') GROUP BY ALL
+    FROM past WHERE (type IN ('attempt.started', 'agent.exited')) IS TRUE GROUP BY ALL
 )
 SELECT l.project, l.task, l.attempt, s.run, coalesce(split_part(r.agent, ':', 1), '') AS agent,
     coalesce(r.model, '') AS model, coalesce(l.llm, '') AS llm, s.quality, s.raw, s.confidence, l.good, l.source, l.note,
@@ -62,4 +64,10 @@ SELECT l.project, l.task, l.attempt, s.run, coalesce(split_part(r.agent, ':', 1)
     l.labelled_at, l.position
 FROM label l JOIN scored s USING (project, task, attempt) LEFT JOIN decided d USING (project, task, attempt)
     LEFT JOIN ran r USING (project, task, attempt);
+CREATE OR REPLACE TABLE calibration_settled AS SELECT *, 0::UBIGINT AS newest FROM calibration_anew(0, 0);
+CREATE OR REPLACE MACRO calibration(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
+SELECT * EXCLUDE (newest)
+FROM calibration_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+WHERE newest <= upto(as_of)
+UNION ALL FROM calibration_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW calibration AS FROM calibration();
