@@ -195,9 +195,13 @@ def _claude(settings: Settings, environ: Mapping[str, str]) -> None:
 
 def _event(fields: dict[str, Any]) -> TaskSubmitted:
     try:
-        return msgspec.convert({"type": "task.submitted", **fields}, TaskSubmitted)
+        event = msgspec.convert({"type": "task.submitted", **fields}, TaskSubmitted)
+        msgspec.json.encode(event)
     except msgspec.ValidationError as error:
         raise BadUsage(problem=_in_words(str(error))) from error
+    except UnicodeEncodeError as error:  # an argument or a path whose bytes are no UTF-8
+        raise BadUsage(problem=f"{error.object!a} is not UTF-8 and can't be recorded: write or name it so") from error
+    return event
 
 
 def _in_words(message: str) -> str:

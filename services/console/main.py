@@ -1,7 +1,9 @@
 """`obra`: a table of commands, each imported when it is called, and the one place where errors become sentences."""
 
+import codecs
 import contextlib
 import importlib
+import io
 import os
 import sys
 import time
@@ -143,6 +145,7 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     _stand_in()
+    _never_unprintable()
     code = _main(args)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -159,6 +162,14 @@ def _stand_in() -> None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: SIM115 - until the process ends
             if getattr(sys, name).fileno() != number:
                 os.dup2(getattr(sys, name).fileno(), number)
+
+
+def _never_unprintable() -> None:
+    """Have what a stream's encoding can't express come out as `?`, and a path's odd bytes as they are."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            unicode = codecs.lookup(stream.encoding).name == "utf-8"
+            stream.reconfigure(errors="surrogateescape" if unicode else "replace")
 
 
 def _main(args: Sequence[str] | None) -> int:

@@ -97,6 +97,18 @@ def test_a_stream_that_is_closed_or_full_is_survived(streams: str, code: int, sa
     assert (done.returncode, done.stderr[: len(said)], bool(done.stderr)) == (code, said, bool(said))
 
 
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("ascii", b"There is no task '??'"), ("utf-8", b"There is no task '\xc3\xa9\xff'")]
+)
+def test_what_a_terminal_can_not_show_is_no_error(encoding: str, said: bytes, tmp_path: Path) -> None:
+    script = "import sys; from obra.services.console import main as m; m._never_unprintable(); print(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, b"There is no task '\xc3\xa9\xff'"], capture_output=True, timeout=30,
+        check=False, env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == (said, 0), done.stderr
+
+
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert console._main(["run", "x", "--nonsense"]) == 2
     assert (

@@ -70,6 +70,7 @@ def test_a_submission_carries_the_event_and_what_never_travels(repo: Path, scrip
         ({"timeout_s": -1.0}, "--timeout: must be more than 0"),
         ({"checks": ["true"] * 33}, "--check: must be at most 32 of them"),
         ({"model": "m" * 201}, "--model: must be at most 200 characters"),
+        ({"text": "a\udcff"}, r"'a\udcff' is not UTF-8 and can't be recorded: write or name it so"),
         ({"budget_usd": float("nan")}, "the budget must be more than 0 USD, not nan"),
         ({"budget_usd": float("inf")}, "the budget must be more than 0 USD, not inf"),
         ({"llm": "gpt"}, "the reviewer must be `auto`, `none`, `ollama/MODEL` or `openai/MODEL`, not 'gpt'"),
