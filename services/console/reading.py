@@ -22,7 +22,7 @@ from obra.shared.envelope import Recorded, decode
 from obra.shared.errors import BadUsage, EnvironmentLacks, Undecodable
 from obra.shared.moment import position_at
 from obra.shared.store import opened
-from obra.shared.store.errors import StoreMissing
+from obra.shared.store.errors import StoreLocked, StoreMissing
 from obra.shared.store.query import Table, local_query_async
 
 TRIES, PAUSE_S = 400, 0.05
@@ -142,7 +142,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Reads the DuckDB file while nothing runs."""
+    """Reads the DuckDB file while nothing runs. Where an Obra was started meanwhile, and has it, that one is asked."""
 
     place: Place
 
@@ -172,7 +172,11 @@ class Stored:
 
     async def sql(self, query: str) -> Table:
         """See `Reader`."""
-        return await local_query_async(self.place.home.store, query, settings=self.place.settings.store)
+        try:
+            return await local_query_async(self.place.home.store, query, settings=self.place.settings.store)
+        except StoreLocked:
+            async with reading(self.place) as reader:
+                return await reader.sql(query)
 
     async def text(self, content: Content) -> str:
         """See `Reader`. What is over 64 KiB lies in the object store, and for that Obra is started."""
@@ -185,7 +189,13 @@ class Stored:
         """See `Reader`."""
         if not self.place.home.store.exists():
             return
-        db = opened(self.place.home.store, read_only=True)
+        try:
+            db = opened(self.place.home.store, read_only=True)
+        except StoreLocked:
+            async with reading(self.place) as reader, contextlib.aclosing(reader.events(selection)) as raws:
+                async for raw in raws:
+                    yield raw
+            return
         try:
             rows = db.execute(
                 EVENTS, [selection.after, selection.only(selection.project), selection.only(selection.task)]

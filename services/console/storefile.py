@@ -28,8 +28,11 @@ async def store_file(place: Place) -> AsyncIterator[StoreFile]:
         if reader.live is None:
             if not place.home.store.exists():
                 raise StoreMissing(path=place.home.store)
-            await asyncio.to_thread(_updated, place.home.store)
-            yield StoreFile(place.home.store, None)
+            if await asyncio.to_thread(updated, place.home.store):
+                yield StoreFile(place.home.store, None)
+                return
+            async with store_file(place) as meanwhile:
+                yield meanwhile
             return
         copy = await reader.live.snapshot()
         try:
@@ -41,17 +44,24 @@ async def store_file(place: Place) -> AsyncIterator[StoreFile]:
                 file.unlink(missing_ok=True)
 
 
-def _updated(path: Path) -> None:
-    """Bring the views of the store up to date, where another version of Obra wrote it last."""
+def updated(path: Path) -> bool:
+    """Bring the views of the store up to date, where another version of Obra wrote it last.
+
+    Returns whether it is there to be read: an Obra may have been started meanwhile, which has it now.
+    """
     from obra.shared.store import Store, opened  # noqa: PLC0415 - DuckDB
-    from obra.shared.store.errors import StoreDamaged  # noqa: PLC0415
+    from obra.shared.store.errors import StoreDamaged, StoreLocked  # noqa: PLC0415
     from obra.shared.store.schema import digest  # noqa: PLC0415
 
-    db = opened(path, read_only=True)
     try:
-        views = db.execute("SELECT views FROM sink").fetchone()
-    finally:
-        db.close()
-    if views != (digest(),):
-        with contextlib.suppress(StoreDamaged):  # whoever asked finds out, and says what is wrong with it
-            Store(path).close()
+        db = opened(path, read_only=True)
+        try:
+            views = db.execute("SELECT views FROM sink").fetchone()
+        finally:
+            db.close()
+        if views != (digest(),):
+            with contextlib.suppress(StoreDamaged):  # whoever asked finds out, and says what is wrong with it
+                Store(path).close()
+    except StoreLocked:
+        return False
+    return True
