@@ -6,9 +6,7 @@ async with Orchestrator() as obra:
 
 import asyncio
 import contextlib
-import random
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -29,11 +27,10 @@ from obra.shared.submission import prepare
 if TYPE_CHECKING:
     from obra.shared.difference import Difference
     from obra.shared.embedded.join import Joined
-    from obra.shared.store.query import RemoteQuery, Table
+    from obra.shared.store.query import Table
     from obra.shared.timeline import RolledBack, Timeline
 
 Item = TypeVar("Item")
-LOG_SINK_S = 5.0
 LOOK_EVERY_S = 5.0
 FULL_LOOKS = 2
 
@@ -247,27 +244,13 @@ class Orchestrator:
 
         *params* stand where the query has ``$1``, ``$2``, …
         """
-        return await self._of_the_store(lambda store, position: store.run(query, params, wait_position=position))
+        from obra.shared.store.patience import patiently  # noqa: PLC0415 - only whoever asks needs it
+
+        bus = self.joined.bus
+        return await patiently(bus, lambda store, position: store.run(query, params, wait_position=position))
 
     async def snapshot(self) -> Path:
         """Return a copy of the store, with everything in it that had happened when this was called; remove it."""
-        return await self._of_the_store(lambda store, position: store.snapshot(position))
+        from obra.shared.store.patience import patiently  # noqa: PLC0415 - only whoever asks needs it
 
-    async def _of_the_store(self, ask: Callable[["RemoteQuery", int], Awaitable[Item]]) -> Item:
-        """Ask again while log-sink is not there yet, and as long as the store comes nearer to what has happened."""
-        from obra.shared.store.errors import StoreBehind, StoreSilent  # noqa: PLC0415 - only whoever asks needs them
-        from obra.shared.store.query import RemoteQuery  # noqa: PLC0415
-
-        position = await self.joined.bus.last_position()
-        deadline, reached = time.monotonic() + LOG_SINK_S, -1
-        while True:
-            try:
-                return await ask(RemoteQuery(self.joined.bus.nc), position)
-            except StoreSilent:  # an Obra that was just started may not have got as far
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(random.uniform(0.02, 0.1))
-            except StoreBehind as error:  # each try has waited for some seconds already
-                if int(str(error.fields["position"])) <= reached:
-                    raise
-                reached = int(str(error.fields["position"]))
+        return await patiently(self.joined.bus, lambda store, position: store.snapshot(position))

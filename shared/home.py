@@ -33,7 +33,7 @@ class Home:
 
     @property
     def unsettled(self) -> Path:
-        """Return the mark that a host ran and did not end in order: the store may lag behind the stream."""
+        """Return the mark that the store may lag behind the stream; log-sink removes it once it has all, at its end."""
         return self.run / "unsettled"
 
     @property

@@ -1,6 +1,5 @@
 """Where commands that only look get what they show: from the running Obra, else from the store."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from obra.events import Content
 from obra.events.subjects import Scope
 from obra.services.console.options import Place
 from obra.services.console.selection import Selection
+from obra.services.console.whoever import stream_of, whoever
 from obra.shared import story
 from obra.shared.bus import Raw
 from obra.shared.client import Orchestrator
-from obra.shared.doctor import host_lock_held
 from obra.shared.edge import TaskUnknown
-from obra.shared.embedded.join import NotRunning
 from obra.shared.envelope import Recorded, decode
 from obra.shared.errors import BadUsage, EnvironmentLacks, Undecodable
 from obra.shared.moment import position_at
@@ -25,7 +23,6 @@ from obra.shared.store import opened
 from obra.shared.store.errors import StoreLocked, StoreMissing
 from obra.shared.store.query import Table, local_query_async
 
-TRIES, PAUSE_S = 400, 0.05
 OVER = f"({', '.join(repr(status) for status in sorted(story.OVER))})"
 """The statuses of tasks that have ended, as SQL has a list."""
 
@@ -63,36 +60,21 @@ class Reader(Protocol):
 
 @contextlib.asynccontextmanager
 async def reading(place: Place) -> AsyncIterator[Reader]:
-    """Open a reader: the running Obra's, else the store's once the last Obra has let go of it."""
-    for _ in range(TRIES):
-        obra = place.obra(start=False)
-        try:
-            await obra.__aenter__()
-        except NotRunning:
-            if not host_lock_held(place.home):
-                async with _at_rest(place) as reader:
-                    yield reader
-                return
-            await asyncio.sleep(PAUSE_S)  # one is starting or stopping
-            continue
-        try:
-            yield Live(obra)
-        finally:
-            await obra.__aexit__(None, None, None)
-        return
-    raise EnvironmentLacks(problem=f"an Obra on {place.home.root} neither starts nor stops; `obra doctor` may know")
+    """Open a reader: the running Obra's, else the store's."""
+    async with whoever(place, lambda: _at_rest(place)) as found:
+        yield Live(found) if isinstance(found, Orchestrator) else found
 
 
 @contextlib.asynccontextmanager
 async def _at_rest(place: Place) -> AsyncIterator[Reader]:
-    """Open the store; Obra is started to bring it up to date where it may lag behind the stream, or is gone."""
+    """Open the store; where it may lag behind the stream, or is gone, log-sink takes in first what it lacks."""
     home = place.home
     gone = not home.store.exists() and any(home.jetstream.iterdir())
-    if not (home.unsettled.exists() or gone):
-        yield Stored(place)
-        return
-    async with place.obra() as obra:
-        yield Live(obra)
+    if home.unsettled.exists() or gone:
+        from obra.shared.embedded.recording import take_in  # noqa: PLC0415 - nats-py, and seldom needed
+
+        await take_in(home, place.settings)
+    yield Stored(place)
 
 
 async def rows(place: Place, query: str) -> list[dict[str, Any]]:
@@ -179,11 +161,11 @@ class Stored:
                 return await reader.sql(query)
 
     async def text(self, content: Content) -> str:
-        """See `Reader`. What is over 64 KiB lies in the object store, and for that Obra is started."""
+        """See `Reader`. What is over 64 KiB lies in the object store, and for that its server is started."""
         if not content.stored:
             return content.text
-        async with self.place.obra() as obra:
-            return await obra.joined.bus.text(content)
+        async with stream_of(self.place) as bus:
+            return await bus.text(content)
 
     async def events(self, selection: Selection) -> AsyncGenerator[Raw, None]:
         """See `Reader`."""

@@ -48,6 +48,8 @@ class LogSink:
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
+        if sink.whole:
+            self._home.unsettled.unlink(missing_ok=True)
 
 
 def service(settings: Settings, home: Home) -> Service:

@@ -50,6 +50,8 @@ class Sink:
     def __init__(self, path: Path, journal: Path, batch_max: int) -> None:
         """Remember where; nothing is opened before `run`."""
         self.path = path
+        self.whole = False
+        """Whether it ended with everything in the store that was on the stream."""
         self.store: Store | None = None
         self._journal_path = journal
         self._batch_max = batch_max
@@ -174,6 +176,7 @@ class Sink:
         self.reports.degraded(reason, f"the file was moved to {target.name} and is rebuilt from the stream")
 
     async def _copy(self, bus: Bus, journal: Journal, stop: asyncio.Event) -> None:
+        self.whole = False
         self._pending = Pending(self._batch_max)
         if gap := await forgotten(bus, self.position):
             self.reports.incomplete(gap, self.position)
@@ -190,8 +193,17 @@ class Sink:
             await _ended(reading)
             self._pending.close()
             await writing
+            self.whole = await self._has_all(bus)
         finally:
             await _ended(reading, writing, stopping)
+
+    async def _has_all(self, bus: Bus) -> bool:
+        """Return whether the store holds the whole stream; what a last batch gave to report may stand behind it."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                return self.position >= await bus.last_position()
+        except (TimeoutError, BusUnavailable):
+            return False
 
     async def _drain(self, bus: Bus) -> None:
         """Take in what is on the stream already, so that the store is whole while nothing runs.

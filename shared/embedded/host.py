@@ -6,8 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from obra.shared.archive.whole import check_whole
@@ -17,24 +16,17 @@ from obra.shared.bus.tail import Tail
 from obra.shared.config import Settings, load
 from obra.shared.embedded import notice
 from obra.shared.embedded.access import ADMIN, EDGE, User, users_for
+from obra.shared.embedded.alone import STOP_S, STOPPING_S, alone
 from obra.shared.embedded.lease import LeaseServer
 from obra.shared.embedded.server import Server, start
 from obra.shared.errors import EnvironmentLacks, ObraError
-from obra.shared.home import Home, locked
+from obra.shared.home import Home
 from obra.shared.log import get_logger
 from obra.shared.presence import announce
 from obra.shared.provisioning import prepare
 from obra.shared.service import Service
 from obra.shared.services import make_all
 
-STOP_S = 15.0
-LOOKED_AT_S = 0.1
-"""How long the lock may be held by somebody who only looks whether it is."""
-
-STOPPING_S = STOP_S + 5.0
-"""How long a host that has let go of its last command may take to end, before its successor gives up."""
-
-LOCK_PAUSE_S = 0.02
 SINK = "log-sink"
 SERVER_GONE = 2
 """The place of the server's end among what ends a host."""
@@ -42,10 +34,6 @@ SERVER_GONE = 2
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 log = get_logger("host")
-
-
-class HostRuns(EnvironmentLacks):
-    """Another Obra already runs on {home}."""
 
 
 async def host(home: Home, settings: Settings, ready: int | None = None) -> None:
@@ -63,24 +51,6 @@ async def host(home: Home, settings: Settings, ready: int | None = None) -> None
         finally:
             notice.take_down(home)
             await server.stop()
-
-
-@contextlib.contextmanager
-def alone(home: Home, patience_s: float = LOOKED_AT_S) -> Iterator[None]:
-    """Hold the home's lock; the kernel lets go of it when this process ends, however it ends.
-
-    Raises `HostRuns` where another has not let go of it within *patience_s*.
-    """
-    descriptor = os.open(home.run / "host.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        until = time.monotonic() + patience_s
-        while not locked(descriptor):
-            if time.monotonic() > until:
-                raise HostRuns(home=home.root)
-            time.sleep(LOCK_PAUSE_S)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 async def _serve(
@@ -122,7 +92,6 @@ async def _serve(
     finally:  # however this ends: a service that nobody stops would wait for the server for ever
         stop.set()
         last_stop.set()
-    home.unsettled.unlink(missing_ok=True)
 
 
 def _started(

@@ -9,21 +9,30 @@ from obra.shared.bus.provision import provision
 from obra.shared.config import Settings
 from obra.shared.embedded import notice
 from obra.shared.embedded.access import ADMIN, User
-from obra.shared.embedded.host import LOOKED_AT_S, STOPPING_S, alone
+from obra.shared.embedded.alone import LOOKED_AT_S, STOPPING_S, alone
 from obra.shared.embedded.server import start
 from obra.shared.errors import EnvironmentLacks
 from obra.shared.home import Home
+
+OTHER_WAYS = (
+    "its replicas and backups (`nats stream restore`) bring it back, log-sink makes a lost store anew when it starts, "
+    "and `obra import DIR --into HOME` makes a home with a server of its own from an export"
+)
+
+
+class StreamElsewhere(EnvironmentLacks):
+    """The stream is on {url}, and this is done on Obra's own server only. There, {ways}."""
 
 
 @contextlib.asynccontextmanager
 async def private(home: Home, settings: Settings) -> AsyncIterator[JetStreamBus]:
     """Yield an administrator's bus on the stream of *home*; no service runs, and none can start.
 
-    Raises `HostRuns` where an Obra runs on *home*, `EnvironmentLacks` where its stream is on an external server.
+    Raises `HostRuns` where an Obra runs on *home*, `StreamElsewhere` where its stream is on an external server.
     What is written is on disk once the block has ended.
     """
     if settings.nats.url:
-        raise EnvironmentLacks(problem=f"the stream is on {settings.nats.url}; this works on Obra's own server only")
+        raise StreamElsewhere(url=settings.nats.url, ways=OTHER_WAYS)
     patience_s = LOOKED_AT_S if notice.read(home) else STOPPING_S  # without a notice up, a host is about to end
     with alone(home, patience_s):
         password = secrets.token_urlsafe(32)

@@ -16,7 +16,7 @@ from obra.events.subjects import Scope
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.config import Settings
 from obra.shared.embedded import notice
-from obra.shared.embedded.host import alone
+from obra.shared.embedded.alone import alone
 from obra.shared.embedded.join import NotRunning, join
 from obra.shared.envelope import fresh
 from obra.shared.errors import AppendRefused
@@ -120,6 +120,7 @@ async def test_a_host_whose_server_is_killed_ends_and_a_new_one_goes_on(home: Ho
 async def test_a_host_whose_command_is_killed_before_it_is_ready_is_there_for_the_next_one(home: Home) -> None:
     async with join(home, Settings()):
         pass
+    assert processes.left(home.root) == []
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "obra.shared.embedded.host", "--home", str(home.root), "--ready-fd", str(writing)]

@@ -14,6 +14,7 @@ from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.selection import Bound, bound
 from obra.services.console.storefile import StoreFile, store_file
+from obra.services.console.whoever import stream_of
 from obra.shared.archive import blobs
 from obra.shared.archive import manifest as manifests
 from obra.shared.archive.manifest import Manifest
@@ -71,7 +72,7 @@ async def _add(
         raise BadUsage(problem="nothing happened between --since and --until, so nothing was exported")
     lines.doing("large texts")
     wanted = await asyncio.to_thread(_lacking, file.path, folder, made)
-    gone = await _fetched(place, file, folder, wanted)
+    gone = await _fetched(place, folder, wanted)
     made = msgspec.structs.replace(made, blobs=blobs.count(folder), blobs_missing=tuple(gone))
     manifests.write(folder, made)
     return old.events if old else 0, made
@@ -95,11 +96,9 @@ def _lacking(store: Path, folder: Path, made: Manifest) -> list[str]:
         db.close()
 
 
-async def _fetched(place: Place, file: StoreFile, folder: Path, wanted: list[str]) -> list[str]:
-    """Fetch large texts from the running Obra, or from one that is started for it; return those that are gone."""
+async def _fetched(place: Place, folder: Path, wanted: list[str]) -> list[str]:
+    """Fetch large texts from the object store; return those that are gone."""
     if not wanted:
         return []
-    if file.live:
-        return await blobs.fetched(file.live.joined.bus, folder, wanted)
-    async with place.obra() as obra:
-        return await blobs.fetched(obra.joined.bus, folder, wanted)
+    async with stream_of(place) as bus:
+        return await blobs.fetched(bus, folder, wanted)

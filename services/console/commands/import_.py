@@ -12,7 +12,7 @@ from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.shared.archive.place import Imported
-from obra.shared.config import home_at, load
+from obra.shared.config import Settings, home_at, load
 from obra.shared.home import Home
 
 
@@ -45,9 +45,14 @@ async def _import(place: Place, home: Home, folder: Path, lines: Screen) -> Impo
     def progress(done: int, total: int) -> None:
         lines.doing(f"verifying: {done:,} of {total:,} events")
 
-    settings = place.settings if home == place.home else load(home.root, place.config)
+    settings = place.settings if home == place.home else _of_its_own(load(home.root, place.config))
     async with private(home, settings) as bus:
         return await imported(bus, home, settings.nats, folder, progress)
+
+
+def _of_its_own(settings: Settings) -> Settings:
+    """Return *settings* for a home that is made: its stream lies in it, whatever server the others use."""
+    return settings.model_copy(update={"nats": settings.nats.model_copy(update={"url": ""})})
 
 
 def told(done: Imported, home: Home) -> list[str]:

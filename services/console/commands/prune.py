@@ -17,7 +17,8 @@ from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.selection import Bound, bound
 from obra.services.console.storefile import store_file
-from obra.shared.client import Orchestrator
+from obra.services.console.whoever import stream_of
+from obra.shared.bus import Bus
 from obra.shared.edge import EDGE
 from obra.shared.envelope import fresh
 from obra.shared.errors import BadUsage, EnvironmentLacks
@@ -74,8 +75,8 @@ async def _prune(place: Place, folder: Path, before: Bound, dry_run: bool, lines
             return {"through": through, "tasks": tasks, "messages": messages, "dry_run": True}
     lines.doing("pruning")
     request = PruneRequested(through=through, hash=head, archive=str(folder))
-    async with place.obra() as obra:
-        answer = await _answer(obra, request)
+    async with stream_of(place, stored=True) as bus:
+        answer = await _answer(bus, request)
     return {"through": through, "tasks": answer.tasks, "messages": answer.messages, "dry_run": False}
 
 
@@ -105,12 +106,11 @@ def _would_go(store: Path, through: int) -> tuple[int, int]:
     return len(ends), sum(int(row[0]) for row in counted if row)
 
 
-async def _answer(obra: Orchestrator, request: PruneRequested) -> StreamPruned:
-    bus = obra.joined.bus
+async def _answer(bus: Bus, request: PruneRequested) -> StreamPruned:
     envelope = fresh(PLATFORM, request, EDGE)
     position = await bus.append([envelope])
     try:
-        async with asyncio.timeout(ANSWER_S), contextlib.aclosing(obra.events(position, [PLATFORM.everything])) as raws:
+        async with asyncio.timeout(ANSWER_S), contextlib.aclosing(bus.follow(position, [PLATFORM.everything])) as raws:
             async for raw in raws:
                 if raw.envelope is None or raw.envelope.cause != envelope.id:
                     continue

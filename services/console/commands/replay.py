@@ -14,6 +14,7 @@ from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.storefile import store_file
+from obra.services.console.whoever import stream_of
 from obra.shared.archive.manifest import required
 from obra.shared.archive.pruned import reaches_back
 from obra.shared.bus import Bus
@@ -83,26 +84,15 @@ async def _check(place: Place, folder: Path | None, until: int | None, lines: Sc
     from obra.shared.archive.same import difference  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
-        if folder is None or await _goes_on(place, required(folder).through, until):
-            obra = place.obra()
-            await stack.enter_async_context(obra)
         file = await stack.enter_async_context(store_file(place))
         through = min(until or sys.maxsize, (await asyncio.to_thread(head_of, file.path))[0])
         fresh = stack.enter_context(scratch(place.home))
-        bus = file.live.joined.bus if file.live else None
+        goes_on = folder is None or required(folder).through < through
+        bus = await stack.enter_async_context(stream_of(place)) if goes_on else None
         done = await _made(bus, folder, fresh, through, lines)
         lines.doing("comparing")
         found = await asyncio.to_thread(difference, fresh, file.path, through)
         return Replayed(done.events, done.through, done.seconds, found)
-
-
-async def _goes_on(place: Place, through: int, until: int | None) -> bool:
-    """Return whether more is wanted than what stands up to position *through*, so that the stream is needed."""
-    from obra.shared.archive.audit import head_of  # noqa: PLC0415 - DuckDB
-
-    async with store_file(place) as file:
-        end, _ = await asyncio.to_thread(head_of, file.path)
-    return through < min(end, until or end)
 
 
 async def _make(place: Place, folder: Path | None, until: int | None, into: Path | None, lines: Screen) -> Replayed:
