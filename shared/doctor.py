@@ -24,6 +24,7 @@ PROBE_S = 10.0
 FREE_BYTES_MIN = 1024**3
 REPLY_BYTES_MAX = 4 * 1024**2
 GIT_OLDEST = (2, 30)
+LOGINS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"})
 State = Literal["ok", "missing", "limited"]
 
 
@@ -119,7 +120,9 @@ async def _claude(settings: Settings) -> Finding:
     code, said = await _ask([path, "--version"])
     if code:
         return Finding("claude", "limited", f"{path} does not run: {said}", "reinstall Claude Code")
-    return Finding("claude", "ok", f"{said} at {path}")
+    login = settings.agent.claude.credentials or LOGINS & settings.agent.env.keys()
+    advice = "" if login else "it is given no login yet: --agent-env ANTHROPIC_API_KEY, or agent.claude.credentials"
+    return Finding("claude", "ok", f"{said} at {path}", advice)
 
 
 async def _llm(settings: Settings) -> Finding:

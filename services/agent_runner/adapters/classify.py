@@ -32,7 +32,7 @@ BY_SUBTYPE: dict[str, tuple[Ending, str]] = {
 }
 PROVIDER = ("api_error", "prompt_too_long")
 ABORTED = ("aborted_tools", "aborted_streaming")
-LOGIN = "; pass the agent its key (--agent-env ANTHROPIC_API_KEY) or set agent.claude.credentials"
+LOGIN = "; pass the agent its key (--agent-env ANTHROPIC_API_KEY), or set agent.claude.credentials to your login's file"
 STDERR_HINTS: tuple[tuple[str, Ending], ...] = (
     ("not logged in", "not_logged_in"),
     ("please run /login", "not_logged_in"),
