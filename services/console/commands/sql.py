@@ -37,7 +37,7 @@ def sql(place: Place, query: str | None, show_examples: bool, form: str, output:
     """Ask the store in SQL, read-only.
 
     The table `event` holds everything that ever happened; docs/sql.md describes it and the views over it. It sees
-    all that had happened when it was asked.
+    all that had happened when it was asked. With - the query is read from standard input.
     """
     if show_examples:
         for example in examples():
@@ -47,7 +47,7 @@ def sql(place: Place, query: str | None, show_examples: bool, form: str, output:
         raise click.UsageError("give a QUERY, or --examples for some to begin with")
     if form == "parquet" and output is None:
         raise click.UsageError("parquet is for a file: name one with --output")
-    answer = asyncio.run(_ask(place, query))
+    answer = asyncio.run(_ask(place, sys.stdin.read() if query == "-" else query))
     if output is None:
         write(answer, form, sys.stdout)
     else:

@@ -1,6 +1,7 @@
 """What is shown while nothing runs comes from the store, and nothing is started for it."""
 
 import asyncio
+import io
 import json
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -179,9 +180,13 @@ def test_obra_does_not_run_because_the_status_had_a_killed_one_settle_its_store(
     assert told(capsys, "status") == f"Obra does not run on {tmp_path}\ntasks: none yet; `obra demo` shows one\n"
 
 
-def test_sql_is_answered(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sql_is_answered(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
     query = "SELECT type, count(*) AS n FROM event WHERE position < 3 GROUP BY type ORDER BY type"
     assert told(capsys, "sql", query, "--format", "csv") == "type,n\nservice.degraded,1\ntask.submitted,1\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"-- how many of each\n{query};\n"))
+    assert told(capsys, "sql", "-", "--format", "csv") == "type,n\nservice.degraded,1\ntask.submitted,1\n"
     assert json.loads(told(capsys, "sql", query, "--format", "json")) == [
         {"type": "service.degraded", "n": 1},
         {"type": "task.submitted", "n": 1},
