@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import random
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -22,6 +23,7 @@ from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.log import get_logger
 from obra.shared.store import Lost, Row, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
+from obra.shared.store.incoming import Incoming
 from obra.shared.store.row import row_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
 PAUSE_S = 0.2
+AHEAD = 2
+"""Batches that are being added, or ready to be, while the next one is made: enough while a transaction is committed."""
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: what is on its way into the store has none, lives long, and is looked at each time.
 As usual, on every 700th object, that takes a sixth of all that storing takes."""
@@ -178,6 +182,7 @@ class Sink:
     async def _copy(self, bus: Bus, journal: Journal, stop: asyncio.Event) -> None:
         self.whole = False
         self._pending = Pending(self._batch_max)
+        self._pending.hurry(max(self._wanted, default=0))
         if gap := await forgotten(bus, self.position):
             self.reports.incomplete(gap, self.position)
         await self._report(bus)
@@ -226,29 +231,29 @@ class Sink:
                 await self._pending.put(raw)
 
     async def _write(self, bus: Bus, journal: Journal) -> None:
-        """Write batch after batch; while one goes into the store, the rows of the next are made."""
-        storing: asyncio.Task[None] | None = None
+        """Write batch after batch; while one goes into the store, the rows of the next are made, and of one more."""
+        storing = deque[asyncio.Task[None]]()
         try:
             while batch := await self._pending.take():
-                rows = await self._threaded(partial(_rows, journal, batch))
-                if storing:
-                    await storing
+                assert self.store
+                rows, made = await self._threaded(partial(_made, journal, self.store, batch))
                 behind = self._pending.full
                 awaited = any(self.position < wanted <= rows[-1].position for wanted in self._wanted)
-                storing = asyncio.create_task(self._store(bus, batch, rows, more=behind and not awaited))
-                if not behind:
-                    await storing
-            if storing:
-                await storing
+                more = behind and not awaited
+                storing.append(asyncio.create_task(self._store(bus, batch, rows, made, more=more)))
+                while len(storing) > (AHEAD if behind else 0):
+                    await storing[0]
+                    storing.popleft()
+            for task in storing:
+                await task
         finally:
-            if storing:
-                await _ended(storing)
+            await _ended(*storing)
 
-    async def _store(self, bus: Bus, batch: list[Raw], rows: list[Row], *, more: bool) -> None:
-        """Put *rows* into the store; with *more*, they may be committed with what is behind them."""
+    async def _store(self, bus: Bus, batch: list[Raw], rows: list[Row], made: Incoming, *, more: bool) -> None:
+        """Put what was *made* of a batch into the store; with *more*, it may be committed with what is behind it."""
         async with self._still:
             assert self.store
-            await self._threaded(partial(self.store.append, rows, more=more))
+            await self._threaded(partial(self.store.add, made, more=more))
         for raw, row in zip(batch, rows, strict=True):
             self.reports.note(raw, row)
         self._position = self.store.watermark
@@ -288,8 +293,11 @@ def _opened(path: Path) -> tuple[Store, list[Lost]]:
         raise
 
 
-def _rows(journal: Journal, batch: list[Raw]) -> list[Row]:
-    """Return the rows of *batch*, written to the log: that comes first, since it knows by itself what it holds."""
+def _made(journal: Journal, store: Store, batch: list[Raw]) -> tuple[list[Row], Incoming]:
+    """Return the rows of *batch*, and as what the store adds.
+
+    They are written to the log first, since it knows by itself what it holds.
+    """
     rows = [row_of(raw) for raw in batch]
     journal.write([(row.position, row.line) for row in rows])
-    return rows
+    return rows, store.ready(rows)

@@ -7,6 +7,8 @@ from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
+from obra.shared.bus.parser import QuickParser
+
 NO_HEADERS: dict[str, str] = {}
 VERSION = b"NATS/1.0"
 TCP = ("nats", "tls")
@@ -61,6 +63,7 @@ class QuickClient(Client):
         """Take what nats-py's client takes."""
         super().__init__(*args, **kwargs)
         self._heard: dict[int, Hear] = {}
+        self._ps = QuickParser(self, self._hand)
 
     async def hear(self, subject: str, hear: Hear) -> Subscription:
         """Subscribe to *subject*; *hear* is called with each message, at once, and must neither wait nor raise."""
@@ -76,16 +79,23 @@ class QuickClient(Client):
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """See nats-py, which calls it from its parser with the parts of a message."""
-        hear = self._heard.get(sid)
-        if hear is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        self.stats["in_msgs"] += 1
-        self.stats["in_bytes"] += len(data)
         try:
-            hear(Incoming(subject.decode(), reply.decode(), data, headers or b""))
+            if self._hand(sid, subject, reply, data, headers or b""):
+                return
         except Exception as error:
             await self._error_cb(error)
+            return
+        await super()._process_msg(sid, subject, reply, data, headers)
+
+    def _hand(self, sid: int, subject: bytes, reply: bytes, data: bytes, head: bytes) -> bool:
+        """Hand a message to who hears the subscription *sid*; return whether anybody does."""
+        hear = self._heard.get(sid)
+        if hear is None:
+            return False
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        hear(Incoming(subject.decode(), reply.decode(), data, head))
+        return True
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         """See nats-py, which calls it once a subscription has ended."""

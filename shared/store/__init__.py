@@ -10,7 +10,7 @@ from obra.shared.store.chain import GENESIS, Broken, first_broken, link
 from obra.shared.store.confine import configure
 from obra.shared.store.derived import SETTLE_BEHIND, SETTLE_EVERY, settle, type_batch, unsettled
 from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
-from obra.shared.store.incoming import BATCH, let_go, let_in
+from obra.shared.store.incoming import BATCH, Incoming, columns, let_in
 from obra.shared.store.row import Row
 from obra.shared.store.schema import SCHEMA, prepare
 
@@ -25,6 +25,8 @@ CLOSE_TRIES, CLOSE_PAUSE_S = 20, 0.05
 UNCOMMITTED_MAX = 122_880
 """Rows in one transaction: as many as DuckDB compresses together, so that what comes in bulk is compressed once, and
 never written to the write-ahead log."""
+NOWHERE = -1
+"""Where a store has come to that failed: nothing can be added behind it, whoever has made something ready."""
 LACKING = (
     "Permission denied", "No space left", "Read-only file system", "Too many open files", "invalidated",
     "Out of Memory",
@@ -102,7 +104,7 @@ class Store:
         path.chmod(0o600)
         try:
             prepare(self.db)
-            self.watermark, self._head = self._end()
+            self._ready = self.watermark, _ = self._end()
             self._at, self._uncommitted = self.watermark, 0
             self.db.execute("SET VARIABLE storing = true")
         except (duckdb.Error, OverflowError) as error:
@@ -129,26 +131,46 @@ class Store:
         return watermark, head
 
     def append(self, rows: Sequence[Row], *, more: bool = False) -> None:
-        """Add *rows*, in order and behind those before: all or none, and committed unless *more* follow at once.
+        """Make *rows* ready and add them; see `ready` and `add`."""
+        self.add(self.ready(rows), more=more)
 
-        With *more* they are committed with a later call, or once there are `UNCOMMITTED_MAX`; the watermark tells.
+    def ready(self, rows: Sequence[Row]) -> Incoming:
+        """Return *rows*, in order and behind those that were made ready before, as what can be added.
+
+        It can be made in one thread while another one adds what was made ready before.
+        """
+        (at, head), hashes = self._ready, list[bytes]()
+        for row in rows:
+            if row.position <= at:
+                raise ValueError(f"position {row.position} comes after {at}")
+            at, head = row.position, link(head, row.position, row.raw)
+            hashes.append(head)
+        made = Incoming(self._ready[0], at, head, len(rows), columns(rows, hashes))
+        self._ready = at, head
+        return made
+
+    def add(self, incoming: Incoming, *, more: bool = False) -> None:
+        """Add what is *incoming*, all or none; it is committed unless *more* follows at once.
+
+        With *more* it is committed with a later call, or once there are `UNCOMMITTED_MAX`; the watermark tells.
         Raises `StoreFailed` where the file can't be written; the store must then be closed and opened again.
         """
         import duckdb  # noqa: PLC0415 - heavy
 
-        hashes = self._chained(rows)
+        if incoming.after != self._at:
+            raise ValueError(f"what comes after {incoming.after} can't be added after {self._at}")
         try:
             if not self._uncommitted:
                 self.db.begin()
-            let_in(self.db, rows, hashes)
-            self.db.execute(_ADD)
-            type_batch(self.db, self._at)
-            let_go(self.db)
-            self._at, self._head, self._uncommitted = rows[-1].position, hashes[-1], self._uncommitted + len(rows)
+            with let_in(self.db, incoming):
+                self.db.execute(_ADD)
+                type_batch(self.db, self._at)
+            self._at, self._uncommitted = incoming.last, self._uncommitted + incoming.size
             if not more or self._uncommitted >= UNCOMMITTED_MAX:
                 self._commit()
                 self._settle(SETTLE_BEHIND if more else SETTLE_EVERY)
         except duckdb.Error as error:
+            self._at = NOWHERE
             raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
 
     def _commit(self) -> None:
@@ -162,15 +184,6 @@ class Store:
             self.db.begin()
             settle(self.db)
             self.db.commit()
-
-    def _chained(self, rows: Sequence[Row]) -> list[bytes]:
-        head, at, hashes = self._head, self._at, list[bytes]()
-        for row in rows:
-            if row.position <= at:
-                raise ValueError(f"position {row.position} comes after {at}")
-            at, head = row.position, link(head, row.position, row.raw)
-            hashes.append(head)
-        return hashes
 
     def unreported(self, rows_max: int) -> list[Lost]:
         """Return what is no event and for which no message.rejected is stored: the first *rows_max*, in order.

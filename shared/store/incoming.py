@@ -4,9 +4,10 @@ Its appender takes rows value by value and keeps a copy of them: three times the
 Python's lock is held.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obra.shared.store.row import Row
 
@@ -30,18 +31,30 @@ FROM incoming)
 """What was let in, as a source in SQL: the columns of the table `event`, in its order and with its types."""
 
 
-def let_in(db: "DuckDBPyConnection", rows: Sequence[Row], hashes: Sequence[bytes]) -> None:
-    """Have `BATCH` mean *rows* and their *hashes*, until `let_go`; there is at least one."""
+class Incoming(NamedTuple):
+    """Rows that were made ready to be added: behind position ``after``, up to ``last``, whose hash is ``head``."""
+
+    after: int
+    last: int
+    head: bytes
+    size: int
+    columns: Any
+
+
+def columns(rows: Sequence[Row], hashes: Sequence[bytes]) -> Any:
+    """Return *rows* and their *hashes*, column by column; there is at least one."""
     import nanoarrow  # noqa: PLC0415 - 40 ms that only a writer needs
 
     schema, values = _schema(), [*list(zip(*rows, strict=True))[: len(_COLUMNS) - 1], hashes]
     children = [nanoarrow.c_array(column, kind) for column, kind in zip(values, schema.fields, strict=True)]
-    whole = nanoarrow.c_array_from_buffers(schema, len(rows), [None], children=children)
-    db.register("incoming", nanoarrow.Array(whole))
+    return nanoarrow.Array(nanoarrow.c_array_from_buffers(schema, len(rows), [None], children=children))
 
 
-def let_go(db: "DuckDBPyConnection") -> None:
-    """Keep nothing of what was let in."""
+@contextlib.contextmanager
+def let_in(db: "DuckDBPyConnection", incoming: Incoming) -> Iterator[None]:
+    """Have `BATCH` mean what is *incoming* while the block runs."""
+    db.register("incoming", incoming.columns)
+    yield
     db.unregister("incoming")
 
 

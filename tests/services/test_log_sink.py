@@ -15,6 +15,7 @@ import pytest
 
 from obra.events import ChainAnchored, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned, TaskSubmitted
 from obra.events.subjects import Scope
+from obra.services.log_sink import pending
 from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.service import LogSink, service
 from obra.services.log_sink.sink import Sink
@@ -114,6 +115,15 @@ async def test_new_events_are_stored_as_they_come(memory: MemoryRig, home: Home)
             await played(memory.bus, seed)
             await sink.caught_up(len(memory.bus.log), SOON_S)
             assert sink.position == len(memory.bus.log)
+
+
+async def test_who_asks_before_the_store_is_open_waits_for_no_company(
+    memory: MemoryRig, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "LINGER_S", 10 * SOON_S)
+    await played(memory.bus, 1)
+    async with running(memory.bus, sink_of(home, batch_max=1_000)) as sink:
+        await sink.caught_up(len(memory.bus.log), SOON_S)
 
 
 async def test_it_stops_only_when_what_it_has_read_is_stored(memory: MemoryRig, home: Home) -> None:

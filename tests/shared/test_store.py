@@ -227,6 +227,25 @@ def test_what_is_added_while_more_follows_is_committed_with_it_or_not_at_all(
     again.close()
 
 
+def test_rows_are_made_ready_while_others_are_added_and_added_in_that_order_alone(
+    tmp_path: Path, history: list[Raw]
+) -> None:
+    rows = [row_of(raw) for raw in history[:30]]
+    store = Store(tmp_path / "s")
+    first, second = store.ready(rows[:10]), store.ready(rows[10:20])
+    with pytest.raises(ValueError, match="after 10 can't be added after 0"):
+        store.add(second)
+    store.add(first, more=True)
+    third = store.ready(rows[20:])
+    for made in (second, third):
+        store.add(made, more=True)
+    with pytest.raises(ValueError, match="after 20 can't be added after 30"):
+        store.add(third)
+    store.checkpoint()
+    assert (store.watermark, store.verify()) == (30, None)
+    store.close()
+
+
 def test_what_is_not_committed_is_bounded(tmp_path: Path, history: list[Raw], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "UNCOMMITTED_MAX", 20)
     store = Store(tmp_path / "s")
