@@ -20,6 +20,17 @@ BYTES_MAX = 16 * 1024**2
 
 async def past(wire: Wire, tail: Tail, scope: Scope, after: int) -> Past:
     """See `Bus.past`. Raises `NoAnswer`. What was read goes into *tail* too."""
+    position, found, whole = await _read(wire, scope, after)
+    while position == after > 0 and (position := await last(wire, scope.everything)) > after:
+        # It was stored between the two questions. Whoever gets its position must get it, too, so it is read.
+        position, found, whole = await _read(wire, scope, after)
+    if whole and len(found) <= EVENTS_MAX:
+        tail.add(scope, after, found)
+    return Past(position, tuple(found))
+
+
+async def _read(wire: Wire, scope: Scope, after: int) -> tuple[int, list[Recorded], bool]:
+    """Return the position that was reached, the events up to it, and whether they are all that stood there."""
     position, found, whole, more = after, list[Recorded](), True, True
     while more:
         question = {"seq": position + 1, "batch": BATCH, "max_bytes": BYTES_MAX, "next_by_subj": scope.everything}
@@ -31,11 +42,7 @@ async def past(wire: Wire, tail: Tail, scope: Scope, after: int) -> Past:
             else:
                 whole = False
         more = _more(end, position)
-    if whole and len(found) <= EVENTS_MAX:
-        tail.add(scope, after, found)
-    if position == after and after > 0:
-        position = await last(wire, scope.everything)
-    return Past(position, tuple(found))
+    return position, found, whole
 
 
 async def last(wire: Wire, filter: str) -> int:

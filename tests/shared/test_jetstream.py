@@ -12,7 +12,9 @@ from obra.shared.bus import Consumer, pull
 from obra.shared.bus.access import publish_subjects, subscribe_subjects
 from obra.shared.bus.client import JoiningTransport
 from obra.shared.bus.jetstream import JetStreamBus
+from obra.shared.bus.past import last
 from obra.shared.bus.provision import provision, provision_consumer, redeliver
+from obra.shared.bus.wire import Wire
 from obra.shared.embedded.access import User
 from obra.shared.errors import AppendRefused, BusUnavailable
 from tests.rig import SERVICE, SETTINGS, Nats, NatsRig, free_port
@@ -45,6 +47,22 @@ async def test_writing_to_a_lost_connection_leaves_nothing_behind_for_its_descri
     [envelope] = cancelled(1)
     await nats.bus.append([envelope])
     assert [raw.envelope for raw in await take(nats.bus.follow(0), 1)] == [envelope]
+
+
+async def test_what_is_stored_while_it_is_asked_whether_there_is_anything_new_is_read(
+    nats: NatsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, new = cancelled(2)
+    position = await nats.bus.append([known])
+
+    async def asked(wire: Wire, filter: str) -> int:
+        monkeypatch.undo()
+        await nats.bus.append([new])
+        return await last(wire, filter)
+
+    monkeypatch.setattr("obra.shared.bus.past.last", asked)
+    past = await nats.bus.past(T1, position)
+    assert (past.position, [recorded.envelope for recorded in past.events]) == (position + 1, [new])
 
 
 async def test_a_listener_goes_on_when_the_server_is_killed(nats: NatsRig) -> None:
