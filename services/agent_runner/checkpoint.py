@@ -58,7 +58,11 @@ class Label:
     @property
     def ref(self) -> str:
         """Return the name under which our own git directory keeps it."""
-        return f"refs/obra/{self.task}/attempt-{self.attempt}.{self.run}"
+        return f"{_refs(self.task)}/attempt-{self.attempt}.{self.run}"
+
+
+def _refs(task: str) -> str:
+    return f"refs/obra/{task}"
 
 
 def foresee(workspace: Workspace) -> None:
@@ -67,6 +71,7 @@ def foresee(workspace: Workspace) -> None:
     Nothing is read before they are called. `dismiss` is owed, whether there was a `record` or not.
     """
     with contextlib.suppress(OSError):  # a machine that is short of something will say so when it counts
+        os.makedirs(workspace.place.control / _refs(workspace.place.scope.task), exist_ok=True)
         for git, *args in _commands(workspace):
             git.stand_by(*args)
 
@@ -85,32 +90,28 @@ def _commands(workspace: Workspace) -> tuple[tuple[Git, *tuple[str, ...]], ...]:
     )
 
 
-def record(
-    workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str], begun: Callable[[], object] = bool
-) -> Checkpoint:
-    """Record the workspace as it is. Blocking. *begun* is called as soon as git is at work on the files.
+def record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str]) -> Checkpoint:
+    """Record the workspace as it is. Blocking.
 
     Raises `WorkspaceLost` with a sentence for a person: too large, disk full, repository gone.
     """
     try:
-        return _record(workspace, label, bytes_max, redact, begun)
+        return _record(workspace, label, bytes_max, redact)
     except GitFailed as error:
         raise WorkspaceLost(problem=_explained(workspace, error.reason)) from error
     except OSError as error:
         raise WorkspaceLost(problem=_explained(workspace, str(error))) from error
 
 
-def _record(
-    workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str], begun: Callable[[], object]
-) -> Checkpoint:
+def _record(workspace: Workspace, label: Label, bytes_max: int, redact: Callable[[str], str]) -> Checkpoint:
     unlock(workspace)
     lost = _ensure_there(workspace)
     found = survey(workspace.path, bytes_max, workspace.submodules)
-    skipped = _add(workspace, found, bytes_max, begun)
+    skipped = _add(workspace, found, bytes_max)
     with evidence.comparing(workspace.store, workspace.tree) as comparison:
         tree = workspace.store.run(*WRITE, timeout_s=LONG_S).text
+        commit = _commit(workspace, tree, label)  # while git compares
         changes = comparison.changes(redact)
-    commit = _commit(workspace, tree, label)
     recorded = _entries(workspace.place.control / "index") - len(workspace.submodules)
     scratch = workspace.place.control / "submodule-index"
     inside = altered(workspace.target, workspace.path, workspace.submodules, scratch)
@@ -130,7 +131,7 @@ def _ensure_there(workspace: Workspace) -> list[str]:
     return []
 
 
-def _add(workspace: Workspace, found: Survey, bytes_max: int, begun: Callable[[], object]) -> list[str]:
+def _add(workspace: Workspace, found: Survey, bytes_max: int) -> list[str]:
     """Bring the index up to date with the files; return notes about what git did not take.
 
     What git has no business with is measured meanwhile.
@@ -144,7 +145,6 @@ def _add(workspace: Workspace, found: Survey, bytes_max: int, begun: Callable[[]
         workspace.control.run("update-index", "-z", "--index-info", data=seeds)
     args = _adding(workspace)
     with workspace.control.beside(*args) as added:
-        begun()
         weigh(found, workspace.path, bytes_max)
         return _complaints(args, added())
 
@@ -183,12 +183,12 @@ def _commit(workspace: Workspace, tree: str, label: Label) -> str:
 
 def _put(path: Path, data: bytes) -> None:
     """Write a small file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.new")
+    scratch = f"{path}.new"
+    os.makedirs(path.parent, exist_ok=True)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-    scratch.replace(path)
+    os.replace(scratch, path)
 
 
 def _entries(index: Path) -> int:

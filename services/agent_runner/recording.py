@@ -1,6 +1,5 @@
 """The checkpoint as a step of a run: taken in a thread, said as an event."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,23 +13,17 @@ from obra.services.agent_runner.workspace import Workspace
 
 
 async def record(
-    tools: Tools, place: Place, workspace: Workspace, label: Label, redact: Callable[[str], str], begun: asyncio.Event
+    tools: Tools, place: Place, workspace: Workspace, label: Label, redact: Callable[[str], str]
 ) -> Checkpoint:
-    """Record *workspace*, and what the agent remembers. Raises as `checkpoint.record` does.
-
-    *begun* is set once git is at work, which is the time to do something else meanwhile, or has no more to do.
-    """
-    bytes_max, loop = tools.settings.agent.workspace_bytes_max, asyncio.get_running_loop()
+    """Record *workspace*, and what the agent remembers. Raises as `checkpoint.record` does."""
+    bytes_max = tools.settings.agent.workspace_bytes_max
 
     def take() -> Checkpoint:
         forgotten = memory.keep(place, (label.attempt, label.run))
-        found = checkpoint.record(workspace, label, bytes_max, redact, lambda: loop.call_soon_threadsafe(begun.set))
+        found = checkpoint.record(workspace, label, bytes_max, redact)
         return replace(found, notes=(*found.notes, redact(forgotten))) if forgotten else found
 
-    try:
-        return await tools.blocking(take)
-    finally:
-        begun.set()
+    return await tools.blocking(take)
 
 
 def event(found: Checkpoint, key: Key, base: str, *, changed: bool, interrupted: bool) -> WorkspaceCheckpointed:

@@ -47,9 +47,6 @@ from obra.shared.service import Call
 CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
 """Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
-BEGIN_S = 0.02
-"""How long it is waited for git to begin with the files before it is said that the agent is gone."""
-
 log = get_logger(NAME)
 
 
@@ -199,13 +196,9 @@ class Attempt:
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""
-        seen, begun = self._ledger.state.run(self._key), asyncio.Event()
-        work = asyncio.create_task(self._checkpoint(workspace, redact, begun)) if seen.checkpoint is None else None
+        seen = self._ledger.state.run(self._key)
+        work = asyncio.create_task(self._checkpoint(workspace, redact)) if seen.checkpoint is None else None
         try:
-            if work is not None:
-                with suppress(TimeoutError):  # git takes as long as the saying does: it begins first
-                    async with asyncio.timeout(BEGIN_S):
-                        await begun.wait()
             if seen.exited is None:
                 await self._say(exited)
             if work is not None:
@@ -237,7 +230,7 @@ class Attempt:
                 repo, start = Path(self._task.repo), self._ledger.state.start
                 workspace = await self._tools.blocking(workspaces.prepare, self._place, repo, *start)
                 try:
-                    found = await self._checkpoint(workspace, redact, asyncio.Event())
+                    found = await self._checkpoint(workspace, redact)
                     said.append(self._recorded(found, workspace, interrupted=True))
                 finally:
                     commit = begin.commit if begin else workspace.base
@@ -254,9 +247,9 @@ class Attempt:
         except EnvironmentLacks:  # what is not there any more can't be looked for; what looks secret still is
             return Redactor()
 
-    async def _checkpoint(self, workspace: Workspace, redact: Redactor, begun: asyncio.Event) -> Checkpoint:
+    async def _checkpoint(self, workspace: Workspace, redact: Redactor) -> Checkpoint:
         label = Label(self._task.text, self._call.scope.task, self._attempt, self._run)
-        return await recording.record(self._tools, self._place, workspace, label, redact, begun)
+        return await recording.record(self._tools, self._place, workspace, label, redact)
 
     def _recorded(self, found: Checkpoint, workspace: Workspace, *, interrupted: bool) -> WorkspaceCheckpointed:
         begin = self._ledger.state.attempt_began_with(self._attempt)
