@@ -167,9 +167,10 @@ def suspicious_json(data: bytes) -> bool:
     letter is folded to one: the long s and the Kelvin sign.
     """
     low = data.lower()
-    for last, letter, latin in _FOLDED:
-        if last in low:
-            low = low.replace(letter, latin)
+    if not data.isascii():
+        for last, letter, latin in _FOLDED:
+            if last in low:
+                low = low.replace(letter, latin)
     return _found(_odd, low)
 
 

@@ -44,6 +44,10 @@ class Pending:
         """Return whether a whole batch is there already."""
         return self._holds(1)
 
+    def __bool__(self) -> bool:
+        """Return whether anything is there to be taken."""
+        return bool(self._raws)
+
     def close(self) -> None:
         """Take nothing more in; what is there can still be taken, at once."""
         self._closed = True

@@ -15,16 +15,15 @@ from obra.services.log_sink.journal import Journal
 from obra.services.log_sink.lost import NAME, move_aside
 from obra.services.log_sink.pending import Pending
 from obra.services.log_sink.readers import Readers
+from obra.services.log_sink.ready import Ready, made_ready
 from obra.services.log_sink.reports import UNREPORTED_MAX, Reports
 from obra.services.log_sink.snapshot import taken
 from obra.shared.archive.pruned import forgotten
-from obra.shared.bus import Bus, Raw
+from obra.shared.bus import Bus
 from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.log import get_logger
-from obra.shared.store import Lost, Row, Store
+from obra.shared.store import Lost, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
-from obra.shared.store.incoming import Incoming
-from obra.shared.store.row import row_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -234,13 +233,13 @@ class Sink:
         """Write batch after batch; while one goes into the store, the rows of the next are made, and of one more."""
         storing = deque[asyncio.Task[None]]()
         try:
-            while batch := await self._pending.take():
+            while raws := await self._pending.take():
                 assert self.store
-                rows, made = await self._threaded(partial(_made, journal, self.store, batch))
-                behind = self._pending.full
-                awaited = any(self.position < wanted <= rows[-1].position for wanted in self._wanted)
-                more = behind and not awaited
-                storing.append(asyncio.create_task(self._store(bus, batch, rows, made, more=more)))
+                batch = await self._threaded(partial(made_ready, journal, self.store, raws))
+                last = raws[-1].position
+                behind = self._pending.full or (bool(self._pending) and last < self._live_from)
+                awaited = any(self.position < wanted <= last for wanted in self._wanted)
+                storing.append(asyncio.create_task(self._store(bus, batch, more=behind and not awaited)))
                 while len(storing) > (AHEAD if behind else 0):
                     await storing[0]
                     storing.popleft()
@@ -249,12 +248,12 @@ class Sink:
         finally:
             await _ended(*storing)
 
-    async def _store(self, bus: Bus, batch: list[Raw], rows: list[Row], made: Incoming, *, more: bool) -> None:
-        """Put what was *made* of a batch into the store; with *more*, it may be committed with what is behind it."""
+    async def _store(self, bus: Bus, batch: Ready, *, more: bool) -> None:
+        """Put *batch* into the store; with *more*, it may be committed with what is behind it."""
         async with self._still:
             assert self.store
-            await self._threaded(partial(self.store.add, made, more=more))
-        for raw, row in zip(batch, rows, strict=True):
+            await self._threaded(partial(self.store.add, batch.incoming, more=more))
+        for raw, row in zip(batch.raws, batch.rows, strict=True):
             self.reports.note(raw, row)
         self._position = self.store.watermark
         await self._moves()
@@ -291,13 +290,3 @@ def _opened(path: Path) -> tuple[Store, list[Lost]]:
     except ObraError:
         store.close()
         raise
-
-
-def _made(journal: Journal, store: Store, batch: list[Raw]) -> tuple[list[Row], Incoming]:
-    """Return the rows of *batch*, and as what the store adds.
-
-    They are written to the log first, since it knows by itself what it holds.
-    """
-    rows = [row_of(raw) for raw in batch]
-    journal.write([(row.position, row.line) for row in rows])
-    return rows, store.ready(rows)
