@@ -7,12 +7,13 @@ from obra.shared.archive import notes
 from obra.shared.errors import BadUsage, EnvironmentLacks
 
 NOTE = "note"
+THE_NOTE = "the note of"
 
 
 def keep(line: str, to: str, repo: Path) -> str:
     """Add an anchor's *line* to the file *to*, or to the note at the HEAD of *repo*; return where, in words."""
     if to == NOTE:
-        return f"the note of {notes.add(repo, line)[:12]}"
+        return f"{THE_NOTE} {notes.add(repo, line)[:12]}"
     try:
         with Path(to).open("ab") as file:
             file.write(line.encode() + b"\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from obra.shared.archive.anchorage import NOTE, THE_NOTE
 from obra.shared.archive.fault import Fault
 from obra.shared.errors import BadUsage, EnvironmentLacks
 from obra.shared.home import Home, write_private
@@ -29,6 +30,8 @@ class NoSigning(EnvironmentLacks):
 
 class BadAnchor(BadUsage):
     """{source} holds an anchor that can't be relied on: {reason}"""
+
+    exit_code = 1
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +126,24 @@ def _genuine(anchor: Anchor) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def taken_away(db: "DuckDBPyConnection", anchors: Iterable[Anchor], source: str) -> Fault | None:
+    """Return that the first anchor which log-sink made in *source* is not among *anchors*, or None.
+
+    It says so only once one is kept: whoever lets anchors vanish to rewrite what they prove has this left to do, too.
+    """
+    there = {(one.position, one.hash) for one in anchors}
+    told = db.execute(
+        "SELECT body.position::UBIGINT, body.hash::VARCHAR, id::VARCHAR, type FROM event "
+        "WHERE type = 'chain.anchored' AND problem IS NULL AND (body.to::VARCHAR = $1 OR ($1 = $2 "
+        "AND starts_with(body.to::VARCHAR, $3))) ORDER BY position",
+        [source, NOTE, THE_NOTE],
+    )
+    for position, head, id_, kind in told.fetchall():
+        if (position, head) not in there:
+            return Fault("unanchored", position, f"an anchor was made here, and {source} lacks it now", id_, kind)
+    return None
 
 
 def held_against(db: "DuckDBPyConnection", anchors: Iterable[Anchor]) -> Fault | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["altered", "missing", "inserted", "reordered", "cut"]
+Kind = Literal["altered", "missing", "inserted", "reordered", "cut", "unanchored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Fault:
 
     ``altered``: its bytes, its hash or one of its columns changed. ``missing``: at least one event that stood before
     ``position`` is gone. ``inserted``: it was put in later. ``reordered``: it stands at another's place. ``cut``:
-    the end of the log is gone. ``id`` and ``type`` are as far as they can be read; ``detail`` is one sentence.
+    the end of the log is gone. ``unanchored``: the anchor that was made there is gone from where it was kept. ``id``
+    and ``type`` are as far as they can be read; ``detail`` is one sentence.
     """
 
     kind: Kind

@@ -12,7 +12,7 @@ from obra.events.subjects import PLATFORM, Scope
 from obra.services.log_sink.anchor import Anchorer
 from obra.services.log_sink.sink import Sink
 from obra.shared.archive.anchorage import kept
-from obra.shared.archive.anchors import held_against, parsed, public_key
+from obra.shared.archive.anchors import held_against, parsed, public_key, taken_away
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import AnchorSettings, Settings
 from obra.shared.envelope import fresh
@@ -108,3 +108,19 @@ def test_a_note_needs_a_repository_and_paths_are_absolute() -> None:
         with pytest.raises(ValueError, match=r"anchor"):
             Settings.model_validate({"anchor": wrong})
     assert Settings.model_validate({"anchor": {"to": "note", "repo": "/r"}}).anchor.every_s == SELDOM_S
+
+
+async def test_an_anchor_that_was_taken_away_is_missed(home: Home, tmp_path: Path) -> None:
+    bus, to = MemoryBus(), str(tmp_path / "anchors")
+    async with anchoring(bus, home, AnchorSettings(to=to, every_s=OFTEN_S)):
+        first = await happens(bus)
+        await heard(bus, first)
+    db = opened(home.store, read_only=True)
+    anchors = list(parsed(kept(to, home.root), to, public_key(home)))
+    assert taken_away(db, anchors, to) is None
+    fault = taken_away(db, [], to)
+    db.close()
+    assert fault
+    assert (fault.kind, fault.position, fault.detail) == (
+        "unanchored", first, f"an anchor was made here, and {to} lacks it now"
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from obra.services.console.render.screen import Screen, screen
 from obra.services.console.render.text import count
 from obra.services.console.storefile import StoreFile, store_file
 from obra.shared.archive.anchorage import NOTE, kept
-from obra.shared.archive.anchors import Anchor, BadAnchor, held_against, parsed, public_key
+from obra.shared.archive.anchors import Anchor, BadAnchor, held_against, parsed, public_key, taken_away
 from obra.shared.archive.fault import Fault
 
 SHOWN_MAX = 5
@@ -36,7 +36,8 @@ def verify(place: Place, anchor: str | None, repo: Path | None, key: str | None,
     """
     source, anchors = _anchors(place, anchor, repo, key)
     with screen(sys.stderr) as lines:
-        found = asyncio.run(_verify(place, anchors, lines)) | {"anchored_in": source}
+        own = source if anchor in (None, place.settings.anchor.to) and repo is None else ""
+        found = asyncio.run(_verify(place, anchors, own, lines)) | {"anchored_in": source}
     if json_:
         click.echo(json.dumps(found))
     else:
@@ -60,7 +61,8 @@ def _anchors(place: Place, asked: str | None, repo: Path | None, key: str | None
     return source, found
 
 
-async def _verify(place: Place, anchors: list[Anchor], lines: Screen) -> dict[str, Any]:
+async def _verify(place: Place, anchors: list[Anchor], own: str, lines: Screen) -> dict[str, Any]:
+    """Return what is told as JSON; *own* is where the settings have anchors kept, if these are all from there."""
     from obra.shared.archive.audit import audited  # noqa: PLC0415 - DuckDB
     from obra.shared.store import opened  # noqa: PLC0415
 
@@ -71,7 +73,7 @@ async def _verify(place: Place, anchors: list[Anchor], lines: Screen) -> dict[st
         db = await asyncio.to_thread(opened, file.path, read_only=True)
         try:
             audit = await asyncio.to_thread(audited, db, progress)
-            fault = audit.fault or held_against(db, anchors)
+            fault = audit.fault or held_against(db, anchors) or (taken_away(db, anchors, own) if own else None)
             stream: int | None = None
             if fault is None and file.live:
                 lines.doing("the stream")
