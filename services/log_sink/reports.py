@@ -21,6 +21,11 @@ NEWER = "a newer Obra wrote it, and this version can't read it"
 log = get_logger(NAME)
 
 
+def notable(raw: Raw) -> bool:
+    """Return whether `Reports` has to know of *raw*."""
+    return raw.envelope is None or isinstance(raw.envelope.event, MessageRejected | Unknown)
+
+
 class Reports:
     """Reports still to be published. What is on the stream already, or in the store, is not told again."""
 

@@ -33,8 +33,8 @@ OPEN_TRIES = 5
 WRITE_TRIES = 5
 DRAIN_S = 5.0
 PAUSE_S = 0.2
-AHEAD = 2
-"""Batches that are being added, or ready to be, while the next one is made: enough while a transaction is committed."""
+AHEAD = 4
+"""Batches that are added, or ready to be, while the next is made: enough while rows are committed and settled."""
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: what is on its way into the store has none, lives long, and is looked at each time.
 As usual, on every 700th object, that takes a sixth of all that storing takes."""
@@ -253,7 +253,7 @@ class Sink:
         async with self._still:
             assert self.store
             await self._threaded(partial(self.store.add, batch.incoming, more=more))
-        for raw, row in zip(batch.raws, batch.rows, strict=True):
+        for raw, row in batch.notable:
             self.reports.note(raw, row)
         self._position = self.store.watermark
         await self._moves()
