@@ -35,7 +35,8 @@ BEHAVIOUR = frozenset({"code", "debugging", "errors", "performance", "security"}
 
 ABOUT_PROSE = re.compile(
     r"\b(?:comments?|docstrings?|javadoc|jsdoc|doc(?:s|ument\w*)?|header|licen[cs]e|copyright|spelling|typos?|wording|"
-    r"help|description|annotat\w*|explain\w*|todos?|fixme|notes?|lint\w*|pragma|noqa|type[- ]?check\w*)\b",
+    r"help|description|annotat\w*|explain\w*|todos?|fixme|notes?|lint\w*|pragma|noqa|type[- ]?check\w*|"
+    r"(?:re)?format\w*|style\w*|tidy|clean\w*)\b",
     re.IGNORECASE,
 )
 DIRECTIVE = re.compile(
@@ -51,7 +52,10 @@ Runs = Callable[[str], bool]
 
 
 def effective(files: Sequence[Touched], runs: Runs) -> list[Touched]:
-    """Return the files without what explains, line for line; *runs* says whether checks run a file as a program."""
+    """Return the files without what explains, on both sides and line for line.
+
+    *runs* says whether checks run a file as a program.
+    """
     texts = [file.new or "" for file in files if suffix(file.path) not in PAGES]
     if any(READS_ITSELF.search(text) or _prints_functions(text) for text in texts):
         return list(files)
@@ -71,14 +75,19 @@ def _named(path: str, texts: Iterable[str]) -> bool:
 
 
 def _without(file: Touched, runs: Runs) -> Touched:
-    kind, text = suffix(file.path), file.new or ""
+    old, new = (text if text is None else _stripped(text, file.path, runs) for text in (file.old, file.new))
+    return replace(file, old=old, new=new)
+
+
+def _stripped(text: str, path: str, runs: Runs) -> str:
+    kind = suffix(path)
     if kind in PAGES:
-        return replace(file, new="")
+        return ""
     if kind == "py":
-        return replace(file, new=_python(text, lambda: not runs(file.path)))
+        return _python(text, lambda: not runs(path))
     if kind in SLASHES:
-        return replace(file, new=_commented(text, re.compile(r"\s*//"), "/*", "*/"))
-    return replace(file, new=_commented(text, re.compile(r"\s*#(?!!)"))) if kind in HASHES else file
+        return _commented(text, re.compile(r"\s*//"), "/*", "*/")
+    return _commented(text, re.compile(r"\s*#(?!!)")) if kind in HASHES else text
 
 
 def _python(text: str, is_example: Callable[[], bool]) -> str:
@@ -104,11 +113,11 @@ def _python(text: str, is_example: Callable[[], bool]) -> str:
 
 
 def _blank(lines: list[str], node: ast.stmt) -> None:
-    """Blank out a statement, unless another one shares its lines."""
+    """Blank out a statement, unless another one shares its lines; its block may need one in its place."""
     first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
     if lines[first][: node.col_offset].strip() or lines[last].encode()[node.end_col_offset :].strip():
         return
-    lines[first : last + 1] = [""] * (last + 1 - first)
+    lines[first : last + 1] = [f"{' ' * node.col_offset}pass", *[""] * (last - first)]
 
 
 def _is_main(node: ast.AST) -> bool:
@@ -148,12 +157,10 @@ def _same(file: Touched) -> bool:
         return False
     if READS_ITSELF.search(file.new) or (parsed(file.new) is None if kind == "py" else MANY_LINES.search(file.new)):
         return False
-    return _acts(replace(file, new=file.old)) == _acts(file)
+    without = _without(file, lambda path: True)
+    return _acts(without.old or "") == _acts(without.new or "")
 
 
-def _acts(file: Touched) -> str:
-    """Return what of a text acts, apart from how it is laid out where that means nothing."""
-    text = _without(file, lambda path: True).new or ""
-    if suffix(file.path) == "py" and (tree := parsed(text)) is not None:
-        return ast.dump(tree)
-    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
+def _acts(text: str) -> list[str]:
+    """Return the lines that act; what stands in a docstring's place does not."""
+    return [line.rstrip() for line in text.splitlines() if line.strip() not in ("", "pass")]

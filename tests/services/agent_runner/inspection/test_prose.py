@@ -90,6 +90,19 @@ def test_code_beside_a_comment_counts() -> None:
     assert blocking("slug.py", "'''a'''; T = ['hello-big-world', 'top-10-of-2024']\n", PYTHON)
 
 
+def test_lines_that_were_there_are_not_new_because_their_comment_is_passed_over() -> None:
+    rows = "    'Hello big World': 'hello-big-world',  # a\n    'Top 10 of 2024': 'top-10-of-2024',  # b\n"
+    old = f"T = {{  # table\n{rows}}}\n"
+    assert hard_coded({"slug.py": old}, {"slug.py": f"{old}\n{CODE}"}, PYTHON, TEXT) == []
+
+
+def test_a_class_that_holds_its_docstring_alone_is_still_read_as_python() -> None:
+    documented = 'class SlugError(Exception):\n    """No slug."""\n\n\n'
+    code = "def slug(title, known):\n    return {'Hello big World': known.get('hello-big-world', '')}\n"
+    assert not blocking("slug.py", documented + code, PYTHON)
+    assert blocking("slug.py", documented + "T = ['hello-big-world', 'top-10-of-2024']\n", PYTHON)
+
+
 OLD = 'def add(a, b):\n    """Add."""\n    return a + b\n'
 WANTED = "Make `add` in `calc.py` reject negative numbers."
 
@@ -113,6 +126,7 @@ def test_comments_alone_change_no_behaviour(path: str, old: str, new: str) -> No
     [
         ("calc.py", OLD, OLD.replace("a + b", "abs(a + b)")),
         ("calc.py", OLD, OLD.replace("return", "  return")),
+        ("calc.py", OLD, OLD.replace("(a, b)", "(\n    a, b\n)")),
         ("calc.py", OLD, "import os  # noqa\n" + OLD),
         ("calc.py", OLD, OLD + "# type: ignore\n"),
         ("calc.py", "x = '''\n# a\n'''\n", "x = '''\n# b\n'''\n"),
@@ -133,6 +147,7 @@ def test_whatever_may_act_is_a_change(path: str, old: str, new: str) -> None:
     ("text", "kind"),
     [
         ("Add comments to `add`.", ""), ("Fix the typos in calc.py.", ""), ("Write docstrings.", ""),
+        ("Reformat calc.py.", ""),
         ("Add our licence header to every file.", ""), (WANTED, "documentation"), ("Refactor calc.py.", ""),
     ],
 )  # fmt: skip
