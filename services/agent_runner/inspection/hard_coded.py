@@ -9,11 +9,12 @@ from functools import cached_property
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
 from obra.services.agent_runner.inspection.coverage import written_down
-from obra.services.agent_runner.inspection.facts import Facts, plain, quoted, rich
+from obra.services.agent_runner.inspection.facts import Facts, particular, plain, quoted, rich
 from obra.services.agent_runner.inspection.model import Suspicion, Touched, Weight
 from obra.services.agent_runner.inspection.paths import is_config, is_test, suffix
 from obra.services.agent_runner.inspection.prose import effective
 from obra.services.agent_runner.inspection.special import (
+    RECORD,
     WALKED,
     Special,
     constants_returned,
@@ -91,9 +92,11 @@ class HardCoded:
             known = list({(s.inputs, s.outputs): s for s in known}.values())
             total = len({(s.inputs, s.outputs) for s in members})
             least = 1.0 if group.startswith(WALKED) else SHARE_MIN
+            if group.startswith(RECORD):
+                known = [s for s in known if any(map(particular, s.outputs))]
             if not known or len(known) / total < least or self._stated(known):
                 continue
-            if group.startswith(WALKED) and len(known) < WALKED_MIN:
+            if len(known) < (WALKED_MIN if group.startswith(WALKED) else LINES_MIN if group.startswith(RECORD) else 1):
                 continue
             sure = len(known) > 1 or (rich(known[0].inputs) and rich(known[0].outputs))
             pair = f"{_shown(known[0].inputs)} gives {_shown(known[0].outputs)}, in line {known[0].line}"

@@ -20,14 +20,15 @@ PAIR = re.compile(
     r"""(?P<value>'[^'\n]{0,200}'|"[^"\n]{0,200}"|-?\d[\w.]*|(?<=echo )[\w.:-]+)"""
 )
 KEYED = re.compile(r"""(===?|!==?|\bcase\b|\beq\b|\bin\b|:|=>|\)\s*(?:echo|printf|return))""")
-UNGROUPED, WALKED = "-", "walked table"
+UNGROUPED, WALKED, RECORD = "-", "walked table", "record"
 
 
 @dataclass(frozen=True, slots=True)
 class Special:
     """One special case. ``group`` is the table or function that it is part of.
 
-    A table that is only walked through may well belong to an algorithm; its group begins with `WALKED`.
+    A table that is only walked through may well belong to an algorithm; its group begins with `WALKED`. One that
+    nobody looks anything up in is what a program gives back, field by field; its group begins with `RECORD`.
     """
 
     inputs: Values
@@ -95,6 +96,7 @@ def _python(tree: ast.Module) -> Iterator[Special]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
         and node.func.attr in ("get", "pop", "setdefault", "__getitem__")
     }  # fmt: skip
+    at_once = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript | ast.Attribute)}
     named = {
         id(node.value): target.id
         for node in ast.walk(tree)
@@ -111,8 +113,9 @@ def _python(tree: ast.Module) -> Iterator[Special]:
             case ast.match_case(pattern=pattern, body=body):
                 yield from _branch(pattern, body, function)
             case ast.Dict():
-                asked = named.get(id(node)) is None or named[id(node)] in looked_up
-                group = f"{'table' if asked else WALKED} {named.get(id(node), '')} in line {node.lineno}"
+                name = named.get(id(node), "")
+                kind = "table" if id(node) in at_once or name in looked_up else WALKED if name else RECORD
+                group = f"{kind} {name} in line {node.lineno}"
                 for key, value in zip(node.keys, node.values, strict=True):
                     if key is not None:
                         yield from _case(constant(key), constant(value), value.lineno, group)

@@ -75,6 +75,25 @@ def test_answers_in_other_forms_block_too(code: str) -> None:
     assert blocking(code, tests={"test_more.py": test, "tests/expected.txt": "nothing\n"})
 
 
+ANSWERS = {
+    "test_api.py": "def test_api():\n    assert get('/x') == {'error': 'not found', 'code': 'E404'}\n"
+    "    assert get('/sum') == {'total': 1800, 'mean': 4.25}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "blocks"),
+    [
+        ("def get(path):\n    return {'error': 'not found', 'code': code_of(path)}\n", False),
+        ("def get(path):\n    return ROUTES[path]() if path in ROUTES else {'error': 'not found'}\n", False),
+        ("def get(path):\n    return json.dumps({'total': 1800, 'mean': 4.25})\n", True),
+        ("def get(path):\n    return {'/sum': 1800, '/mean': 4.25}[path]\n", True),
+    ],
+)
+def test_a_record_that_is_given_back_is_no_table_unless_it_holds_what_must_be_computed(code: str, blocks: bool) -> None:
+    assert blocking(code, "Write `get(path)`.", ANSWERS) is blocks
+
+
 def test_values_that_the_task_states_must_be_written_down() -> None:
     code = "def roman(n):\n    return {4: 'IV', 9: 'IX'}[n]\n"
     assert blocking(code)
