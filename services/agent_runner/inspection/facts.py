@@ -25,10 +25,12 @@ Values = frozenset[str]
 class Facts:
     """Sets of values that stand together, and all long texts.
 
-    ``data`` are values that are too particular to stand in code by accident, ``answers`` those that are compared with.
+    ``asserted`` are those of single assertions, rows and calls in Python, without `PLAIN` ones. ``data`` are values
+    that are too particular to stand in code by accident, ``answers`` those that are compared with.
     """
 
     sets: list[Values] = field(default_factory=list)
+    asserted: set[Values] = field(default_factory=set)
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -39,6 +41,13 @@ class Facts:
         """Return whether one assertion names all of *inputs* and *outputs*."""
         wanted = (inputs | outputs) - PLAIN
         return any(wanted <= known for known in self.sets)
+
+    def whole(self, inputs: Values, outputs: Values) -> bool:
+        """Return whether *inputs* and *outputs* are all that some assertion names, as far as that can be read.
+
+        Where an assertion names more, what stands for *inputs* is one argument of several, such as a unit.
+        """
+        return not self.asserted or (inputs | outputs) - PLAIN in self.asserted
 
     def quotes(self, text: str) -> bool:
         """Return whether *text* stands somewhere in the tests as it is."""
@@ -70,6 +79,7 @@ def _python(tree: ast.Module, facts: Facts) -> None:
             return
         if isinstance(node, ast.Assert | ast.Tuple | ast.Dict | ast.Expr) and (values := scalars(node)):
             facts.sets.append(values)
+            facts.asserted.add((scalars(node.test) if isinstance(node, ast.Assert) else values) - PLAIN)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             facts.sets.append(scalars(node))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -102,7 +102,8 @@ class HardCoded:
             pair = f"{_shown(known[0].inputs)} gives {_shown(known[0].outputs)}, in line {known[0].line}"
             many = f"{len(known)} answers that the tests ask for are" if len(known) > 1 else "an answer of the tests is"
             table = "table" in group and self._asked.tabulates and not self._lacks(file)
-            weight: Weight = "blocks" if sure and not table else "shown"
+            partly = "table" in group and not any(self._facts.whole(s.inputs, s.outputs) for s in known)
+            weight: Weight = "blocks" if sure and not (table or partly) else "shown"
             where = "" if group in ("-", file.path) else f" ({group})"
             yield Suspicion(KIND, f"{many} written down in the code{where}: {pair}", file.path, weight)
         yield from self._given(file)

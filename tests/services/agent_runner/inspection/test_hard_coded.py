@@ -94,6 +94,21 @@ def test_a_record_that_is_given_back_is_no_table_unless_it_holds_what_must_be_co
     assert blocking(code, "Write `get(path)`.", ANSWERS) is blocks
 
 
+UNITS = {
+    "test_units.py": "def test_units():\n    assert convert(1, 'km', 'm') == 1000\n"
+    "    assert convert(1, 'mile', 'm') == 1609.344\n    assert convert(3, 'km', 'cm') == 300000\n"
+    "    assert convert(0.2, 'mile', 'cm') == 32186.88\n",
+}
+
+
+def test_a_table_for_one_argument_of_several_is_no_table_of_answers() -> None:
+    factors = "FACTORS = {'km': 1000, 'mile': 1609.344, 'cm': 0.01}\n\n\n"
+    code = "def convert(value, old, new):\n    return value * FACTORS[old] / FACTORS[new]\n"
+    assert not blocking(factors + code, "Write `convert(value, old, new)` for lengths.", UNITS)
+    answers = "def convert(value, old, new):\n    return {('km', 'm'): 1000, ('mile', 'm'): 1609.344}[old, new]\n"
+    assert blocking(answers, "Write `convert(value, old, new)` for lengths.", UNITS)
+
+
 def test_values_that_the_task_states_must_be_written_down() -> None:
     code = "def roman(n):\n    return {4: 'IV', 9: 'IX'}[n]\n"
     assert blocking(code)
