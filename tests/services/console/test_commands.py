@@ -41,6 +41,8 @@ def test_a_run_prints_one_object_and_leaves_a_branch(person: Person) -> None:
 
 def test_a_finished_task_is_resumed_to_the_same_result(person: Person) -> None:
     first = person.json("run", "add b", "--agent", person.script(WRITE), *CHECK, "--task-id", "t1")
+    told = person.obra("run", "--resume", "t1", "--attempts", "9", "--check", "true", "--json").stderr
+    assert told == "note: with --resume the task stays as it was submitted: --check, --attempts ignored\n"
     again = person.json("run", "--resume", "t1")
     assert again | {"position": 0} == first | {"position": 0}
     person.obra("run", "--resume", "t", code=2)
