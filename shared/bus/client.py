@@ -1,5 +1,6 @@
 """nats-py's client, with a short way for messages that somebody here waits for."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,11 @@ class JoiningTransport(TcpTransport):
     def writelines(self, payload: list[bytes]) -> None:
         """Write *payload*, or drop it where the connection is lost, which reading tells."""
         self.write(b"".join(payload))  # type: ignore[no-untyped-call]
+
+    async def drain(self) -> None:
+        """Wait until there is room, or the connection is lost, which reading tells: closing must not end half-way."""
+        with contextlib.suppress(ConnectionError):
+            await super().drain()  # type: ignore[no-untyped-call]
 
     def __bool__(self) -> bool:
         """Return True, connected or not: nats-py puts one of its own in the place of what is false."""

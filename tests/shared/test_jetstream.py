@@ -49,6 +49,22 @@ async def test_writing_to_a_lost_connection_leaves_nothing_behind_for_its_descri
     assert [raw.envelope for raw in await take(nats.bus.follow(0), 1)] == [envelope]
 
 
+async def test_a_connection_that_is_lost_while_it_is_closed_is_closed_whole(nats: NatsRig) -> None:
+    other = await nats.another()
+    assert isinstance(other, JetStreamBus)
+    following = asyncio.create_task(take(other.follow(0), 1))
+    await other.last_position()
+    transport = other.nc._transport
+    assert isinstance(transport, JoiningTransport)
+    assert transport._io_writer
+    transport._io_writer.transport.abort()
+    await other.nc._send_command(b"PING\r\n")
+    await other.nc.close()
+    async with asyncio.timeout(20):
+        with pytest.raises(BusUnavailable):
+            await following
+
+
 async def test_what_is_stored_while_it_is_asked_whether_there_is_anything_new_is_read(
     nats: NatsRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
