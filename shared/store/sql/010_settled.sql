@@ -6,12 +6,17 @@ CREATE OR REPLACE TABLE settled (project VARCHAR, task VARCHAR, first UBIGINT, n
 CREATE OR REPLACE TABLE settling AS SELECT 0::UBIGINT AS position;
 -- The end of what a question sees: of the position asked for and the one set for the whole query, the earlier one.
 CREATE OR REPLACE MACRO upto(as_of) AS least(as_of, coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615));
--- The tasks whose rows do not hold as of a position, if rows were kept as of `since`.
+-- The tasks whose rows do not hold as of a position, if rows were kept as of `since`, and the first event of each.
 CREATE OR REPLACE MACRO moving(as_of, since) AS TABLE
-SELECT project, task FROM typed WHERE position > since AND position <= as_of
-UNION
-SELECT project, task FROM settled WHERE first <= as_of AND newest > as_of;
--- All events of these tasks, those that were undone included. Materialised, so that the few tasks are what is hashed.
+SELECT m.project, m.task, coalesce(s.first, m.first) AS first
+FROM (
+    SELECT project, task, min(position) AS first FROM typed WHERE position > since AND position <= as_of GROUP BY ALL
+) m LEFT JOIN settled s USING (project, task)
+UNION ALL
+SELECT project, task, first FROM settled WHERE first <= as_of AND newest > as_of AND as_of <= since;
+-- All events of these tasks, those that were undone included. Materialised, so that the few tasks are what is hashed;
+-- by `first`, row groups from before the first of them are not read at all.
 CREATE OR REPLACE MACRO moved(as_of, since) AS TABLE
 WITH these AS MATERIALIZED (FROM moving(as_of, since))
-FROM typed SEMI JOIN these USING (project, task) WHERE position <= as_of;
+SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
+WHERE t.position <= as_of;

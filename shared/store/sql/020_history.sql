@@ -48,5 +48,7 @@ WITH these AS MATERIALIZED (
 ), gone AS MATERIALIZED (  -- nearly none, of what is often much
     SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
 )
-FROM typed SEMI JOIN these USING (project, task) ANTI JOIN gone USING (position) WHERE position <= as_of;
+SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
+    ANTI JOIN gone g ON g.position = t.position
+WHERE t.position <= as_of;
 CREATE OR REPLACE VIEW history AS FROM history();

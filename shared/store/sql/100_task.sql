@@ -6,7 +6,8 @@ WITH these AS MATERIALIZED (
 ), gone AS MATERIALIZED (  -- nearly none, of what is often much
     SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
 ), log AS NOT MATERIALIZED (
-    FROM typed SEMI JOIN these USING (project, task) WHERE position <= as_of
+    SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
+    WHERE t.position <= as_of
 ), past AS NOT MATERIALIZED (
     FROM log ANTI JOIN gone USING (position)
 ), over AS (
@@ -85,7 +86,7 @@ WITH these AS MATERIALIZED (
         arg_min(coalesce(body.milestone, ''), position) FILTER (type = 'task.submitted') AS milestone,
         arg_max(body.waits_for, position) FILTER (type = 'task.held') AS waits_for,
         min(happened_at) FILTER (type = 'task.held') AS held_at,
-        arg_max(body.complexity.total, position) FILTER (type = 'task.readied') AS complexity,
+        arg_max(coalesce(body.complexity.total, 0), position) FILTER (type = 'task.readied') AS complexity,
         min(happened_at) FILTER (type = 'task.readied') AS readied_at,
         max(position) AS position
     FROM told GROUP BY project, task

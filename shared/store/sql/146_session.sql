@@ -6,8 +6,8 @@ SELECT project, task, arg_max(body.session, position) AS session, arg_max(body.s
     countif(type = 'session.warned')::BIGINT AS warnings,
     coalesce(max(CASE WHEN type IN ('session.warned', 'session.refreshed') THEN body.used END), 0) AS used_max,
     countif(type = 'session.refreshed')::BIGINT AS refreshes,
-    countif(type = 'session.refreshed' AND body.emergency)::BIGINT AS emergencies,
-    countif(type = 'session.refreshed' AND body."by" = 'extract')::BIGINT AS extracts,
+    countif(type = 'session.refreshed' AND coalesce(body.emergency, false))::BIGINT AS emergencies,
+    countif(type = 'session.refreshed' AND coalesce(body."by", '') = 'extract')::BIGINT AS extracts,
     coalesce(max(CASE type WHEN 'session.briefed' THEN len(body.briefings) END), 0) AS briefings,
     max(position) AS position
 FROM told_anew(as_of, since)
