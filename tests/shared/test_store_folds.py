@@ -71,10 +71,9 @@ def of_goal(dice: random.Random) -> list[Event]:
 def of_task(dice: random.Random) -> list[Event]:
     """Return what happened in a world to a task of a goal or of none, its session, and rollbacks to anywhere."""
     goal = dice.choice(["", "g1", "g2"])
-    place = {"goal": goal, "milestone": dice.choice(["m1", "m2"]) if goal else ""}
-    asked = TaskSubmitted(
-        text="x", repo="/r", priority=dice.randint(1, 9), after=tuple(dice.sample(["t1", "t2"], 1)), **place
-    )
+    milestone = dice.choice(["m1", "m2"]) if goal else ""
+    after = tuple(dice.sample(["t1", "t2"], 1))
+    asked = TaskSubmitted(text="x", repo="/r", priority=dice.randint(1, 9), after=after, goal=goal, milestone=milestone)
     told = [asked if isinstance(event, TaskSubmitted) else event for event in World(dice.randrange(500)).play()[:40]]
     session = dice.choice(["1", "g1/m1"])
     for event in (
@@ -162,7 +161,13 @@ def lines(pasts: Pasts) -> Rows:
 
 def goal_status(past: Sequence[Recorded]) -> str:
     if ends := stood(past, GoalCompleted, GoalFailed, TaskCancelled):
-        return {GoalCompleted: "completed", GoalFailed: "failed"}.get(type(ends[0].event), "cancelled")
+        match ends[0].event:
+            case GoalCompleted():
+                return "completed"
+            case GoalFailed():
+                return "failed"
+            case _:
+                return "cancelled"
     words = stood(past, BreakpointRaised, BreakpointResolved, PlanDrafted, PlanAccepted)
     if words and isinstance(words[-1].event, BreakpointRaised):
         return "waiting"
@@ -246,11 +251,12 @@ def sessions(pasts: Pasts) -> Rows:
         name = getattr(told[-1].event, "session", "")
         warned = [r.event for r in told if isinstance(r.event, SessionWarned)]
         renewed = [r.event for r in told if isinstance(r.event, SessionRefreshed)]
+        used = [event.used for event in warned] + [event.used for event in renewed]
         briefed = [len(r.event.briefings) for r in told if isinstance(r.event, SessionBriefed)]
         found.append({
             "project": scope.project, "task": scope.task, "session": name, "shared": name != "1",
             "opened_at": moment(stood(past, SessionOpened)), "closed_at": moment(stood(past, SessionClosed), -1),
-            "warnings": len(warned), "used_max": max([0.0, *(event.used for event in (*warned, *renewed))]),
+            "warnings": len(warned), "used_max": max([0.0, *used]),
             "refreshes": len(renewed), "emergencies": sum(event.emergency for event in renewed),
             "extracts": sum(event.by == "extract" for event in renewed), "briefings": max([0, *briefed]),
             "position": told[-1].position,
