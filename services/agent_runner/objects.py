@@ -1,5 +1,6 @@
 """Copies a repository's objects: all that lie there or, once it is known which those are, those that a clone needs."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ PIECE_BYTES = 64 * 1024
 Files = Mapping[str, Sequence[str]]
 """Names of files by the folder that they are in."""
 
-Key = tuple[Path, str, tuple[str, ...]]
+Key = tuple[Path, bytes, tuple[str, ...]]
 _needed: "OrderedDict[Key, Files]" = OrderedDict()
 
 
@@ -78,9 +79,10 @@ def few(objects: Path) -> dict[str, list[str]] | None:
 def _key(objects: Path, tips: str) -> Key:
     """Return what must be the same for the same objects to be needed: names are digests, so nothing else counts."""
     try:
-        return objects, tips, tuple(sorted(os.listdir(objects / "pack")))
+        packs = tuple(sorted(os.listdir(objects / "pack")))
     except FileNotFoundError:
-        return objects, tips, ()
+        packs = ()
+    return objects, hashlib.sha256(tips.encode()).digest(), packs
 
 
 def _copied(objects: Path, to: Path) -> bool:
