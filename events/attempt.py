@@ -255,10 +255,13 @@ class Claim(Value):
 
 
 class Shadow(Value):
-    """The two numbers that a candidate policy would have given the same evidence."""
+    """The numbers that a candidate policy would have given the same evidence."""
 
     quality: Unit
     confidence: Unit
+    confidence_raw: Annotated[Unit | None, Meta(description="before the calibration; none: older than this field")] = (
+        None
+    )
 
 
 class AttemptScored(Event, tag="attempt.scored"):

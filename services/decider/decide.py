@@ -69,12 +69,15 @@ def _decided(state: State) -> Sequence[Event]:
 def _shadow(state: State, candidate: Policy, made: DecisionMade) -> DecisionShadowed:
     score = state.evidence.score
     if score is not None and score.shadow is not None:
-        score = replace(score, quality=score.shadow.quality, confidence=score.shadow.confidence)
-    other = _decision(replace(state, policy=candidate, evidence=replace(state.evidence, score=score)))
+        other = score.shadow
+        score = replace(
+            score, quality=other.quality, confidence=other.confidence, confidence_raw=other.confidence_raw
+        )  # fmt: skip
+    said = _decision(replace(state, policy=candidate, evidence=replace(state.evidence, score=score)))
     return DecisionShadowed(
-        action=other.action, attempt=other.attempt, run=other.run, was=made.action, counted=other.counted,
-        differs=(other.action, other.counted) != (made.action, made.counted), reasons=other.reasons,
-        numbers=other.numbers, rule=other.rule, policy_sha256=digest(candidate),
+        action=said.action, attempt=said.attempt, run=said.run, was=made.action, counted=said.counted,
+        differs=(said.action, said.counted) != (made.action, made.counted), reasons=said.reasons,
+        numbers=said.numbers, rule=said.rule, policy_sha256=digest(candidate),
     )  # fmt: skip
 
 

@@ -85,7 +85,10 @@ def decide(state: State, event: Event) -> Sequence[Event]:
     scored = score(state.evidence, found, state.policy, calibration, **known)
     if state.candidate is not None:
         other = score(state.evidence, found, state.candidate, calibration, **known)
-        scored = replace(scored, shadow=Shadow(quality=other.quality, confidence=other.confidence))
+        shadow = Shadow(
+            quality=other.quality, confidence=other.confidence, confidence_raw=other.confidence_raw
+        )  # fmt: skip
+        scored = replace(scored, shadow=shadow)
     return [*contradictions(state.evidence, found), scored]
 
 

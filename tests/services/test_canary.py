@@ -28,7 +28,7 @@ def judged(candidate: Policy | None) -> tuple[Any, ...]:
 def test_the_scorer_weighs_the_same_evidence_under_both() -> None:
     scored = given(SCORER, *shadowed(DOUBTFUL), *ran()).when(finished()).only
     alone = given(SCORER, *shadowed(None), *ran()).when(finished()).only
-    assert scored.shadow == Shadow(quality=1.0, confidence=0.5)
+    assert scored.shadow == Shadow(quality=1.0, confidence=0.5, confidence_raw=0.5)
     assert replace(scored, shadow=None) == alone
 
 

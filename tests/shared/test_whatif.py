@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from obra.events import AttemptScored, BreakpointResolved, DecisionMade, Policy, TaskLabelled, TaskReadied
+from obra.events import (
+    AttemptScored,
+    BreakpointResolved,
+    DecisionMade,
+    DecisionShadowed,
+    Event,
+    Policy,
+    TaskLabelled,
+    TaskReadied,
+)
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.errors import BadUsage
@@ -140,6 +150,43 @@ def test_a_stricter_policy_turns_an_acceptance_into_another_attempt() -> None:
     assert found is not None
     assert (found.position, found.attempt, found.was) == (decision.position, 1, "proceed")
     assert found.would_be != "proceed"
+
+
+class Shadowed(World):
+    """A world in which a candidate policy shadows the task."""
+
+    candidate: dict[str, Any]
+
+    def _planned(self, at: int) -> list[Event]:
+        return [
+            replace(event, candidate=replace(event.policy, **self.candidate))
+            if isinstance(event, TaskReadied)
+            else event
+            for event in super()._planned(at)
+        ]
+
+
+@pytest.mark.parametrize("candidate", [{"passed_prior": 0.4}, {"accept_confidence": 0.97}, {"outages_max": 0}])
+def test_what_would_have_been_is_what_the_same_policy_said_beside_the_live_decisions(candidate: dict[str, Any]) -> None:
+    changed = 0
+    for seed in range(20):
+        plan = Plan(doubled=0, lost=0, fails=0.5, endings=("completed", "completed", "unreachable"))
+        world = Shadowed(seed, plan)
+        world.candidate = candidate
+        one = played(world, SCOPE)
+        if redecide(one, JUDGES, None) is not None:
+            continue  # it ended between a question and its answer
+        readied = next(r.event for r in one if isinstance(r.event, TaskReadied))
+        found = redecide(one, JUDGES, readied.candidate)
+        made = {r.envelope.cause: r.position for r in one if isinstance(r.event, DecisionMade)}
+        said = [
+            (made[r.envelope.cause], r.event.was, r.event.action)
+            for r in one
+            if isinstance(r.event, DecisionShadowed) and r.event.differs
+        ]
+        assert said[:1] == ([(found.position, found.was, found.would_be)] if found else [])
+        changed += found is not None
+    assert changed
 
 
 # all candidates at once
