@@ -46,6 +46,7 @@ def from_archive(
     limit = NO_LIMIT if until is None else until
     if files:
         with workbench(target=target) as db:
+            db.execute("SET VARIABLE storing = true")  # as the writer does, see sql/000_event.sql
             db.execute(INSERT.format(files=", ".join(map(literal, files)), until=limit))
             db.execute("UPDATE target.sink SET watermark = (SELECT coalesce(max(position), 0) FROM target.event)")
         _derive(target)
@@ -99,9 +100,9 @@ async def from_stream(
                 if raw.position <= until:
                     batch.append(raw)
                 if len(batch) == BATCH_ROWS or (batch and raw.position >= until):
-                    store.append([row_of(one) for one in batch])
+                    store.append([row_of(one) for one in batch], more=raw.position < until)
                     events, batch = events + len(batch), []
-                    progress(store.watermark, until)
+                    progress(raw.position, until)
                 if raw.position >= until:
                     break
         return Made(events, store.watermark)

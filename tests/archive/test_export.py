@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import duckdb
 import msgspec
 import polars
 import pytest
+from msgspec.structs import replace
 
 from obra.events import Content, PromptPrepared
 from obra.events.subjects import Scope
