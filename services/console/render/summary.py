@@ -26,7 +26,7 @@ LABEL = 11
 
 def summary(story: Story) -> list[str]:
     """Return the summary of *story* as lines."""
-    head = HEADS.get(story.status, f"Unfinished ({story.status})")
+    head = HEADS.get(story.status, f"Unfinished ({story.status})") if story.submitted_at else "Gone"
     what = one_line(story.text, 100) if story.submitted_at else "there is no such task since it was rolled back"
     told = ["", f"{head}: {what}", _row("task", f"{story.task} (project {story.project})")]
     for chapter in story.chapters:

@@ -49,7 +49,7 @@ from obra.services.console.render.words import lines
 from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
-from obra.shared.story import fold
+from obra.shared.story import Story, fold
 
 SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
 PYTEST = CheckResult(
@@ -297,3 +297,8 @@ def test_a_parquet_file_has_the_types_that_the_store_has(tmp_path: Path) -> None
         [1, None], "{'x': 2026-01-02}", b"ab", UUID(key), {"k": True}, '{"a": "ü"}', Decimal("1.50")
     )  # fmt: skip
     assert rows[1] == (None,) * len(kinds)
+
+
+def test_a_task_that_a_rollback_made_vanish_waits_for_nobody() -> None:
+    gone = Story(task="t1", project="p", status="rolled_back")
+    assert summary(gone)[1] == "Gone: there is no such task since it was rolled back"
