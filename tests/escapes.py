@@ -141,6 +141,59 @@ SELECT format('{:>2000000000}', 1)
 SELECT printf('%2000000000d', 1)
 SELECT format(task, 1) FROM task
 SELECT bitstring('1', 2000000000)
+FROM pg_catalog.pg_settings
+SELECT setting FROM "PG_SETTINGS" WHERE name = 'temp_directory'
+WITH x AS (SELECT * FROM (FROM pg_settings)) FROM x
+FROM pg_prepared_statements
+FROM pragma_database_list
+FROM duckdb_databases
+FROM duckdb_logs
+FROM duckdb_variables()
+FROM duckdb_secret_types()
+FROM duckdb_temporary_files()
+FROM duckdb_memory()
+FROM "/etc/passwd"
+FROM "/etc/passwd.csv" t
+FROM E'/etc/passwd'
+FROM $$/etc/passwd$$
+FROM U&"\\002Fetc\\002Fpasswd"
+FROM 'file:///etc/passwd'
+FROM "obra"."main"."/etc/passwd"
+FROM ['/etc/passwd', '/etc/hosts']
+TABLE "/etc/passwd"
+FROM path
+SELECT * FROM locals
+SHOW TABLES FROM '/etc/passwd.db'
+DESCRIBE '/etc/passwd'
+FROM read_text(['/etc/passwd'])
+FROM main.read_text('/etc/passwd')
+FROM "read_text"('/etc/passwd')
+SELECT ('/etc/passwd').read_text()
+SELECT 'HOME'.getenv()
+SELECT invoke(lambda x: getenv(x), 'HOME')
+SELECT apply(['HOME'], getenv)
+SELECT list_transform(['x'], lambda x: getvariable(x))
+UNPIVOT (FROM '/etc/passwd') ON COLUMNS(*)
+PIVOT read_csv('/etc/passwd') ON column0
+MERGE INTO sink USING (SELECT 1) x ON true WHEN MATCHED THEN DELETE
+WITH x AS (DELETE FROM event RETURNING 1) FROM x
+FROM (INSERT INTO sink VALUES (1, 1, '') RETURNING *)
+COMMENT ON TABLE event IS 'x'
+TRUNCATE event
+CREATE OR REPLACE VIEW task AS SELECT 1
+SET VARIABLE storing = false
+SELECT 1 FROM event FOR UPDATE
+EXPLAIN (FORMAT json) COPY event TO '/tmp/x'
+EXPLAIN EXPLAIN SELECT 1
+SELECT length(repeat(repeat('x', 1000000), 1000000))
+SELECT bar(1, 0, 1, 2000000000)
+SELECT to_base(1, 2, 2000000000)
+SELECT factorial(1000000)
+SELECT editdist3(repeat('a', 100000), repeat('b', 100000))
+FROM test_all_types()
+FROM repeat_row(1, num_rows := 1000000000000)
+FROM storage_info('event')
+SELECT list_transform(range(position), lambda x: x) FROM event
 """.splitlines(),
     "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
     "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,

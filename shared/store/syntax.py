@@ -37,6 +37,11 @@ FORBIDDEN = frozenset({
 })  # fmt: skip
 """Functions that a query may not call anywhere. Those of the last two lines crash on long text, or never end."""
 
+BUILT_IN = frozenset({
+    "pg_settings", "pg_prepared_statements", "pragma_database_list", "duckdb_databases", "duckdb_logs",
+})  # fmt: skip
+"""DuckDB's own views that tell of the machine: settings, paths, what others ask."""
+
 HOARDING = frozenset({"list", "array_agg", "string_agg", "group_concat", "listagg", "histogram", "map"})
 SIZED = {
     "range": 0, "generate_series": 0, "repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "array_resize": 1,
@@ -134,6 +139,8 @@ def _check_tree(db: "DuckDBPyConnection", sql: str) -> None:
             called = _name(node.get("function", {}))
             if called not in tables:
                 raise QueryRefused(reason=f"the table function {called} is not allowed")
+        if node.get("type") == "BASE_TABLE" and (read := str(node.get("table_name")).casefold()) in BUILT_IN:
+            raise QueryRefused(reason=f"the view {read} is not for queries")
         if reason := _objection(node, streams=id(node) in streamed):
             raise QueryRefused(reason=reason)
     if row and suspected(row[0]):
