@@ -2,19 +2,15 @@
 
 import re
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from obra.shared.bus import Raw
 from obra.shared.bus.message import read
 from obra.shared.errors import Undecodable
-from obra.shared.store.query import Table, local_query
-
-if TYPE_CHECKING:
-    from obra.shared.config import StoreSettings
+from obra.shared.store.query import Table
 
 PAGE_ROWS = 500
 Ask = Callable[..., Awaitable[Table]]
@@ -37,31 +33,20 @@ class Wanted:
     task: str = ""
 
 
-def local_events(path: Path, wanted: Wanted, settings: "StoreSettings | None" = None) -> Iterator[Raw]:
-    """Yield the messages in the file *path*, in order. Raises as `local_query` does, and blocks."""
-    while True:
-        sql, params = _page(wanted)
-        table = local_query(path, sql, params, settings=settings)
-        yield from map(_message, table.rows)
-        if len(table.rows) < PAGE_ROWS:
-            return
-        wanted = replace(wanted, after=table.rows[-1][0])
-
-
 async def remote_events(ask: Ask, wanted: Wanted, wait_position: int = 0) -> AsyncIterator[Raw]:
     """Yield the messages that the running store holds, in order; *ask* is `RemoteQuery.run`."""
     while True:
-        sql, params = _page(wanted)
+        sql, params = page(wanted)
         table = await ask(sql, params, wait_position=wait_position)
         for row in table.rows:
-            yield _message(row)
+            yield message(row)
         if len(table.rows) < PAGE_ROWS:
             return
         wanted = replace(wanted, after=table.rows[-1][0])
 
 
-def _page(wanted: Wanted) -> tuple[str, list[Any]]:
-    """Return the query of one page of bounded length."""
+def page(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Return the query of one page of *wanted*, at most `PAGE_ROWS` long, and its parameters."""
     conditions, params = ["position > ?"], list[Any]([wanted.after])
 
     def also(condition: str, value: Any) -> None:
@@ -90,7 +75,8 @@ def _pattern(glob: str) -> str:
     return "(" + "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in glob) + ")"
 
 
-def _message(row: tuple[Any, ...]) -> Raw:
+def message(row: tuple[Any, ...]) -> Raw:
+    """Return the message in a *row* of a page."""
     position, project, task, kind, stored_us, data = row
     raw = b64decode(data)
     subject = f"obra.{kind}" if project is None else f"obra.{project}.{task}.{kind}"

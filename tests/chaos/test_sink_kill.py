@@ -23,8 +23,9 @@ from obra.shared.envelope import fresh
 from obra.shared.home import Home
 from obra.shared.store import Store
 from obra.shared.store.query import RemoteQuery
-from obra.shared.store.select import Wanted, local_events
+from obra.shared.store.select import Wanted
 from tests.rig import SETTINGS, Nats
+from tests.stored import local_events
 
 FEW, MANY = 5, 50
 BATCH = 40

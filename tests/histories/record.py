@@ -47,7 +47,8 @@ def _at_rest(stage: Stage) -> None:
 
 
 def _messages(stage: Stage) -> list[str]:
-    from obra.shared.store.select import Wanted, local_events  # noqa: PLC0415 - DuckDB
+    from obra.shared.store.select import Wanted  # noqa: PLC0415 - DuckDB
+    from tests.stored import local_events  # noqa: PLC0415 - DuckDB
 
     return [
         json.dumps({"position": raw.position, "subject": raw.subject, "data": raw.data.decode()}, ensure_ascii=False)

@@ -29,12 +29,13 @@ from obra.shared.envelope import Envelope
 from obra.shared.home import Home
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreLocked, StoreSilent
 from obra.shared.store.query import MESSAGE_BYTES_MAX, SUBJECT, RemoteQuery, local_query
-from obra.shared.store.select import Wanted, local_events, remote_events
+from obra.shared.store.select import Wanted, remote_events
 from tests.escapes import ESCAPES, assert_a_reason
 from tests.recorded import envelopes
 from tests.rig import SETTINGS as NATS_SETTINGS
 from tests.rig import MemoryRig, Nats
 from tests.simulation.world import World
+from tests.stored import local_events
 
 SCOPE = Scope("shop", "t1")
 SOON_S = 20.0

@@ -31,10 +31,11 @@ from obra.shared.store.plan import BODIES, DOCUMENTS, suspected
 from obra.shared.store.query import Table, local_query
 from obra.shared.store.row import DEPTH_MAX, row_of
 from obra.shared.store.schema import views
-from obra.shared.store.select import Wanted, local_events
+from obra.shared.store.select import Wanted
 from obra.shared.story import fold
 from tests.escapes import ESCAPES, assert_a_reason
 from tests.recorded import as_row, envelopes, message, messages, of_task, simulated
+from tests.stored import local_events
 
 DOCS = Path(__file__).parents[2] / "docs" / "sql.md"
 SEEDS = range(40)

@@ -20,9 +20,10 @@ from obra.shared.bus.memory import MemoryBus
 from obra.shared.envelope import Unknown, decode, decode_brief, fresh, type_of
 from obra.shared.errors import Undecodable
 from obra.shared.store.query import local_query
-from obra.shared.store.select import Wanted, local_events
+from obra.shared.store.select import Wanted
 from obra.shared.upcast import CHANGED, UPCASTERS, current, upcast
 from tests.archive.stores import audit
+from tests.stored import local_events
 
 RECORDED = (
     b'{"id":"0b8e7a61-53bd-4a6e-a8ee-0b1f6f0f4c11","project":"default","task":"t7","at":"2026-11-20T09:14:03.218771Z",'
