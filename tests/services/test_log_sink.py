@@ -17,6 +17,7 @@ from obra.events import ChainAnchored, MessageRejected, PruneRefused, ServiceDeg
 from obra.events.subjects import Scope
 from obra.services.log_sink import pending
 from obra.services.log_sink.journal import Journal
+from obra.services.log_sink.query_server import AT_ONCE_MAX
 from obra.services.log_sink.service import LogSink, service
 from obra.services.log_sink.sink import Sink
 from obra.shared.bus import Bus, Raw
@@ -425,6 +426,26 @@ async def test_a_query_that_takes_too_long_is_stopped_and_hurts_nobody(tmp_path:
         with pytest.raises(QueryFailed, match="took longer than 1 s"):
             await live.asked("SELECT count(*) FROM range(10000000000000)")
         assert (await live.asked("SELECT 1")).rows == ((1,),)
+
+
+@pytest.mark.bus
+async def test_while_queries_burn_events_are_stored_and_others_are_answered(live: Live) -> None:
+    burning = [
+        asyncio.create_task(live.ask.run(sql))
+        for sql in (
+            "SELECT count(*) FROM range(10000000000000)",
+            "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
+            "SELECT count(DISTINCT range::VARCHAR || range) FROM range(10000000000)",
+        )
+    ]
+    assert len(burning) == AT_ONCE_MAX - 1
+    for number in range(3):
+        await live.say(*envelopes(Scope("shop", f"t{number}"), [TaskSubmitted(text="x", repo="/r")]))
+        assert (await live.asked("SELECT count(*) FROM task")).rows == ((number + 1,),)
+    assert not burning[0].done()
+    live.stop.set()
+    ends = await asyncio.gather(*burning, return_exceptions=True)
+    assert {type(end) for end in ends} <= {StoreSilent, QueryFailed}
 
 
 @pytest.mark.bus
