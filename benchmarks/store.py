@@ -184,7 +184,8 @@ async def main(size: int = SIZE) -> None:
     try:
         raws = await asyncio.to_thread(grown, simulated(range(WORLDS)), size)
         sys.stdout.write("messages made\n")
-        path = await writing(root, raws)
-        await asyncio.to_thread(folding, path, len(raws))
+        path, count = await writing(root, raws), len(raws)
+        raws.clear()  # a fold is measured in a process that holds nothing else
+        await asyncio.to_thread(folding, path, count)
     finally:
         shutil.rmtree(root)

@@ -14,7 +14,7 @@ import msgspec
 
 from obra.events import Event
 from obra.events.subjects import name
-from obra.shared.envelope import Brief, Recorded, decode, decode_brief
+from obra.shared.envelope import Recorded, decode, decode_brief
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -51,11 +51,7 @@ def told(db: "DuckDBPyConnection", heard: Heard | None = None) -> Iterator[list[
     nothing else may run on *db* meanwhile. Raises `Undecodable` for an event that this version can't read.
     """
     for rows in _batches(db, heard or Heard()):
-        yield [_told(position, decode_brief(raw)) for position, raw in rows]
-
-
-def _told(position: int, brief: Brief) -> Told:
-    return Told(position, brief.project, brief.task, brief.event)
+        yield [Told(position, (brief := decode_brief(raw)).project, brief.task, brief.event) for position, raw in rows]
 
 
 def recorded(db: "DuckDBPyConnection", heard: Heard | None = None) -> Iterator[list[Recorded]]:
