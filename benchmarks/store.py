@@ -1,8 +1,8 @@
 """How fast events get into the store and out of it, each beside its ceiling. Questions: `benchmarks/views.py`."""
 
 import asyncio
-import gc
 import contextlib
+import gc
 import shutil
 import sys
 import tempfile
