@@ -53,8 +53,8 @@ _NAMES = (
     r"|(?:api|access|private|auth|encryption|signing|account)[_-]?key"
 )
 _LAST_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "key")
-_VALUE_FOLLOWS = re.compile(rb"""["'\\]{0,2}[ \t]{0,3}[=:]""")
-"""What must stand behind the last word of a name for `_ASSIGNED` to match, also where JSON escapes the quote."""
+_VALUE_FOLLOWS = re.compile(rb"""["'\\]{0,2}(?:[ \t]|\\t){0,3}[=:]""")
+"""What must stand behind the last word of a name for `_ASSIGNED` to match, also where JSON escapes quote and tab."""
 _ASSIGNED = re.compile(
     rf"""(?P<name>{_NAMES})["']?[ \t]{{0,3}}(?:=(?!=)|:(?![:=]))[ \t]{{0,3}}"""
     r"""(?:"(?P<double>[^"\n]{1,4096})"|'(?P<single>[^'\n]{1,4096})'|(?P<bare>[^\s"'`,;&<>()\[\]{}|\\]{4,4096}))(?P<call>\(?)""",

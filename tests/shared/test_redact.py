@@ -5,7 +5,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from obra.shared.redact import HINTS, RULES, redact, redact_value, suspicious, suspicious_json
@@ -138,6 +138,7 @@ def test_a_text_that_no_hint_is_found_in_is_left_as_it_is_by_every_rule(text: st
 
 
 @given(mixed(), mixed())
+@example("", 'passwd\t=passphrase"')
 @settings(max_examples=300, deadline=None)
 def test_json_that_is_not_suspicious_holds_nothing_that_redaction_would_change(name: str, text: str) -> None:
     value = {name: {"a": [text, 1]}, "event": text, name + "x": name}
