@@ -162,8 +162,6 @@ def _behind_lock(git_dir: Path, ref: str, commit: str) -> Iterator[str]:
     try:
         with file:
             file.write(f"{commit}\n")
-            file.flush()
-            os.fsync(file.fileno())  # after a power cut, an empty file would be a broken reference
         yield path
         os.replace(lock, path)
     except BaseException:
