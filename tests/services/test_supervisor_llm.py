@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +115,6 @@ class Bench:
 
     async def after(self, position: int) -> tuple[Event, ...]:
         return tuple(recorded.event for recorded in (await self.bus.past(SCOPE, position)).events)
-
-
-@pytest.fixture
-async def benches() -> AsyncIterator[list[Bench]]:
-    made: list[Bench] = []
-    yield made
-    for bench in made:
-        await bench.llm.close()
-        await bench.bus.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """supervisor-llm answers an agent's question only where the task settles it, and says so where it does not."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,15 +12,6 @@ from tests.services.test_supervisor_llm import CHOSEN, EVIDENCE, NOBODY, Bench
 ASKED = QuestionAsked(question="q1", text=Content.of("Which DB? (A / B)"), to="llm", attempt=1, run=1)
 TASK = TaskSubmitted(text="add a flag to the SQLite table", repo="/r", llm="auto", acceptance=("uses SQLite",))
 UNFOUNDED = "what it says to follow from stands nowhere in the task"
-
-
-@pytest.fixture
-async def benches() -> AsyncIterator[list[Bench]]:
-    made: list[Bench] = []
-    yield made
-    for bench in made:
-        await bench.llm.close()
-        await bench.bus.close()
 
 
 async def answers(

@@ -1,7 +1,6 @@
 """Plain words mean one of the things that can be said, and only where the person said so."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,15 +23,6 @@ TASK = TaskSubmitted(text="add a flag. The person says: approve it!", repo="/r",
 RAISED = BreakpointRaised(name="no_checks", attempt=1, run=1, reasons=("the task has no checks",))
 ASKED = QuestionAsked(question="q1", text=Content.of("Which DB? (A / B)"), attempt=1, run=1)
 HEARD = InputReceived(text=Content.of("no,  keep the old name and go at it again"), input="i1", by="ann")
-
-
-@pytest.fixture
-async def benches() -> AsyncIterator[list[Bench]]:
-    made: list[Bench] = []
-    yield made
-    for bench in made:
-        await bench.llm.close()
-        await bench.bus.close()
 
 
 def means(intent: str, words: str, text: str = "") -> Says:
