@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from obra.shared.git import EMAIL, NAME, Git
+from obra.shared.home import locked
 
 PACKED_BYTES_MAX = 1024 * 1024
 COMMIT_BYTES_MAX = 64 * 1024
@@ -158,16 +159,44 @@ def _behind_lock(git_dir: Path, ref: str, commit: str) -> Iterator[str]:
     path = os.path.join(git_dir, ref)
     lock = f"{path}.lock"
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    file = open(lock, "x")  # noqa: SIM115 - what follows removes what this has made
+    with _written(git_dir, ref, commit, lock) as file:
+        os.link(file, lock)
+        try:
+            yield path
+            os.replace(lock, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(lock)
+            raise
+
+
+@contextlib.contextmanager
+def _written(git_dir: Path, ref: str, commit: str, lock: str) -> Iterator[str]:
+    """Have *commit* stand in a file that becomes the lock of *ref*, and then *ref*, by being linked and renamed.
+
+    It is on the disk before the lock is taken, so that the lock is held for a moment only, and no power cut leaves an
+    empty reference. A process that is killed in that moment leaves its lock behind; it is known by being this very
+    file, which nobody holds any more, and removed.
+    """
+    name = os.path.join(git_dir, f"obra+{ref.replace('/', '+')}")
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
-        with file:
-            file.write(f"{commit}\n")
-        yield path
-        os.replace(lock, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(lock)
-        raise
+        if not locked(descriptor) or not os.path.samestat(os.fstat(descriptor), os.stat(name)):
+            raise NotPlain
+        try:
+            if os.fstat(descriptor).st_nlink > 1:  # it is the lock, or the reference itself
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samefile(lock, name):
+                        os.unlink(lock)
+                raise NotPlain
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{commit}\n".encode())
+            os.fsync(descriptor)
+            yield name
+        finally:
+            os.unlink(name)
+    finally:
+        os.close(descriptor)
 
 
 def _note(log: Path, commit: str, message: str) -> None:

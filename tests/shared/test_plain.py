@@ -1,6 +1,9 @@
 """What is read and written without git is what git would have read and written, or is left to git."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,32 @@ def test_a_reference_that_somebody_holds_is_left_alone_and_so_is_the_lock(tmp_pa
     assert not create(repo / ".git", REF, by_head(repo), SAID)
     assert not point(repo / ".git", REF, by_head(repo))
     assert (lock.read_text(), (repo / ".git" / REF).exists()) == ("", False)
+
+
+@pytest.mark.parametrize("moment", ["link", "replace", "unlink"])
+def test_a_process_killed_while_it_writes_a_reference_is_in_nobodys_way(tmp_path: Path, moment: str) -> None:
+    """It dies instead of taking the lock, while it holds it, or when the reference stands already."""
+    repo = repository(tmp_path / "repo")
+    git_dir, (commit, _) = repo / ".git", by_git(repo)
+    killed = (
+        "import os, sys, pathlib; from obra.shared import plain; "
+        f"os.{moment} = lambda *_: os._exit(9); plain.point(pathlib.Path(sys.argv[1]), {REF!r}, sys.argv[2])"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, str(git_dir), commit], env={}, check=False, timeout=60)
+    assert done.returncode == 9
+    assert (git_dir / f"{REF}.lock").exists() == (moment == "replace")
+    if not point(git_dir, REF, commit):
+        git(repo, "update-ref", REF, commit)
+    assert point(git_dir, REF, commit)
+    assert git(repo, "rev-parse", REF) == commit
+    assert [name for name in os.listdir(git_dir) if name.startswith("obra+")] == []
+
+
+def test_a_lock_that_is_gits_stays(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    lock = repo / ".git" / f"{REF}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    assert not point(repo / ".git", REF, by_git(repo)[0])
+    assert lock.exists()
+    assert [name for name in os.listdir(repo / ".git") if name.startswith("obra+")] == []
