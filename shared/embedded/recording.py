@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from obra.shared.archive.whole import check_whole
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.config import Settings
+from obra.shared.embedded.alone import STOP_S
 from obra.shared.embedded.private import private
 from obra.shared.home import Home
 from obra.shared.log import setup
@@ -14,7 +15,6 @@ from obra.shared.services import make
 from obra.shared.store.patience import patiently
 
 LOG = "host.log"
-STOP_S = 15.0
 
 
 @contextlib.asynccontextmanager
@@ -32,20 +32,27 @@ async def still(home: Home, settings: Settings) -> AsyncIterator[JetStreamBus]:
 async def recording(home: Home, settings: Settings) -> AsyncIterator[JetStreamBus]:
     """Yield an administrator's bus on the stream of *home*, with a log-sink that has taken in all that was there.
 
-    No other service runs, and none can start: no agent works because somebody looks. Raises as `still` does.
+    No other service runs, and none can start: no agent works because somebody looks. Raises as `still` does, and
+    where log-sink ends before it has them all, what it ended with.
     """
     setup(settings.log.level, home.logs / LOG)
     async with still(home, settings) as bus:
         sink, stop = make("log-sink", settings, home), asyncio.Event()
         storing = asyncio.create_task(sink.run(bus, stop))
+        asked = patiently(bus, lambda store, position: store.run("SELECT 1", wait_position=position))
+        taken_in = asyncio.create_task(asked)
         try:
-            await patiently(bus, lambda store, position: store.run("SELECT 1", wait_position=position))
+            await asyncio.wait({taken_in, storing}, return_when=asyncio.FIRST_COMPLETED)
+            if storing.done():
+                storing.result()
+            await taken_in
             yield bus
         finally:
+            taken_in.cancel()
             stop.set()
             await asyncio.wait({storing}, timeout=STOP_S)
             storing.cancel()
-            await asyncio.gather(storing, return_exceptions=True)
+            await asyncio.gather(storing, taken_in, return_exceptions=True)
 
 
 async def take_in(home: Home, settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """`obra say`: plain words about what waits, understood by the reviewing LLM, done once the person has agreed."""
 
 import asyncio
-import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ import click
 
 from obra.events import InputInterpreted
 from obra.events.subjects import Scope
+from obra.services.console.awaited import awaited
 from obra.services.console.commands.resolve import spoken
 from obra.services.console.named import named
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.render.text import one_line
 from obra.shared.client import Orchestrator
-from obra.shared.errors import BadUsage, EnvironmentLacks
+from obra.shared.errors import BadUsage
 
 SLACK_S = 30.0
 QUESTIONS = 2
@@ -85,24 +85,13 @@ async def _understood(place: Place, id: str, text: str, project: str | None) -> 
         it = await named(obra, id, project)
         position, number, item = await obra.client.say(it.scope, text, it.item)
         longest_s = QUESTIONS * place.settings.llm.timeout_s + SLACK_S
-        try:
-            async with asyncio.timeout(longest_s):
-                event = await _interpreted(obra, it.scope, position, number)
-        except TimeoutError as error:
-            problem = f"nobody has told within {longest_s:.0f} s what that means; {COMMANDS}"
-            raise EnvironmentLacks(problem=problem) from error
+        event = await awaited(
+            obra, it.scope, position, InputInterpreted, longest_s, accept=lambda event: event.input == number,
+            otherwise=f"nobody has told within {longest_s:.0f} s what that means; {COMMANDS}",
+        )  # fmt: skip
     if not event.usable:
         raise NotUnderstood(text=one_line(text, 60), reason=event.reason, hint=COMMANDS)
     return Meant(it.scope, item, event)
-
-
-async def _interpreted(obra: Orchestrator, scope: Scope, after: int, number: str) -> InputInterpreted:
-    async with contextlib.aclosing(obra.events(after, [scope.everything])) as raws:
-        async for raw in raws:
-            said = raw.envelope.event if raw.envelope else None
-            if isinstance(said, InputInterpreted) and said.input == number:
-                return said
-    raise AssertionError("events do not end")  # pragma: no cover
 
 
 async def _done(obra: Orchestrator, meant: Meant) -> int:

@@ -1,17 +1,15 @@
 """`obra take-over`: go on with a task by hand."""
 
 import asyncio
-import contextlib
 import json
 
 import click
 
 from obra.events import WorkspaceHandedOver
 from obra.events.subjects import Scope
+from obra.services.console.awaited import awaited
 from obra.services.console.named import named
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.shared.client import Orchestrator
-from obra.shared.errors import EnvironmentLacks
 
 WAIT_S = 60.0
 
@@ -41,22 +39,11 @@ async def _taken(place: Place, task: str, project: str | None, reason: str) -> t
     async with place.obra() as obra:
         scope = (await named(obra, task, project)).scope
         position = await obra.cancel(scope, reason, taken_over=True)
-        try:
-            async with asyncio.timeout(WAIT_S):
-                return scope, await _handed(obra, scope, position)
-        except TimeoutError as error:
-            raise EnvironmentLacks(
-                problem=f"task {scope.task!r} is yours, but no runner has handed it over within {WAIT_S:.0f} s: "
-                f"`obra show {scope.task}` says when one does"
-            ) from error
-
-
-async def _handed(obra: Orchestrator, scope: Scope, after: int) -> WorkspaceHandedOver:
-    async with contextlib.aclosing(obra.events(after, [scope.everything])) as raws:
-        async for raw in raws:
-            if raw.envelope and isinstance(raw.envelope.event, WorkspaceHandedOver):
-                return raw.envelope.event
-    raise AssertionError("events do not end")  # pragma: no cover
+        otherwise = (
+            f"task {scope.task!r} is yours, but no runner has handed it over within {WAIT_S:.0f} s: "
+            f"`obra show {scope.task}` says when one does"
+        )
+        return scope, await awaited(obra, scope, position, WorkspaceHandedOver, WAIT_S, otherwise=otherwise)
 
 
 def told(scope: Scope, handed: WorkspaceHandedOver) -> list[str]:
