@@ -1,13 +1,14 @@
 """Logs of the services: structlog, one JSON object a line.
 
-Until `setup` says otherwise lines go to stderr, never to stdout, which belongs to what a command prints. Tracebacks
-are plain: local variables, which may hold what nobody should read, are not shown.
+Until `setup` says otherwise, as in a command, warnings go to stderr as sentences for a person; never to stdout, which
+belongs to what a command prints. Tracebacks are plain: local variables, which may hold what nobody should read, are
+not shown.
 """
 
 import logging
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import orjson
 
@@ -60,8 +61,20 @@ def _dumps(line: Any, **_: Any) -> str:
     return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+def _plain(_: Any, __: str, line: Any) -> str:
+    """Return *line* as people read it: ``obra: what happened (key: value)``."""
+    told, trace = line.pop("event"), line.pop("exception", "")
+    keys = ", ".join(f"{key}: {value}" for key, value in line.items())
+    return f"obra: {told}" + (f" ({keys})" if keys else "") + (f"\n{trace}" if trace else "")
+
+
 if not structlog.is_configured():
-    setup()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, _plain],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        cache_logger_on_first_use=False,
+    )
 
 get_logger = structlog.get_logger
 """Returns a logger: ``log = get_logger("decider")``."""

@@ -1,5 +1,7 @@
 """Logs are JSON lines, and never on stdout."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,12 @@ def test_a_line_is_one_object_with_what_the_call_gave(tmp_path: Path) -> None:
     found = msgspec.json.decode(line)
     assert found.pop("at").endswith("Z")
     assert found == {"event": "answered", "level": "info", "position": 7, "path": "PosixPath('/x')", "ü": "ß"}
+
+
+def test_before_anybody_sets_it_up_warnings_are_sentences_for_a_person() -> None:
+    code = "from obra.shared.log import get_logger as log; log('x').info('no'); log('x').warning('no room', bytes=7)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True, env={})
+    assert (done.stdout, done.stderr) == ("", "obra: no room (bytes: 7)\n")
 
 
 def test_a_traceback_shows_no_variables(capsys: pytest.CaptureFixture[str]) -> None:
