@@ -13,6 +13,7 @@ from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import Reader, answered, reading
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count
+from obra.services.console.whoever import speaking
 from obra.shared.errors import BadUsage
 
 HASH = re.compile("[0-9a-f]{64}")
@@ -82,8 +83,8 @@ def stop(place: Place) -> int:
 
 
 async def _propose(place: Place, candidate: Policy | None) -> None:
-    async with place.obra() as obra:
-        await obra.client.propose(candidate)
+    async with speaking(place) as client:
+        await client.propose(candidate)
 
 
 async def _report(place: Place) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import OVER, rows
 from obra.services.console.render.table import grid, listed
 from obra.services.console.render.text import one_line
+from obra.services.console.whoever import speaking
 from obra.shared.edge import EDGE, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import BadUsage
@@ -99,8 +100,8 @@ def _say(place: Place, name: str | None, event: Event) -> str:
     wanted = token(name or place.settings.project, "project")
 
     async def publish() -> None:
-        async with place.obra() as obra:
-            await obra.joined.bus.append([fresh(Scope(wanted, PROJECT_LEVEL), event, EDGE)])
+        async with speaking(place) as client:
+            await client.bus.append([fresh(Scope(wanted, PROJECT_LEVEL), event, EDGE)])
 
     asyncio.run(publish())
     return wanted

@@ -36,8 +36,8 @@ def takeover(place: Place, task: str, reason: str, project: str | None, json_: b
 
 
 async def _taken(place: Place, task: str, project: str | None, reason: str) -> tuple[Scope, WorkspaceHandedOver]:
+    scope = (await named(place, task, project)).scope
     async with place.obra() as obra:
-        scope = (await named(obra, task, project)).scope
         position = await obra.cancel(scope, reason, taken_over=True)
         otherwise = (
             f"task {scope.task!r} is yours, but no runner has handed it over within {WAIT_S:.0f} s: "
