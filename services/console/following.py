@@ -16,6 +16,7 @@ from obra.services.console.reading import known
 from obra.services.console.render.line import Line, said
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.summary import summary
+from obra.services.console.render.text import page
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
@@ -141,6 +142,5 @@ def conclude(story: Story, *, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(result(story)))
     else:
-        for line in summary(story):
-            click.echo(line)
+        page(summary(story))
     return exit_code(story.status)

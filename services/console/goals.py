@@ -14,7 +14,7 @@ from obra.services.console.following import Ears
 from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count, money, one_line
+from obra.services.console.render.text import count, money, one_line, page
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.edge import TaskUnknown
@@ -202,6 +202,5 @@ def concluded(found: Board, *, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found.result()))
     else:
-        for line in found.told():
-            click.echo(line)
+        page(found.told())
     return exit_code(found.status)

@@ -226,4 +226,6 @@ def _failed(error: BaseException) -> int:
 
 def _say(text: str, sep: str = "obra: ") -> None:
     with contextlib.suppress(OSError):  # nobody can be told any more; the exit code still says it
-        click.echo(sep + text, err=True)
+        from obra.services.console.render.text import clean  # noqa: PLC0415 - only where something is wrong
+
+        click.echo(clean(sep + text), err=True)

@@ -12,7 +12,7 @@ from obra.events.policy import digest
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import Reader, answered, reading
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 from obra.services.console.whoever import speaking
 from obra.shared.errors import BadUsage
 
@@ -120,8 +120,8 @@ def _say(found: dict[str, Any]) -> None:
     click.echo(f"{count(total, 'decision')}, {other:,} of them with another action\n")
     columns = ["was", "would_be", "decisions", "tasks", "good", "bad"]
     rows = [[row[column] for column in columns] for row in found["decisions"]]
-    click.echo("\n".join(grid(["was", "would be", "decisions", "tasks", "labelled good", "labelled bad"], rows)))
+    page(grid(["was", "would be", "decisions", "tasks", "labelled good", "labelled bad"], rows))
     if found["differing"]:
         rows = [[r["task"], r["position"], r["attempt"], r["was"], r["would_be"], r["why"]] for r in found["differing"]]
         click.echo("\nthe newest that differ:")
-        click.echo("\n".join(grid(["task", "position", "attempt", "was", "would be", "because"], rows)))
+        page(grid(["task", "position", "attempt", "was", "would be", "because"], rows))

@@ -11,7 +11,7 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import rows
 from obra.services.console.render.summary import obra_command
-from obra.services.console.render.text import count, duration, one_line
+from obra.services.console.render.text import count, duration, one_line, page
 
 REASONS_SHOWN = 6
 QUESTION_LINES_SHOWN = 12
@@ -27,8 +27,7 @@ def inbox(place: Place, project: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps({"waiting": items}, default=str))
         return 0
-    for line in told(items, datetime.now(UTC)):
-        click.echo(line)
+    page(told(items, datetime.now(UTC)))
     return 0
 
 

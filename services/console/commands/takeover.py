@@ -10,6 +10,7 @@ from obra.events.subjects import Scope
 from obra.services.console.awaited import awaited
 from obra.services.console.named import named
 from obra.services.console.options import Place, as_json, in_project, placed
+from obra.services.console.render.text import page
 
 WAIT_S = 60.0
 
@@ -30,8 +31,7 @@ def takeover(place: Place, task: str, reason: str, project: str | None, json_: b
         fields = {"path": handed.path, "branch": handed.branch, "commit": handed.commit, "problem": handed.problem}
         click.echo(json.dumps({"task": scope.task, "project": scope.project, **fields}))
         return 0
-    for line in told(scope, handed):
-        click.echo(line)
+    page(told(scope, handed))
     return 0
 
 

@@ -22,6 +22,8 @@ HEADS = {
     "rolled_back": "Rolled back, and waits for a person",
 }
 LABEL = 11
+ROW_CHARS_MAX = 8_192
+"""More than any path has."""
 
 
 def summary(story: Story) -> list[str]:
@@ -47,7 +49,7 @@ def summary(story: Story) -> list[str]:
 
 
 def _row(label: str, text: str) -> str:
-    return f"  {label:<{LABEL}}{text}"
+    return f"  {label:<{LABEL}}{one_line(text, ROW_CHARS_MAX)}"
 
 
 def _chapter(chapter: Chapter) -> list[str]:

@@ -50,6 +50,7 @@ from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
 from obra.shared.story import Story, fold
+from tests.arbitrary import worded
 
 SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
 PYTEST = CheckResult(
@@ -74,6 +75,17 @@ def test_the_limits_of_an_attempt_and_the_span_of_a_session_are_told_in_words() 
 
 def test_escape_sequences_and_control_characters_are_taken_out() -> None:
     assert clean("a\x1b[31mb\x1b]0;title\x07c\x00\x9bd\r\n\te") == "abcd\n\te"
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_no_event_says_more_than_lines_whatever_stands_in_it(kind: type[Event]) -> None:
+    told = [line.text for line in lines(worded(kind, "a\x1b]0;title\x07b\x9b2J\naccepted\u202eb"))]
+    assert [text for text in told if not text.isprintable()] == []
+
+
+def test_the_end_of_a_task_moves_no_terminal_whoever_named_its_model_and_repository() -> None:
+    story = Story(status="completed", task="t1", project="p", repo="/r\x1b[2J", branch="b", llm="openai/x\nAccepted")
+    assert [row for row in summary(story) if not row.isprintable()] == []
 
 
 @pytest.mark.parametrize(
