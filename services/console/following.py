@@ -20,6 +20,7 @@ from obra.services.console.render.text import page
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
+from obra.shared.errors import BadUsage
 from obra.shared.outcome import exit_code, result
 from obra.shared.story import Story, fold
 
@@ -104,8 +105,11 @@ async def follow(
 
 
 async def story_of(obra: Orchestrator, scope: Scope) -> Story:
-    """Return the task as it stands; `BadUsage` with what comes close if there is none."""
-    return fold(await known(obra, scope))
+    """Return the task as it stands; `BadUsage` with what comes close if there is none, or if it is a goal."""
+    story = fold(await known(obra, scope))
+    if story.goal:
+        raise BadUsage(problem=f"{scope.task!r} is a goal: `obra goal --resume {scope.task}` follows it")
+    return story
 
 
 async def _hidden_checks_done(

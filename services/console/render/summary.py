@@ -86,7 +86,9 @@ def _advice(story: Story) -> list[str]:
         asked = [_row("question", one_line(story.question))] if story.question else []
         own = [f"`{obra} answer {story.task} 'TEXT'`"] if story.question else []
         verbs = [*own, *(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))]
-        return [*asked, _row("answer it", ", ".join(verbs))]
+        changed = any(chapter.files_total for chapter in story.chapters)
+        look = [_row("see it", f"`{obra} diff {story.task} --from attempt:0`")] if changed else []
+        return [*asked, *look, _row("answer it", ", ".join(verbs))]
     return []
 
 

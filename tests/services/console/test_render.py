@@ -38,6 +38,7 @@ from obra.events import (
 )
 from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
+from obra.services.console.commands import inbox
 from obra.services.console.render.line import Line, said
 from obra.services.console.render.parquet import write_parquet
 from obra.services.console.render.registry import WORDS
@@ -314,3 +315,28 @@ def test_a_parquet_file_has_the_types_that_the_store_has(tmp_path: Path) -> None
 def test_a_task_that_a_rollback_made_vanish_waits_for_nobody() -> None:
     gone = Story(task="t1", project="p", status="rolled_back")
     assert summary(gone)[1] == "Gone: there is no such task since it was rolled back"
+
+
+@pytest.mark.parametrize(
+    ("item", "commands"),
+    [
+        ({"kind": "breakpoint", "name": "no_checks", "attempt": 1},
+         ["obra diff t --from attempt:0", "obra approve|reject|retry|take-over t"]),
+        ({"kind": "question", "name": "q1", "attempt": 0},
+         ["obra answer t 'TEXT'   (or say, approve, reject, retry, take-over)"]),
+        ({"kind": "breakpoint", "name": "milestone", "attempt": 0, "project": "other"},
+         ["obra approve|reject 0a1b2c3d --project other"]),
+        ({"kind": "breakpoint", "name": "plan_review", "attempt": 0},
+         ["obra goal edit t --plan FILE", "obra approve|reject|retry t"]),
+    ],
+)  # fmt: skip
+def test_what_waits_comes_with_the_commands_that_show_and_settle_it(
+    item: dict[str, Any], commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    plain = {
+        "id": "0a1b2c3d-e", "project": "mine", "task": "t", "severity": "notice", "since": "2026-01-31T14:00:00+00:00",
+        "text": "", "question": "", "reasons": [],
+    }  # fmt: skip
+    lines = [*inbox.told([plain | item], datetime(2026, 1, 31, 14, 1, tzinfo=UTC), "mine")]
+    assert lines[3:] == [f"  {command}" for command in commands]
