@@ -5,6 +5,7 @@ belongs to what a command prints. Tracebacks are plain: local variables, which m
 not shown.
 """
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -18,18 +19,22 @@ import structlog  # noqa: E402
 if sys.modules["rich"] is None:
     del sys.modules["rich"]
 
-_open: list[TextIO] = []
+FILE_BYTES_MAX = 16 * 1024**2
+_open: "list[_File]" = []
 
 
 def setup(level: str = "info", path: Path | None = None) -> None:
     """Write lines of at least *level* to the end of the file *path*, by default to stderr.
 
     Each line has ``at`` (UTC), ``level``, ``event`` and whatever keys the call gave. Anything JSON can't carry is
-    written as its ``repr``.
+    written as its ``repr``. A file of more than 16 MiB is begun anew, and the one before stays as ``NAME.1``. What
+    can't be written, since the disk is full, is lost: whoever logs goes on.
     """
     if path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stream: Any = path.open("a", buffering=1) if path else _Stderr()
+        if path.exists() and path.stat().st_size > FILE_BYTES_MAX:
+            path.replace(path.with_name(f"{path.name}.1"))
+    stream: Any = _File(path.open("a", buffering=1)) if path else _Stderr()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -45,6 +50,26 @@ def setup(level: str = "info", path: Path | None = None) -> None:
     for old in _open:
         old.close()
     _open[:] = [stream] if path else []
+
+
+class _File:
+    """A file that keeps what it can."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._file.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class _Stderr:
