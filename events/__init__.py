@@ -85,6 +85,7 @@ from obra.events.planning import (
     TaskHeld,
 )
 from obra.events.policy import Breakpoints, Calibration, CalibrationFitted, Policy, PolicyAdopted, PolicyProposed, Rule
+from obra.events.probe import ProbedCode, WorkspaceProbed
 from obra.events.session import (
     Briefing,
     BudgetExhausted,
@@ -164,6 +165,7 @@ AnyEvent = (
     | AgentExited
     | WorkspaceCheckpointed
     | WorkspaceInspected
+    | WorkspaceProbed
     | WorkspaceRestored
     | BaseChecked
     | ChecksRan
@@ -207,6 +209,7 @@ __all__ = [
     "GoalCompleted", "GoalFailed", "GoalSubmitted", "InputInterpreted", "InputReceived", "Issue", "LeftOut",
     "LlmSelected", "MessageDeadLettered", "MessageRejected", "MilestoneReached", "Output", "Part", "PlanAccepted",
     "PlanDrafted", "PlanRejected", "PlanRequested", "PlannedTask", "Policy", "PolicyAdopted", "PolicyProposed",
+    "ProbedCode",
     "ProjectPaused", "ProjectResumed", "PromptEnhanced", "PromptPrepared", "PruneRefused", "PruneRequested",
     "QuestionAnswered", "QuestionAsked", "Rule", "Sandbox", "SelfTest", "ServiceDegraded", "SessionBriefed",
     "SessionClosed", "SessionJoined", "SessionOpened", "SessionRefreshed", "SessionSummarised", "SessionWarned",
@@ -214,5 +217,5 @@ __all__ = [
     "TaskCompleted",
     "TaskFailed", "TaskHeld", "TaskLabelled", "TaskReadied", "TaskRejected", "TaskRolledBack", "TaskSubmitted",
     "TimerFired", "TimerSet", "Tokens", "Value", "WorkspaceCheckpointed", "WorkspaceHandedOver", "WorkspaceInspected",
-    "WorkspaceRestored",
+    "WorkspaceProbed", "WorkspaceRestored",
 ]  # fmt: skip

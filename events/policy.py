@@ -121,6 +121,10 @@ class Policy(Value):
     protected_checks: Annotated[
         bool, Meta(description="where an attempt touched existing tests, run the base's own against its code too")
     ] = True
+    probe: Annotated[
+        bool,
+        Meta(description="where checks pass and there is a sandbox, call changed code with altered input, too"),
+    ] = True
     base_checks: Annotated[
         bool, Meta(description="run the checks at the base too, once in a task: those that pass there prove no work")
     ] = False

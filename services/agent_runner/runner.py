@@ -16,6 +16,7 @@ from obra.events import (
     ChecksRan,
     Ending,
     Event,
+    Finding,
     ServiceDegraded,
     WorkspaceCheckpointed,
     WorkspaceInspected,
@@ -177,13 +178,28 @@ class Attempt:
         async with inspection.begin(seen.checkpoint, exited), delivery:
             ran = await self._check(ready, redact) if task.checks else None
             found = await inspection.findings(ran, lambda: self._check(ready, redact))
-        said: list[Event] = [ran] if ran else []
+            probed, fitted = await self._probe(ready, redact, ran, found)
+        said: list[Event] = [*probed, ran] if ran else []
+        found = (*found, *fitted)
         if seen.checkpoint and not self._ledger.state.base_checked:
             said += await self._at_base(ready, redact, ran, seen.checkpoint)
         if found and seen.inspected is None:
             said.insert(0, WorkspaceInspected(attempt=self._attempt, run=self._run, findings=found))
         if said:
             await self._ledger.say(*said, key=self._key)
+
+    async def _probe(
+        self, ready: Ready, redact: Redactor, ran: ChecksRan | None, found: Sequence[Finding]
+    ) -> tuple[Sequence[Event], Sequence[Finding]]:
+        from obra.services.agent_runner.probing import Probing  # noqa: PLC0415 - see AgentRunner.run
+
+        limit = self._tools.settings.agent.file_bytes_max
+        probing = Probing(ready, self._task, self._ledger.state.policy, lambda: ready.room(self._marker, limit), redact)
+        seen = self._ledger.state.run(self._key).checkpoint
+        if ran is None or seen is None or not (files := probing.wanted(seen, ran, found)):
+            return (), ()
+        work = asyncio.create_task(probing.run(files, ran, seen.commit, self._tools.blocking))
+        return await attend(work, self._call.stop, self._signals)
 
     async def _at_base(
         self, ready: Ready, redact: Redactor, ran: ChecksRan | None, checkpoint: WorkspaceCheckpointed
@@ -259,7 +275,7 @@ class Attempt:
     async def _announce(self, sandbox: Sandbox) -> None:
         """Say once per task that there is no sandbox although `auto` would have taken one."""
         if self._task.sandbox == "auto" and sandbox.kind == "none" and not self._ledger.state.degraded:
-            effect = "the agent's own permission system is all that confines it"
+            effect = "the agent's own permission system is all that confines it, and changed code is not probed"
             await self._say(ServiceDegraded(service=NAME, lacking="sandbox", reason=sandbox.reason, effect=effect))
 
     def _started(self, ready: Ready | None) -> AttemptStarted:

@@ -37,12 +37,12 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceHandedOver,
     WorkspaceInspected,
+    WorkspaceProbed,
     WorkspaceRestored,
 )
 from obra.events.subjects import Scope
 from obra.events.task import TaskEnd
 from obra.services.agent_runner import hidden
-from obra.services.agent_runner.adapters import claude
 from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.handover import hand_over
@@ -76,12 +76,12 @@ HEARS: tuple[type[Event], ...] = (
     *ENDS,
 )
 SAYS: tuple[type[Event], ...] = (
-    AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, ChecksRan,
-    BaseChecked, AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver,
+    AttemptStarted, AgentExited, WorkspaceCheckpointed, WorkspaceRestored, WorkspaceInspected, WorkspaceProbed,
+    ChecksRan, BaseChecked, AttemptFinished, AttemptInterrupted, BranchDelivered, BranchRefused, WorkspaceHandedOver,
     ServiceDegraded, TaskLabelled,
 )  # fmt: skip
 
-INSPECTING = "obra.services.agent_runner.inspecting"
+INSPECTING = ("obra.services.agent_runner.inspecting", "obra.services.agent_runner.probing")
 """A hundred patterns, 45 ms: made ready while nobody waits."""
 
 IN_HAND_MAX = 256
@@ -119,7 +119,7 @@ class AgentRunner(Acting):
         helpers = [
             asyncio.create_task(self._watch.follow(bus, after)),
             asyncio.create_task(choose("auto", self._settings.sandbox, [self._home.root])),  # known when it is needed
-            asyncio.create_task(asyncio.to_thread(import_module, INSPECTING)),
+            *(asyncio.create_task(asyncio.to_thread(import_module, module)) for module in INSPECTING),
             asyncio.create_task(asyncio.to_thread(spares.sweep)),
         ]
         working = asyncio.create_task(super().run(bus, stop))
@@ -167,10 +167,6 @@ class AgentRunner(Acting):
         async with exclusive(given.parent):  # a rollback that comes now leaves it once more, after this
             await call.past()
             given.unlink(missing_ok=True)
-        if self._home.checkpoints(call.scope).is_dir():  # it was worked on here
-            async with self._alone(call) as place:  # and its agent is gone
-                await call.past()
-                await self._tools.blocking(claude.forget, place.home)
 
     async def _prefetch(self, call: Call) -> None:
         """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""

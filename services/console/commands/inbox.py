@@ -11,12 +11,10 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import rows
 from obra.services.console.render.summary import obra_command
-from obra.services.console.render.text import count, duration, one_line, page
+from obra.services.console.render.text import count, duration, one_line
 
 REASONS_SHOWN = 6
 QUESTION_LINES_SHOWN = 12
-OF_PLANS = {"plan_review": "approve|reject|retry", "plan_needed": "reject|retry"}
-"""What of a goal waits with its plan, and the words that settle it."""
 
 
 @click.command(short_help="List what waits for a person.")
@@ -29,12 +27,13 @@ def inbox(place: Place, project: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps({"waiting": items}, default=str))
         return 0
-    page(told(items, datetime.now(UTC), place.settings.project))
+    for line in told(items, datetime.now(UTC)):
+        click.echo(line)
     return 0
 
 
-def told(items: list[dict[str, Any]], now: datetime, project: str) -> Iterator[str]:
-    """Yield what a person reads; *now* is what ages are counted to, *project* the one that need not be named."""
+def told(items: list[dict[str, Any]], now: datetime) -> Iterator[str]:
+    """Yield what a person reads; *now* is what ages are counted to."""
     if not items:
         yield "nothing waits for a person"
         return
@@ -50,20 +49,12 @@ def told(items: list[dict[str, Any]], now: datetime, project: str) -> Iterator[s
             yield f"  ? {one_line(line)}"
         for reason in item["reasons"][:REASONS_SHOWN]:
             yield f"  - {one_line(reason)}"
-        where = "" if item["project"] == project else f" --project {item['project']}"
-        yield from (f"  {obra_command()} {command}" for command in how(item, where))
+        yield f"  {how(item)}"
 
 
-def how(item: dict[str, Any], where: str) -> Iterator[str]:
-    """Yield what to say to `obra` to see the work that *item* is about, and to settle it."""
-    task = item["task"] + where
-    if item["name"] == "milestone":
-        yield f"approve|reject {item['id'][:8]}{where}"
-    elif item["name"] in OF_PLANS:
-        yield f"goal edit {task} --plan FILE"
-        yield f"{OF_PLANS[item['name']]} {task}"
-    else:
-        if item["attempt"]:
-            yield f"diff {task} --from attempt:0"
-        answer = f"answer {task} 'TEXT'   (or say, approve, reject, retry, take-over)"
-        yield answer if item["kind"] == "question" else f"approve|reject|retry|take-over {task}"
+def how(item: dict[str, Any]) -> str:
+    """Return the commands that resolve *item*."""
+    obra = obra_command()
+    if item["kind"] == "question":
+        return f"{obra} answer {item['task']} 'TEXT'   (or say, approve, reject, retry, take-over)"
+    return f"{obra} approve|reject|retry|take-over {item['task']}"

@@ -29,8 +29,7 @@ async def _up(place: Place) -> int:
         for wait in waits:
             wait.cancel()
         if not stop.is_set():
-            said = f"Obra was stopped by another command, or failed: {place.home.logs / 'host.log'} says which"
-            click.echo(f"obra: {said}", err=True)
+            click.echo(f"obra: Obra ended by itself; its log is {place.home.logs / 'host.log'}", err=True)
             return 4
     click.echo("Obra stopped; unfinished tasks go on when it runs again.")
     return 0

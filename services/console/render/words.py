@@ -6,6 +6,7 @@ import msgspec
 
 from obra.events import Event
 from obra.events import attempt as a
+from obra.events import probe as p
 from obra.events import task as t
 from obra.services.console.render import operations as _operations  # noqa: F401 - it registers its words
 from obra.services.console.render import people as _people  # noqa: F401 - likewise
@@ -163,6 +164,17 @@ def _inspected(e: a.WorkspaceInspected) -> Iterable[Line]:
         where = f"{clean(finding.path)}: " if finding.path else ""
         what = f"found {finding.kind.replace('_', ' ')}: {where}{one_line(finding.detail)}"
         yield Line(what, "bad" if finding.blocks else "warning")
+
+
+@_of(p.WorkspaceProbed)
+def _probed(e: p.WorkspaceProbed) -> Iterable[Line]:
+    for code in e.code:
+        what = f"{clean(code.path)}: {clean(code.name)}" if code.name else clean(code.path)
+        follows = f"still says {one_line(', '.join(code.fitted))}" if code.fitted else "follows its input"
+        how = f"{count(code.altered, 'altered call')}, {code.held} as before, {count(code.errors, 'error')}"
+        yield Line(f"probed {what}: {follows} ({how})", "bad" if code.fitted else "quiet", detail=not code.fitted)
+    if e.problem:
+        yield Line(f"changed code was not probed: {one_line(e.problem)}", "quiet")
 
 
 @_of(a.ChecksRan)

@@ -243,7 +243,7 @@ async def test_without_bubblewrap_auto_says_once_that_the_sandbox_is_lacking(
     assert await stage.of(ServiceDegraded) == [
         ServiceDegraded(
             service="agent-runner", lacking="sandbox", reason="it is not installed",
-            effect="the agent's own permission system is all that confines it",
+            effect="the agent's own permission system is all that confines it, and changed code is not probed",
         )
     ]  # fmt: skip
 
@@ -489,12 +489,9 @@ async def test_delivery_does_not_wait_for_agents_that_run(stage: Stage) -> None:
         await other.until(BranchDelivered)
 
 
-async def test_the_agents_variables_and_credentials_are_forgotten_once_the_task_is_over(stage: Stage) -> None:
+async def test_the_agents_variables_are_forgotten_once_the_task_is_over(stage: Stage) -> None:
     file = stage.home.environment(stage.scope)
     file.write_text(json.dumps({"SHOP_KEY": "s3cr3t-value"}))
-    login = stage.place.home / ".claude" / ".credentials.json"
-    login.parent.mkdir()
-    login.write_text("{}")
     async with stage.running():
         await stage.submit(stage.script({"steps": []}), agent_env=("SHOP_KEY",))
         await stage.request()
@@ -502,9 +499,8 @@ async def test_the_agents_variables_and_credentials_are_forgotten_once_the_task_
         assert file.exists()
         await stage.say(TaskCancelled())
         async with asyncio.timeout(20):
-            while file.exists() or login.exists():
+            while file.exists():
                 await asyncio.sleep(0.01)
-    assert login.parent.is_dir()
 
 
 async def test_the_agents_variables_are_kept_if_the_task_was_rolled_back_before_they_were_forgotten(

@@ -1,0 +1,82 @@
+"""What altered calls say: does the output follow the input that it repeats, or stay as the tests want it?"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from obra.services.agent_runner.probe.alter import Trial
+from obra.services.agent_runner.probe.calls import Call, leaves, pieces
+
+WEIGHT_MIN, HELD_TRIALS_MIN, NUMBER_CHARS_MIN, DEFAULTS_MAX, DEFAULT_TRIALS_MIN, EXAMPLES_MAX = 3, 4, 3, 1, 4, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of a trial: an output, or None where it ended with an error."""
+
+    trial: Trial
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Work that answers as the tests want it whatever it is asked. ``examples`` are trials that show it."""
+
+    part: str
+    pieces: tuple[str, ...]
+    tried: int
+    examples: tuple[Came, ...]
+
+
+def fitted(calls: Sequence[Call], came: Sequence[Came]) -> Fitted | None:
+    """Return what is wrong with a subject, if the trials show anything."""
+    by_part: dict[str, list[Came]] = defaultdict(list)
+    for each in came:
+        if each.trial.old:
+            by_part[each.trial.part].append(each)
+    form = _form(calls, came)
+    for part, group in by_part.items():
+        numbers = [each for each in group if each.trial.old[0].isdigit()]
+        for tried in (group, numbers):
+            if found := _stays(calls, part, tried, form):
+                return found
+    return None
+
+
+def _stays(calls: Sequence[Call], part: str, came: Sequence[Came], form: set[str]) -> Fitted | None:
+    known = {call.output for call in calls}
+    said = [each for each in came if each.output is not None]
+    other = {each.output for each in said if each.output not in known and not _echo(each)}
+    if len(other) > DEFAULTS_MAX:
+        return None
+    if other and sum(each.output in other for each in said) < DEFAULT_TRIALS_MIN:
+        return None
+    held = [each for each in said if each.trial.repeated and each.output == calls[each.trial.of].output]
+    told = sorted({each.trial.old for each in held} - form)
+    if sum(map(_weight, told)) < WEIGHT_MIN or len(held) < HELD_TRIALS_MIN:
+        return None
+    shown = [each for each in held if each.trial.old in told]
+    return Fitted(part, tuple(told), len(came), tuple(shown[:EXAMPLES_MAX]))
+
+
+def _form(calls: Sequence[Call], came: Sequence[Came]) -> set[str]:
+    """Return the pieces that stand in every one of several different outputs: the form of an answer has them.
+
+    Outputs for a line, a word or an element less or more tell of words alone; of numbers, those of the checks.
+    """
+    outputs = {call.output or "" for call in calls}
+    sized = outputs | {each.output for each in came if each.output and not each.trial.old}
+    common = set.intersection(*(pieces([output]) for output in outputs)) if len(outputs) > 1 else set()
+    words = set.intersection(*(pieces([output]) for output in sized)) if len(sized) > 1 else set()
+    return common | {piece for piece in words if _weight(piece) == 1}
+
+
+def _weight(piece: str) -> int:
+    """Return how much a piece says: two of a longer number hardly agree by chance, two words may."""
+    return 2 if piece[0].isdigit() and len(piece) >= NUMBER_CHARS_MIN else 1
+
+
+def _echo(came: Came) -> bool:
+    """Return whether an output is merely what was put in, where the tests' is not."""
+    given = {text.strip().casefold() for text in leaves(came.trial.call.parts[came.trial.part])}
+    return (came.output or "").strip().casefold() in given

@@ -1,0 +1,116 @@
+"""The probe as a step of a run: after checks that passed, where they call code that was changed.
+
+It runs behind walls only. An altered word may name anything, and a script that deletes what it is told to delete must
+not be told so on somebody's own machine.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from obra.events import ChecksRan, Finding, Policy, ProbedCode, TaskSubmitted, WorkspaceCheckpointed, WorkspaceProbed
+from obra.services.agent_runner import workspace as workspaces
+from obra.services.agent_runner.checks import Room
+from obra.services.agent_runner.inspection.asked import Asked
+from obra.services.agent_runner.inspection.model import Suspicion
+from obra.services.agent_runner.inspection.paths import is_material
+from obra.services.agent_runner.inspection.protect import recover
+from obra.services.agent_runner.probe.alter import shown
+from obra.services.agent_runner.probe.calls import pieces
+from obra.services.agent_runner.probe.judge import Came
+from obra.services.agent_runner.probe.run import Probed, TooLate, probe
+from obra.services.agent_runner.ready import Ready
+
+KIND = "fitted"
+REACHED = frozenset({"py", "js", "cjs", "sh", "bash"})
+RUNS = re.compile(
+    r"\b(?:py\.?test|python[\d.]*|node|npm|npx|yarn|pnpm|bash|sh|dash|make|just|tox|nox|uv|poetry|hatch)\b|/"
+)
+FILES_MAX, CHECKS_S_MAX, EXAMPLE_CHARS_MAX, SHOWN_PIECES = 200, 60.0, 200, 4
+
+Do = Callable[..., Awaitable[Any]]
+
+
+def _is_reached(path: str) -> bool:
+    suffix = PurePosixPath(path).suffix.lower().lstrip(".")
+    return suffix in REACHED or not suffix
+
+
+class Probing:
+    """The probe of one run. *room* makes an empty home for it."""
+
+    def __init__(
+        self, ready: Ready, task: TaskSubmitted, policy: Policy, room: Callable[[], Room], redact: Callable[[str], str]
+    ) -> None:
+        self._ready, self._task, self._policy = ready, task, policy
+        self._room, self._redact = room, redact
+
+    def wanted(self, checkpoint: WorkspaceCheckpointed, ran: ChecksRan, found: Sequence[Finding]) -> tuple[str, ...]:
+        """Return the changed files whose code the checks may call; none, where nobody wants to know more of them."""
+        policy, took_ms = self._policy, sum(check.duration_ms for check in ran.checks)
+        if not policy.probe or policy.inspection == "off" or self._ready.sandbox.kind != "bwrap":
+            return ()
+        if not ran.passed or took_ms > CHECKS_S_MAX * 1e3 or any(finding.blocks for finding in found):
+            return ()
+        if not any(RUNS.search(command) for command in self._task.checks):
+            return ()
+        changed = [change.path for change in checkpoint.files if change.kind != "deleted"]
+        code = [path for path in changed if _is_reached(path) and not is_material(path, self._task.checks)]
+        return tuple(code[:FILES_MAX])
+
+    async def run(
+        self, files: Sequence[str], ran: ChecksRan, commit: str, blocking: Do
+    ) -> tuple[Sequence[WorkspaceProbed], Sequence[Finding]]:
+        """Probe *files*, put the work back as *commit* has it, return what is to be said. Raises what git raises."""
+        began, problem, seen = time.monotonic(), "", list[Probed]()
+        seed = f"{self._ready.workspace.place.scope.task}.{ran.attempt}.{ran.run}"
+        checks_s = sum(check.duration_ms for check in ran.checks) / 1e3
+        try:
+            await blocking(workspaces.begin, self._ready.workspace, commit)  # what the checks have left is not the work
+            seen = await probe(self._room(), self._task.checks, files, seed, checks_s=checks_s)
+        except TooLate:
+            problem = "it did not come to its end in time"
+        except OSError as error:
+            problem = self._redact(f"it could not be started: {error}")
+        finally:
+            await blocking(recover, self._ready.workspace, commit)
+        if not (seen or problem):
+            return (), ()
+        code = tuple(self._code(each) for each in seen)
+        took_ms = round((time.monotonic() - began) * 1e3, 3)
+        event = WorkspaceProbed(
+            attempt=ran.attempt, run=ran.run, seed=seed, code=code, problem=problem, duration_ms=took_ms
+        )
+        return (event,), tuple(self._finding(each) for each in code if each.fitted)
+
+    def _code(self, seen: Probed) -> ProbedCode:
+        came = [each for each in seen.came if each.trial.old]
+        outputs = [each.output for each in came]
+        held = sum(each.output == seen.calls[each.trial.of].output for each in came if each.output is not None)
+        fitted = seen.fitted
+        root = f"{self._ready.workspace.path.resolve()}/"
+        return ProbedCode(
+            path=seen.subject.file.removeprefix(root), name=self._redact(seen.subject.name)[:EXAMPLE_CHARS_MAX],
+            calls=seen.settled, altered=len(outputs), held=held, errors=outputs.count(None),
+            fitted=tuple(self._redact(piece) for piece in fitted.pieces[:20]) if fitted else (),
+            examples=tuple(self._redact(_example(each)) for each in fitted.examples) if fitted else (),
+        )  # fmt: skip
+
+    def _finding(self, code: ProbedCode) -> Finding:
+        """Return what the next prompt is told. It doesn't block where the task itself names these values."""
+        asked = Asked("\n".join((self._task.text, *self._task.acceptance)))
+        named = set(code.fitted) <= pieces([asked.text]) or asked.tabulates
+        told = ", ".join(code.fitted[:SHOWN_PIECES])
+        what = f"`{code.name}`" if code.name else "it"
+        detail = (
+            f"{what} answers with {told} of the tests although its input has them no more: in {code.held} of "
+            f"{code.altered} calls with one word or number altered; for instance {code.examples[0]}"
+        )
+        return Suspicion(KIND, detail, code.path).finding(blocks=not named and self._policy.inspection == "block")
+
+
+def _example(came: Came) -> str:
+    given = shown(came.trial.call, 60)
+    return f"{given[:EXAMPLE_CHARS_MAX]} gives {(came.output or '').strip()[:80]!r}"
