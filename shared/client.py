@@ -6,6 +6,7 @@ async with Orchestrator() as obra:
 
 import asyncio
 import contextlib
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from obra.shared.bus import Raw
 from obra.shared.config import Settings, home_at, home_of, load
 from obra.shared.edge import Client, Override, Resolution, settled
 from obra.shared.envelope import Recorded
-from obra.shared.errors import EnvironmentLacks
+from obra.shared.errors import EnvironmentLacks, ObraWarning
 from obra.shared.home import Home, HomeFull
 from obra.shared.outcome import result
 from obra.shared.store.select import Wanted, remote_events
@@ -37,6 +38,10 @@ FULL_LOOKS = 2
 
 class ObraGone(EnvironmentLacks):
     """Obra has stopped; {hint}."""
+
+
+class ServerAway(ObraWarning):
+    """NATS at {url} does not answer; this goes on as soon as it does."""
 
 
 class Orchestrator:
@@ -152,12 +157,14 @@ class Orchestrator:
 
     async def _arrived(self, item: "asyncio.Future[Any]", lost: "asyncio.Future[None]", hint: str) -> None:
         """Wait for *item*. A server on a full disk acknowledges nothing and says nothing, so the disk is looked at."""
-        looks = 0
+        looks, away = 0, False
         while not item.done() and looks < FULL_LOOKS:
             await asyncio.wait([item, lost], timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
             if lost.done() and not item.done():
                 raise ObraGone(hint=hint)
             looks = looks + 1 if self.joined.lease and self.home.full else 0
+            if not away and (away := not self.joined.lease and not self.joined.bus.nc.is_connected):
+                warnings.warn(ServerAway(url=self.joined.url), stacklevel=2)
         if not item.done():
             raise HomeFull(home=self.home.root, hint=f"; {hint}")
 

@@ -18,6 +18,14 @@ class ObraError(Exception):
         super().__init__((type(self).__doc__ or "").splitlines()[0].format_map(fields))
 
 
+class ObraWarning(UserWarning):
+    """Something that a person should know goes on otherwise than they may think."""
+
+    def __init__(self, **fields: object) -> None:
+        """Render the message from *fields*, as errors do."""
+        super().__init__((type(self).__doc__ or "").splitlines()[0].format_map(fields))
+
+
 class Undecodable(ObraError):
     """A message of {size} bytes is no event: {reason}"""
 

@@ -1,13 +1,15 @@
 """Logs of the services: structlog, one JSON object a line.
 
-Until `setup` says otherwise lines go to stderr, never to stdout, which belongs to what a command prints. Tracebacks
-are plain: local variables, which may hold what nobody should read, are not shown.
+Until `setup` says otherwise, as in a command, warnings go to stderr as sentences for a person; never to stdout, which
+belongs to what a command prints. Tracebacks are plain: local variables, which may hold what nobody should read, are
+not shown.
 """
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import orjson
 
@@ -17,18 +19,22 @@ import structlog  # noqa: E402
 if sys.modules["rich"] is None:
     del sys.modules["rich"]
 
-_open: list[TextIO] = []
+FILE_BYTES_MAX = 16 * 1024**2
+_open: "list[_File]" = []
 
 
 def setup(level: str = "info", path: Path | None = None) -> None:
     """Write lines of at least *level* to the end of the file *path*, by default to stderr.
 
     Each line has ``at`` (UTC), ``level``, ``event`` and whatever keys the call gave. Anything JSON can't carry is
-    written as its ``repr``.
+    written as its ``repr``. A file of more than 16 MiB is begun anew, and the one before stays as ``NAME.1``. What
+    can't be written, since the disk is full, is lost: whoever logs goes on.
     """
     if path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stream: Any = path.open("a", buffering=1) if path else _Stderr()
+        if path.exists() and path.stat().st_size > FILE_BYTES_MAX:
+            path.replace(path.with_name(f"{path.name}.1"))
+    stream: Any = _File(path.open("a", buffering=1)) if path else _Stderr()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -46,6 +52,26 @@ def setup(level: str = "info", path: Path | None = None) -> None:
     _open[:] = [stream] if path else []
 
 
+class _File:
+    """A file that keeps what it can."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._file.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
 class _Stderr:
     """Whatever stderr is at the moment of writing: tests and daemons replace it."""
 
@@ -60,8 +86,20 @@ def _dumps(line: Any, **_: Any) -> str:
     return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+def _plain(_: Any, __: str, line: Any) -> str:
+    """Return *line* as people read it: ``obra: what happened (key: value)``."""
+    told, trace = line.pop("event"), line.pop("exception", "")
+    keys = ", ".join(f"{key}: {value}" for key, value in line.items())
+    return f"obra: {told}" + (f" ({keys})" if keys else "") + (f"\n{trace}" if trace else "")
+
+
 if not structlog.is_configured():
-    setup()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, _plain],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        cache_logger_on_first_use=False,
+    )
 
 get_logger = structlog.get_logger
 """Returns a logger: ``log = get_logger("decider")``."""

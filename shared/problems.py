@@ -37,7 +37,7 @@ def due(deadline: str) -> float | None:
         return NEVER
     try:
         at = datetime.fromisoformat(deadline)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        return (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -1,6 +1,6 @@
 """What waits for a person in a scope, and who spoke last: folded from events, like everything.
 
-The view `inbox` of the store says the same in SQL (`shared/store/sql/128_inbox.sql`); a property test holds the two
+The view `inbox` of the store says the same in SQL (`shared/store/sql/129_inbox.sql`); a property test holds the two
 equal.
 """
 

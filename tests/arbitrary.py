@@ -104,6 +104,37 @@ def _text(kind: inspect.StrType) -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"]), min_size=kind.min_length or 0, max_size=12)
 
 
+def worded(kind: type[Event], text: str) -> Event:
+    """Return an event of *kind* in which *text* stands wherever a text may, every field filled."""
+    event = _worded(inspect.type_info(kind), text)
+    assert isinstance(event, kind)
+    return event
+
+
+def _worded(kind: inspect.Type, text: str) -> Any:
+    match kind:
+        case inspect.Metadata():
+            return _worded(kind.type, text)
+        case inspect.StructType():
+            return kind.cls(**{field.name: _worded(field.type, text) for field in kind.fields})
+        case inspect.UnionType():
+            return _worded(next(one for one in kind.types if not isinstance(one, inspect.NoneType)), text)
+        case inspect.LiteralType():
+            return kind.values[-1]
+        case inspect.VarTupleType():
+            return (_worded(kind.item_type, text),)
+        case inspect.TupleType():
+            return tuple(_worded(one, text) for one in kind.item_types)
+        case inspect.DictType():
+            return {_worded(kind.key_type, text): _worded(kind.value_type, text)}
+        case inspect.StrType():
+            return text
+        case inspect.BoolType():
+            return True
+        case _:
+            return 1
+
+
 def decoded(event: Event) -> Event:
     """Return *event* after a round trip over the wire, where every constraint of its declaration is checked."""
     return msgspec.json.decode(msgspec.json.encode(event), type=type(event))

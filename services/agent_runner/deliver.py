@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from uuid import uuid4
 
 from obra.events import WorkspaceCheckpointed
 from obra.services.agent_runner.making import branch_of
@@ -18,6 +19,9 @@ from obra.shared.repository import Target, locate
 NAMES_MAX = 50
 LOOSE_FILES_MAX = 100
 """Up to so many changed files travel as the files that their objects are; more come as a pack."""
+
+UNFINISHED = "tmp_obj_"
+"""How names begin of files that are no objects yet; git removes those that somebody has left behind."""
 
 FORESEEN_MAX = 64
 END_S = 10.0
@@ -93,11 +97,15 @@ def _present(ours: Path, theirs: Path, name: str) -> bool:
     except FileNotFoundError:
         return False
     (theirs / name[:2]).mkdir(exist_ok=True)
-    scratch = theirs / name[:2] / f"tmp_obj_{name}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    scratch.replace(theirs / at)
+    scratch = theirs / name[:2] / f"{UNFINISHED}{uuid4().hex}"  # its own: another may deliver the same object now
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        scratch.replace(theirs / at)
+    except BaseException:
+        scratch.unlink()
+        raise
     return True
 
 

@@ -17,6 +17,7 @@ from obra.services.agent_runner.adapters.messages import TEXT_MAX
 from obra.services.agent_runner.conversation import Conversation
 from obra.services.agent_runner.job import Job, Say
 from obra.services.agent_runner.permissions import Permissions
+from obra.services.agent_runner.place import directory
 from obra.services.agent_runner.process import ExitStatus, Limits, Process, start
 from obra.services.agent_runner.redaction import Redactor, secrets_of
 from obra.services.agent_runner.sandbox import Sandbox, wrap
@@ -78,8 +79,7 @@ async def run_agent(job: Job, sandbox: Sandbox, settings: AgentSettings, say: Sa
 
 
 def _launch(job: Job, sandbox: Sandbox, settings: AgentSettings) -> Launch:
-    job.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (job.home / "tmp").mkdir(mode=0o700, exist_ok=True)
+    directory(job.home / "tmp")
     if job.agent.startswith(scripted.PREFIX):
         return scripted.launch(job, sandbox, settings)
     if job.agent == "claude":

@@ -2,7 +2,8 @@
 
 A rollback that left them alone would hand a resumed session what was undone. So they are copied after each run,
 and put back with the files. Caches and credentials are no memory and stay as they are. The home is the agent's to
-write, so nothing there is followed: links and special files are passed over.
+write, so nothing there is followed: links and special files are passed over, and in the way of what is put back they
+are removed.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from obra.services.agent_runner import clone
-from obra.services.agent_runner.place import Place
+from obra.services.agent_runner.place import Place, directory
 from obra.services.agent_runner.state import Key
 
 MEMORIES = (".claude", ".claude.json", ".codex", ".gemini", ".config/opencode", ".local/share/opencode")
@@ -60,11 +61,18 @@ def _copy(source: Path, target: Path) -> str:
         size_bytes += info.st_size
         if number > FILES_MAX or size_bytes > BYTES_MAX:
             return f"the agent remembers more than {BYTES_MAX:,} bytes or {FILES_MAX:,} files; only a part was kept"
-        to = target / path.relative_to(source)
-        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        to = _room(target, path.relative_to(source))
         shutil.copyfile(path, to, follow_symlinks=False)
         os.utime(to, ns=(info.st_atime_ns, info.st_mtime_ns))
     return ""
+
+
+def _room(top: Path, below: Path) -> Path:
+    """Return *below* in *top*, with nothing there and no link on the way."""
+    for folder in reversed(below.parents[:-1]):
+        directory(top / folder)
+    clone.remove(top / below)
+    return top / below
 
 
 def _files(home: Path) -> Iterator[tuple[Path, os.stat_result]]:

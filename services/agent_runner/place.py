@@ -4,15 +4,27 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
+from obra.services.agent_runner import clone
 from obra.shared.home import Home, locked
 
 LOCK_POLL_S = 0.25
+
+
+def directory(path: Path) -> Path:
+    """Return *path* as a directory, in a place that an agent can write to.
+
+    What else stands there is removed. A link to somewhere else would be followed by whoever works there for us, and
+    by bubblewrap, which opens what it leads to. Raises `OSError`.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        path.unlink()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +64,10 @@ class Place:
         return path
 
     def fresh_home(self) -> Path:
-        """Return an empty HOME for checks."""
+        """Return an empty HOME for checks. Raises `OSError` if it can't be emptied of what earlier ones left."""
         path = self.root / "check-home"
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        clone.remove(path)
+        path.mkdir(mode=0o700)
         return path
 
     def transcript(self, attempt: int, run: int) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from obra.services.agent_runner.place import directory
 from obra.services.agent_runner.reachable import below, readable
 from obra.shared.config import SandboxSettings, home_of
 from obra.shared.errors import EnvironmentLacks
@@ -75,8 +76,7 @@ def wrap(
     if sandbox.kind == "none":
         return list(argv)
     workspace, home = workspace.resolve(), home.resolve()
-    scratch = home / "tmp"
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch = directory(home / "tmp")
     hidden = _hidden(sandbox, workspace, home)
     seen = readable(argv[0], env.get("PATH", ""), tuple(hidden), _user_home())
     asked = [os.path.realpath(path) for path in (*read_only, *sandbox.read_only) if os.path.exists(path)]

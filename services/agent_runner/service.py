@@ -43,6 +43,7 @@ from obra.events import (
 from obra.events.subjects import Scope
 from obra.events.task import TaskEnd
 from obra.services.agent_runner import hidden
+from obra.services.agent_runner.adapters import claude
 from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.handover import hand_over
@@ -167,6 +168,10 @@ class AgentRunner(Acting):
         async with exclusive(given.parent):  # a rollback that comes now leaves it once more, after this
             await call.past()
             given.unlink(missing_ok=True)
+        if self._home.checkpoints(call.scope).is_dir():  # it was worked on here
+            async with self._alone(call) as place:  # and its agent is gone
+                await call.past()
+                await self._tools.blocking(claude.forget, place.home)
 
     async def _prefetch(self, call: Call) -> None:
         """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""

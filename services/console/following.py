@@ -16,9 +16,11 @@ from obra.services.console.reading import known
 from obra.services.console.render.line import Line, said
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.summary import summary
+from obra.services.console.render.text import page
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
 from obra.shared.envelope import Recorded
+from obra.shared.errors import BadUsage
 from obra.shared.outcome import exit_code, result
 from obra.shared.story import Story, fold
 
@@ -103,8 +105,11 @@ async def follow(
 
 
 async def story_of(obra: Orchestrator, scope: Scope) -> Story:
-    """Return the task as it stands; `BadUsage` with what comes close if there is none."""
-    return fold(await known(obra, scope))
+    """Return the task as it stands; `BadUsage` with what comes close if there is none, or if it is a goal."""
+    story = fold(await known(obra, scope))
+    if story.goal:
+        raise BadUsage(problem=f"{scope.task!r} is a goal: `obra goal --resume {scope.task}` follows it")
+    return story
 
 
 async def _hidden_checks_done(
@@ -141,6 +146,5 @@ def conclude(story: Story, *, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(result(story)))
     else:
-        for line in summary(story):
-            click.echo(line)
+        page(summary(story))
     return exit_code(story.status)

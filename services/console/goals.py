@@ -14,11 +14,11 @@ from obra.services.console.following import Ears
 from obra.services.console.render.line import Line
 from obra.services.console.render.screen import Screen
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count, money, one_line
+from obra.services.console.render.text import count, money, one_line, page
 from obra.services.console.render.words import lines
 from obra.shared.client import Orchestrator
-from obra.shared.edge import TaskUnknown
 from obra.shared.envelope import Recorded
+from obra.shared.goals import NoGoal
 from obra.shared.outcome import exit_code, result
 from obra.shared.story import Story, evolve_story
 from obra.shared.waiting import Item, waiting
@@ -155,12 +155,12 @@ def _of_item(goal: str, item: Item, *, named: bool) -> Iterator[str]:
 
 
 async def board(obra: Orchestrator, scope: Scope) -> Board:
-    """Return the goal as it stands; `TaskUnknown` if there is none."""
+    """Return the goal as it stands; `NoGoal` if there is none."""
     found = Board(scope)
-    for recorded in await obra.client.past(scope):
+    for recorded in (await obra.joined.bus.past(scope)).events:
         found.take(recorded)
     if not found.story.goal:
-        raise TaskUnknown(task=scope.task, project=scope.project)
+        raise NoGoal(goal=scope.task, project=scope.project)
     for name in found.tasks:
         for recorded in (await obra.joined.bus.past(Scope(scope.project, name))).events:
             found.take(recorded)
@@ -202,6 +202,5 @@ def concluded(found: Board, *, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found.result()))
     else:
-        for line in found.told():
-            click.echo(line)
+        page(found.told())
     return exit_code(found.status)

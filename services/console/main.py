@@ -7,13 +7,14 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
 
-from obra.shared.errors import ObraError
+from obra.shared.errors import ObraError, ObraWarning
 
 STARTED_NS = time.time_ns()
 """When this command began: what happens from here on, `obra events --follow` shows."""
@@ -30,6 +31,7 @@ SECTIONS = {
         "milestone": ("milestone:milestone", "List milestones, and show the tasks of one."),
         "project": ("project:project", "List projects; pause one, and let it go on."),
         "up": ("up:up", "Keep Obra running in the foreground until Ctrl-C."),
+        "down": ("down:down", "Stop the Obra that runs; nothing is lost."),
     },
     "See what happens": {
         "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
@@ -146,6 +148,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     _stand_in()
     _never_unprintable()
+    _say_warnings()
     code = _main(args)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -170,6 +173,19 @@ def _never_unprintable() -> None:
         if isinstance(stream, io.TextIOWrapper):
             unicode = codecs.lookup(stream.encoding).name == "utf-8"
             stream.reconfigure(errors="surrogateescape" if unicode else "replace")
+
+
+def _say_warnings() -> None:
+    """Have Obra's own warnings come out as sentences, each time."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, ObraWarning):
+            _say(str(message))
+        else:
+            usual(message, category, *place, **more)
+
+    usual, warnings.showwarning = warnings.showwarning, show
+    warnings.simplefilter("always", ObraWarning)
 
 
 def _main(args: Sequence[str] | None) -> int:
@@ -210,4 +226,6 @@ def _failed(error: BaseException) -> int:
 
 def _say(text: str, sep: str = "obra: ") -> None:
     with contextlib.suppress(OSError):  # nobody can be told any more; the exit code still says it
-        click.echo(sep + text, err=True)
+        from obra.services.console.render.text import clean  # noqa: PLC0415 - only where something is wrong
+
+        click.echo(clean(sep + text), err=True)

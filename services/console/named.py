@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from obra.events.subjects import TOKEN, Scope
-from obra.services.console.reading import known
-from obra.shared.client import Orchestrator
-from obra.shared.edge import TaskUnknown
+from obra.services.console.options import Place
+from obra.services.console.reading import NoTask, Reader, answered, reading
 from obra.shared.errors import BadUsage
 
 EVENT_ID_CHARS_MIN = 4
@@ -24,34 +23,36 @@ class Named:
     item: str = ""
 
 
-async def named(obra: Orchestrator, id: str, project: str | None) -> Named:
+async def named(place: Place, id: str, project: str | None) -> Named:
     """Return what *id* means: a task's whole name first, then what waits, then what once waited.
 
     `BadUsage` says what comes close where it means nothing, and what it could mean where that is several things.
+    Nothing is started for it: no agent works because somebody mistypes.
     """
     if not TOKEN.fullmatch(id):
         raise BadUsage(problem=f"{id!r} is no id: `obra inbox` lists what waits")
-    scope = obra.scope(id, project)
-    try:
-        await obra.client.past(scope)
-    except TaskUnknown:
-        return await _begun(obra, scope, project)
+    scope = place.scope(id, project)
+    async with reading(place) as reader:
+        try:
+            await reader.past(scope)
+        except NoTask as error:
+            found = await _begun(reader, id, project)
+            if not found:
+                raise
+            if len(found) > 1:
+                several = " or ".join(sorted(map(_told, found)))
+                raise BadUsage(problem=f"{id!r} could be {several}; give more of it") from error
+            return _named(found[0], id)
     return Named(scope)
 
 
-async def _begun(obra: Orchestrator, scope: Scope, project: str | None) -> Named:
-    id = scope.task
-    waits = [row for row in await obra.inbox() if not project or row["project"] == project]
+async def _begun(reader: Reader, id: str, project: str | None) -> list[dict[str, Any]]:
+    """Return what waits, or else once waited, whose name begins with *id*."""
+    waits = [row for row in await answered(reader, "SELECT * FROM inbox") if not project or row["project"] == project]
     found = [row for row in waits if str(row["id"]).startswith(id) or str(row["task"]).startswith(id)]
     if not found and len(id) >= EVENT_ID_CHARS_MIN:
-        table = await obra.sql(WAITED.format(id=id))
-        found = table.records
-    if len(found) == 1:
-        return _named(found[0], id)
-    if found:
-        raise BadUsage(problem=f"{id!r} could be {' or '.join(sorted(map(_told, found)))}; give more of it")
-    await known(obra, scope)
-    raise AssertionError("it was unknown a moment ago")  # pragma: no cover
+        return await answered(reader, WAITED.format(id=id))
+    return found
 
 
 def _named(row: dict[str, Any], id: str) -> Named:

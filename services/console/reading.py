@@ -33,6 +33,10 @@ EVENTS = """
 """
 
 
+class NoTask(BadUsage):
+    """there is no task {task!r} in project {project!r}; {hint}"""
+
+
 class Reader(Protocol):
     """Reads what happened; it changes nothing, and starts nothing unless it says so."""
 
@@ -42,7 +46,7 @@ class Reader(Protocol):
         ...
 
     async def past(self, scope: Scope) -> tuple[Recorded, ...]:
-        """Return what happened to a task; `BadUsage` with what comes close if there is none."""
+        """Return what happened to a task; `NoTask` with what comes close if there is none."""
         ...
 
     async def sql(self, query: str) -> Table:
@@ -198,7 +202,7 @@ def _raw(position: int, subject: str, data: bytes, stored_ns: int) -> Raw:
 
 
 async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:
-    """Return what happened to the task; `BadUsage` with what comes close if there is none."""
+    """Return what happened to the task; `NoTask` with what comes close if there is none."""
     try:
         return await obra.past(scope)
     except TaskUnknown as error:
@@ -224,9 +228,9 @@ def _column(table: Table) -> list[str]:
     return [str(row[0]) for row in table.rows]
 
 
-def unknown(scope: Scope, tasks: Sequence[str]) -> BadUsage:
+def unknown(scope: Scope, tasks: Sequence[str]) -> NoTask:
     """Return the error for a task that does not exist, with those whose names come close."""
     begun = [task for task in tasks if task.startswith(scope.task)]
     close = (begun or get_close_matches(scope.task, tasks, n=3, cutoff=0.5))[:3]
     hint = f"did you mean {' or '.join(close)}?" if close else "`obra status` lists the tasks"
-    return BadUsage(problem=f"there is no task {scope.task!r} in project {scope.project!r}; {hint}")
+    return NoTask(task=scope.task, project=scope.project, hint=hint)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from obra.services.console.options import Place
 from obra.shared.client import Orchestrator
 from obra.shared.doctor import host_lock_held
+from obra.shared.edge import Client
 from obra.shared.embedded.alone import HostRuns
 from obra.shared.embedded.join import NotRunning
 from obra.shared.errors import EnvironmentLacks
@@ -53,3 +54,13 @@ async def stream_of(place: Place, *, stored: bool = False) -> AsyncIterator["Jet
     alone = recording if stored else still
     async with whoever(place, lambda: alone(place.home, place.settings)) as found:
         yield found.joined.bus if isinstance(found, Orchestrator) else found
+
+
+@contextlib.asynccontextmanager
+async def speaking(place: Place) -> AsyncIterator[Client]:
+    """Open an edge for a word that nobody has to act on at once. Where nothing runs, it is stored, and acted on later.
+
+    So `obra project pause` comes before the agents that it is to keep from starting.
+    """
+    async with stream_of(place, stored=True) as bus:
+        yield Client(bus, place.home)

@@ -111,9 +111,8 @@ def outage(state: State) -> Verdict | None:
     if state.evidence.ending not in OUTAGES:
         return None
     if state.outages >= state.policy.outages_max:
-        waits = (
-            f"it was waited for {state.outages} times already" if state.outages else "the policy does not wait for it"
-        )
+        often = "once" if state.outages == 1 else f"{state.outages} times"
+        waits = f"it was waited for {often} already" if state.outages else "the policy does not wait for it"
         return _not_waited_out(state, waits)
     exited = state.evidence.exited
     if exited and exited.retry_after_s > state.policy.outage_reset_s_max:

@@ -1,6 +1,7 @@
 """Anchors the head of the chain by itself, every so often, where the settings say so."""
 
 import asyncio
+import contextlib
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,8 +42,8 @@ class Anchorer:
     async def run(self, bus: Bus) -> None:
         """Anchor until cancelled; return at once where nothing is to be anchored."""
         while self._settings.to:
-            await asyncio.sleep(await self._rest_s(bus))
             try:
+                await asyncio.sleep(await self._rest_s(bus))
                 if not await self._anchored(bus):
                     await asyncio.sleep(self._settings.every_s)
                 self._problem = ""
@@ -80,5 +81,6 @@ class Anchorer:
             service=NAME, lacking="anchor", reason=redact(problem)[:2_000],
             effect="a rewritten end of the store would not be found out",
         )  # fmt: skip
-        await bus.append([fresh(PLATFORM, event, NAME)])
-        self._problem = problem
+        with contextlib.suppress(ObraError):  # NATS may be what is away: it is said as soon as that is back
+            await bus.append([fresh(PLATFORM, event, NAME)])
+            self._problem = problem

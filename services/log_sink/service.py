@@ -1,6 +1,8 @@
 """The service: the sink and, on a real bus, the answers to queries."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from obra.events import ChainAnchored, Event, MessageRejected, PruneRefused, ServiceDegraded, StreamPruned
 from obra.services.log_sink import snapshot
@@ -39,17 +41,26 @@ class LogSink:
             return
         snapshot.forget(self._home.run)
         async with QueryServer(nc, sink, self._settings, self._home.run).answering():
-            beside = [
-                asyncio.create_task(work.run(bus)) for work in (Pruner(sink), Anchorer(sink, self._anchor, self._home))
-            ]
-            try:
-                await sink.run(bus, stop)
-            finally:
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+            beside = (Pruner(sink).run(bus), Anchorer(sink, self._anchor, self._home).run(bus))
+            await accompanied(sink.run(bus, stop), *beside)
         if sink.whole:
             self._home.unsettled.unlink(missing_ok=True)
+
+
+async def accompanied(work: Coroutine[Any, Any, None], *beside: Coroutine[Any, Any, None]) -> None:
+    """Do *work*, and what stands *beside* it for as long; what one of them raises ends all, and is raised."""
+    working = asyncio.create_task(work)
+    tasks = {working, *(asyncio.create_task(each) for each in beside)}
+    try:
+        going = tasks
+        while not working.done():
+            ended, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def service(settings: Settings, home: Home) -> Service:

@@ -75,7 +75,10 @@ def signing_key(home: Home) -> "Ed25519PrivateKey":
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         write_private(path, pem)
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise EnvironmentLacks(problem=f"the signing key {path} can't be read: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise BadUsage(problem=f"{path} is no Ed25519 key")
     return key

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from obra.shared.archive.columns import row_at
 from obra.shared.archive.fault import Fault
-from obra.shared.store.derived import SETTLED
+from obra.shared.store.derived import POSITION_MAX, SETTLED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,11 +47,12 @@ def _as_it_came(db: "DuckDBPyConnection", position: int) -> bool:
 def first_of_settled(db: "DuckDBPyConnection") -> Fault | None:
     """Return a row of a view that was kept and is not what its events add up to."""
     upto = db.execute("SELECT max(position) FROM settling").fetchall()[0][0]
-    for view in SETTLED:
-        anew = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}_anew({upto}, 0) v"
-        kept = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM (SELECT * EXCLUDE (newest) FROM {view}_settled) v"
+    kept = {view: (f"(SELECT * EXCLUDE (newest) FROM {view}_settled)", upto) for view in SETTLED}
+    for view, (rows, end) in {"undone": ("taken_back", POSITION_MAX), **kept}.items():
+        anew = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {view}_anew({end}, 0) v"
+        stored = f"SELECT to_json(v)::VARCHAR AS row, v.position FROM {rows} v"
         found = db.execute(
-            f"SELECT min(position) FROM ((({kept}) EXCEPT ({anew})) UNION ALL (({anew}) EXCEPT ({kept})))"
+            f"SELECT min(position) FROM ((({stored}) EXCEPT ({anew})) UNION ALL (({anew}) EXCEPT ({stored})))"
         ).fetchone()
         if found and found[0] is not None:
             detail = f"what is kept of it for the view {view} is not what the events say; `obra replay` mends it"

@@ -11,7 +11,7 @@ from obra.shared.archive.database import literal, workbench
 from obra.shared.archive.manifest import BadArchive, Manifest
 from obra.shared.bus import Raw
 from obra.shared.store import Store, opened
-from obra.shared.store.derived import settle, type_all
+from obra.shared.store.derived import settle, take_back_all, type_all
 from obra.shared.store.row import row_of
 
 BATCH_ROWS = 4_000
@@ -60,6 +60,7 @@ def _derive(target: Path) -> None:
     try:
         db.begin()
         type_all(db)
+        take_back_all(db)
         settle(db)
         db.commit()
     finally:

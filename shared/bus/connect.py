@@ -18,6 +18,8 @@ PING_S = 20
 DRAIN_S = 3
 PENDING_BYTES_MAX = 16 * 1024**2
 REFUSED = "authorization violation"
+BROKEN = (OSError, errors.UnexpectedEOF, errors.StaleConnectionError)
+"""It comes back by itself; whoever waits for something sees to it that this does not last for ever."""
 
 log = get_logger("bus")
 
@@ -92,7 +94,8 @@ class _Login:
             self.refused.set()
         self.wire.denied(str(error))
         if self.nc.is_connected:
-            log.warning("nats", service=self.service, error=repr(error))
+            told = log.info if isinstance(error, BROKEN) else log.warning
+            told("nats", service=self.service, error=repr(error))
 
     async def _on_reconnect(self) -> None:
         log.info("nats reconnected", service=self.service)

@@ -59,11 +59,11 @@ def fired(envelope: Envelope) -> Envelope:
 
 
 def _due(asked: TimerSet) -> datetime:
-    """Return when the timer is due; a time without a zone is UTC."""
+    """Return when the timer is due, in UTC, as is a time without a zone."""
     if not asked.at:
         return now() + timedelta(seconds=asked.delay_s)
     due = datetime.fromisoformat(asked.at)
-    return due if due.tzinfo else due.replace(tzinfo=UTC)
+    return due.astimezone(UTC) if due.tzinfo else due.replace(tzinfo=UTC)
 
 
 def dead_letter(recorded: Recorded, consumer: str, reason: str, deliveries: int) -> Envelope:

@@ -19,6 +19,7 @@ from obra.shared.embedded.access import ADMIN, EDGE, User, users_for
 from obra.shared.embedded.alone import STOP_S, STOPPING_S, alone
 from obra.shared.embedded.lease import LeaseServer
 from obra.shared.embedded.server import Server, start
+from obra.shared.envelope import VERSION
 from obra.shared.errors import EnvironmentLacks, ObraError
 from obra.shared.home import Home
 from obra.shared.log import get_logger
@@ -26,6 +27,7 @@ from obra.shared.presence import announce
 from obra.shared.provisioning import prepare
 from obra.shared.service import Service
 from obra.shared.services import make_all
+from obra.shared.store.schema import digest
 
 SINK = "log-sink"
 SERVER_GONE = 2
@@ -114,6 +116,7 @@ def _put_up(home: Home, server: Server, leases: LeaseServer, passwords: dict[str
             url=server.url, user=EDGE, password=passwords[EDGE], host_pid=os.getpid(), server_pid=server.pid,
             lease_port=leases.port, lease_token=leases.token,
             services={name: word for name, word in passwords.items() if name not in (ADMIN, EDGE)},
+            version=VERSION, views=digest(),
         ),
     )  # fmt: skip
 

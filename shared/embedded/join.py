@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from obra.shared.config import PREFIX, Settings
 from obra.shared.embedded import notice
 from obra.shared.embedded.access import EDGE
 from obra.shared.embedded.lease import Lease
-from obra.shared.errors import EnvironmentLacks
+from obra.shared.envelope import VERSION
+from obra.shared.errors import EnvironmentLacks, ObraWarning
 from obra.shared.exclusive import exclusive
 from obra.shared.home import Home, HomeFull
 
@@ -30,6 +32,10 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LOGNAME"
 
 class NotRunning(EnvironmentLacks):
     """No Obra runs on {home}: start one with `obra up`."""
+
+
+class OtherVersion(ObraWarning):
+    """{theirs} runs on {home}, and this command is Obra {ours}: only what both know works. `obra down` stops it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ async def join(
             await bus.close()
         return
     lease, board, started = await _lease(home, config, start=start)
+    _compare(board, home)
     try:
         bus = await JetStreamBus.connect(board.url, user=board.user, password=board.password, service=EDGE)
         try:
@@ -77,6 +84,16 @@ async def join(
             await bus.close()
     finally:
         await lease.drop()
+
+
+def _compare(board: notice.Notice, home: Home) -> None:
+    """Warn where the host is of another version, or its store has other views: files were replaced while it ran."""
+    from obra.shared.store.schema import digest  # noqa: PLC0415 - while the host may just be starting
+
+    if (board.version, board.views) != (VERSION, digest()):
+        same = f"Another build of Obra {VERSION}"
+        theirs = same if board.version == VERSION else f"Obra {board.version}" if board.version else "An older Obra"
+        warnings.warn(OtherVersion(theirs=theirs, home=home.root, ours=VERSION), stacklevel=2)
 
 
 def external_login(settings: Settings) -> tuple[str, str]:

@@ -14,6 +14,7 @@ class Notice(msgspec.Struct, frozen=True):
     """Everything another process of the same owner needs to join.
 
     ``user`` and ``password`` are the edge's, for any NATS client; ``services`` maps each service to its password.
+    ``version`` is the host's, ``views`` tells the views that its store has from those of another version.
     """
 
     url: str
@@ -24,6 +25,8 @@ class Notice(msgspec.Struct, frozen=True):
     lease_port: int
     lease_token: str
     services: dict[str, str]
+    version: str = ""
+    views: str = ""
 
 
 def path(home: Home) -> Path:

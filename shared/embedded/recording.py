@@ -46,6 +46,7 @@ async def recording(home: Home, settings: Settings) -> AsyncIterator[JetStreamBu
             if storing.done():
                 storing.result()
             await taken_in
+            home.unsettled.touch()
             yield bus
         finally:
             taken_in.cancel()

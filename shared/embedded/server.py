@@ -21,6 +21,7 @@ from obra.shared.home import Home, write_private
 READY_S = 20.0
 STOP_S = 5.0
 DISK_SHARE = 0.75
+CHUNK_BYTES = 64 * 1024
 PR_SET_PDEATHSIG = 1
 LISTENING = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)")
 
@@ -111,11 +112,14 @@ async def start(home: Home, settings: NatsSettings, users: Sequence[User]) -> Se
     log = asyncio.create_task(_keep_log(process, home.logs / "nats.log", port))
     try:
         url = f"nats://127.0.0.1:{await asyncio.wait_for(port, READY_S)}"
-    except (TimeoutError, EnvironmentLacks):
+    except (TimeoutError, EnvironmentLacks) as error:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        raise
+        if isinstance(error, EnvironmentLacks):
+            raise
+        problem = f"nats-server was not ready within {READY_S:g} s; its log is {home.logs / 'nats.log'}"
+        raise EnvironmentLacks(problem=problem) from error
     return Server(url, process, log)
 
 
@@ -125,8 +129,10 @@ async def _keep_log(process: asyncio.subprocess.Process, path: Path, port: async
     tail: list[str] = []
     number = 0
     with path.open("wb", buffering=0) as file:
-        while line := await process.stderr.readline():
-            file.write(line)
+        # Once it runs, its log is read to the end whatever becomes of it: a server that nobody reads stands still.
+        while line := await (process.stderr.read(CHUNK_BYTES) if port.done() else process.stderr.readline()):
+            with contextlib.suppress(OSError):  # the disk is full, which commands say
+                file.write(line)
             if port.done():
                 continue
             text = line.decode(errors="replace")

@@ -168,7 +168,7 @@ def _shape(reader: "DuckDBPyConnection", text: str, params: Sequence[Any], wraps
     """Return the columns' names and DuckDB types, without running the query."""
     if not wraps:
         return ["explain_key", "explain_value"], ["VARCHAR", "VARCHAR"]
-    described = reader.execute(f"SELECT * FROM (\n{text}\n) LIMIT 0", list(params)).description or []
+    described = reader.execute(f"DESCRIBE SELECT * FROM (\n{text}\n)", list(params)).fetchall()  # plans nothing
     return [str(column[0]) for column in described], [str(column[1]) for column in described]
 
 

@@ -1,7 +1,8 @@
-"""What the store derives from the rows of `event`, in the same file: typed fields, and rows of views that are settled.
+"""What the store derives from the rows of `event`, in the same file.
 
-Both can be thrown away and made anew. `typed` moves with each batch, in its transaction; the settled rows follow in
-long steps, since a view works out by itself what was not settled yet. See docs/decisions/ for why and what it brings.
+That is typed fields, what rollbacks undid, and rows of views that are settled. All can be thrown away and made anew.
+The first two move with each batch, in its transaction; the settled rows follow in long steps, since a view works out by
+itself what was not settled yet. See docs/decisions/ for why and what it brings.
 """
 
 from typing import TYPE_CHECKING
@@ -17,10 +18,11 @@ SETTLE_BEHIND = 250_000
 """The same while the store is far behind the stream: to settle is to look through all of `typed`."""
 SETTLE_PART = 40
 """However long the log is, at most one part in so many is unsettled: settling costs the same an event at any length."""
+POSITION_MAX = 2**64 - 1
 REBUILD_EVENTS = 250_000
 RECENT = 20_000
 """Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
-SETTLED = ("undone", "task", "attempt", "wait", "prompt", "session", "goal", "calibration")
+SETTLED = ("task", "attempt", "wait", "prompt", "session", "goal", "calibration")
 """What keeps its rows: each has a macro `NAME_anew` and a table `NAME_settled`."""
 
 _TYPE = """
@@ -33,6 +35,7 @@ SELECT b.position, b.project, b.task, b.type, b.happened_at, b.service, a.type,
 FROM {source} b LEFT JOIN answered a ON a.id = b.cause AND a.position < b.position
 WHERE b.problem IS NULL
 """
+_ROLLED = "type = 'task.rolled_back' AND position > ? AND position <= ?"
 _FAR = f"""
 SELECT 1 FROM {BATCH} b ANTI JOIN (SELECT id FROM event WHERE position > ?) c ON c.id = b.cause
 WHERE b.cause IS NOT NULL LIMIT 1
@@ -40,10 +43,14 @@ WHERE b.cause IS NOT NULL LIMIT 1
 
 
 def type_batch(db: "DuckDBPyConnection", watermark: int) -> None:
-    """Add to `typed` what was let in and was added to `event`; *watermark* is the last position before it."""
+    """Add to `typed` what was let in and was added to `event`; *watermark* is the last position before it.
+
+    What it takes back of what came before is kept, too.
+    """
     recent = max(0, watermark - RECENT)
     far = db.execute(_FAR, [recent]).fetchall()
     db.execute(_TYPE.format(source=BATCH), [0 if far else recent])
+    _take_back(db, watermark, POSITION_MAX)
 
 
 def type_all(db: "DuckDBPyConnection") -> None:
@@ -51,6 +58,20 @@ def type_all(db: "DuckDBPyConnection") -> None:
     for low, high in _steps(db, 0):
         source = f"(FROM event WHERE position > {low} AND position <= {high})"
         db.execute(_TYPE.format(source=source), [0])
+
+
+def take_back_all(db: "DuckDBPyConnection") -> None:
+    """Fill an empty `taken_back` from `typed`."""
+    for low, high in _steps(db, 0):
+        _take_back(db, low, high)
+
+
+def _take_back(db: "DuckDBPyConnection", since: int, upto: int) -> None:
+    """Keep what is undone, and as of when, in the tasks that were rolled back between two positions."""
+    rolled = f"SELECT DISTINCT project, task FROM typed WHERE {_ROLLED}"
+    if db.execute(f"{rolled} LIMIT 1", [since, upto]).fetchall():
+        db.execute(f"DELETE FROM taken_back USING ({rolled}) m WHERE {_same('taken_back')}", [since, upto])
+        db.execute(f"INSERT INTO taken_back FROM undone_anew({upto}, {since})")
 
 
 def unsettled(db: "DuckDBPyConnection", watermark: int, events_min: int) -> bool:

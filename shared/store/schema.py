@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from obra.shared.store.derived import SETTLED, settle, type_all
+from obra.shared.store.derived import SETTLED, settle, take_back_all, type_all
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,10 +53,11 @@ def prepare(db: "DuckDBPyConnection") -> None:
     for name, script in scripts().items():
         if name not in (TABLES, TYPED):
             db.execute(script)
-    for view in SETTLED:
-        _declare(db, f"{view}_settled")
+    for table in ("taken_back", *(f"{view}_settled" for view in SETTLED)):
+        _declare(db, table)
     if fresh:
         type_all(db)
+    take_back_all(db)
     settle(db)
     if known is None:
         db.execute("INSERT INTO sink VALUES (0, ?, ?)", [SCHEMA, digest()])

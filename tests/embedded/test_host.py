@@ -16,8 +16,10 @@ from obra.events.subjects import Scope
 from obra.shared.bus.jetstream import JetStreamBus
 from obra.shared.config import Settings
 from obra.shared.embedded import notice
+from obra.shared.embedded.access import ADMIN, User
 from obra.shared.embedded.alone import alone
 from obra.shared.embedded.join import NotRunning, join
+from obra.shared.embedded.server import start
 from obra.shared.envelope import fresh
 from obra.shared.errors import AppendRefused
 from obra.shared.home import Home
@@ -91,6 +93,15 @@ async def test_the_first_may_leave_before_the_second(home: Home) -> None:
         await first.__aexit__(None, None, None)
         assert await second.bus.append([HELLO]) > 0
     assert processes.left(home.root) == []
+
+
+async def test_a_server_whose_log_can_not_be_written_runs_on(home: Home) -> None:
+    (home.logs / "nats.log").symlink_to("/dev/full")
+    server = await start(home, Settings().nats, [User(ADMIN, "word", (">",), (">",))])
+    bus = await JetStreamBus.connect(server.url, user=ADMIN, password="word", service=ADMIN)
+    assert (await bus.js.account_info()).streams == 0
+    await bus.close()
+    await server.stop()
 
 
 async def test_the_server_dies_with_a_host_that_is_killed(home: Home) -> None:

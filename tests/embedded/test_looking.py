@@ -1,4 +1,4 @@
-"""Whoever only looks has nobody work: after a crash the store catches up, and what was under way stays as it was."""
+"""Whoever only looks, or only leaves a word, has nobody work: the store catches up, and what was under way stays."""
 
 import json
 import time
@@ -27,5 +27,10 @@ def test_after_a_crash_a_look_brings_the_store_up_to_date_and_starts_no_agent(tm
     assert not Home(person.home).unsettled.exists()
     assert person.json("show", "t1")["status"] == "running"
     assert person.json("replay", "--check")["ok"]
+    person.obra("project", "pause")
+    assert person.obra("approve", "t2", code=2).stderr.endswith("did you mean t1?\n")
+    assert person.json("cancel", "t1", code=0)["status"] == "cancelled"
+    assert person.json("inbox") == {"waiting": []}
+    assert person.json("project", "show")["paused"]
     assert begun.read_text() == "x\n"
     assert processes.left(person.home) == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,15 @@ import pytest
 from obra.events import ChainAnchored, Content, Event, InputReceived, ServiceDegraded
 from obra.events.subjects import PLATFORM, Scope
 from obra.services.log_sink.anchor import Anchorer
+from obra.services.log_sink.service import accompanied
 from obra.services.log_sink.sink import Sink
 from obra.shared.archive.anchorage import kept
-from obra.shared.archive.anchors import held_against, parsed, public_key, taken_away
+from obra.shared.archive.anchors import held_against, key_path, parsed, public_key, taken_away
+from obra.shared.bus import Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import AnchorSettings, Settings
-from obra.shared.envelope import fresh
+from obra.shared.envelope import Envelope, fresh
+from obra.shared.errors import BusUnavailable
 from obra.shared.home import Home
 from obra.shared.store import opened
 from tests.archive.stores import audit, rewritten
@@ -101,6 +104,66 @@ async def test_what_can_not_be_anchored_is_said_once(home: Home, tmp_path: Path)
         assert isinstance(await heard(bus, first + 1), ChainAnchored)
     assert isinstance(told, ServiceDegraded)
     assert (told.lacking, "the anchor could not be written" in told.reason) == ("anchor", True)
+
+
+class Away(MemoryBus):
+    """A bus that is away for the first question about what belongs to no project, and the answer to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = 2
+
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
+        self._look(scope)
+        return await super().past(scope, after, reaching=reaching)
+
+    async def append(self, envelopes: Sequence[Envelope], *, expected: int | None = None) -> int:
+        self._look(envelopes[0].scope)
+        return await super().append(envelopes, expected=expected)
+
+    def _look(self, scope: Scope) -> None:
+        if scope == PLATFORM and self.away:
+            self.away -= 1
+            raise BusUnavailable(url="nowhere", reason="it is away")
+
+
+async def test_a_bus_that_is_away_for_a_while_ends_no_anchoring(home: Home, tmp_path: Path) -> None:
+    bus, to = Away(), str(tmp_path / "anchors")
+    async with anchoring(bus, home, AnchorSettings(to=to, every_s=OFTEN_S)):
+        first = await happens(bus)
+        assert isinstance(await heard(bus, first), ChainAnchored)
+    assert bus.away == 0
+
+
+async def test_a_key_that_can_not_be_read_is_said(home: Home, tmp_path: Path) -> None:
+    bus, to = MemoryBus(), str(tmp_path / "anchors")
+    home.root.mkdir(parents=True)
+    key_path(home).write_text("no key")
+    async with anchoring(bus, home, AnchorSettings(to=to, every_s=OFTEN_S)):
+        told = await heard(bus, await happens(bus))
+    assert isinstance(told, ServiceDegraded)
+    said = f"the signing key {key_path(home)} can't be read"
+    assert (told.lacking, told.reason.partition(":")[0]) == ("anchor", said)
+
+
+async def test_what_breaks_beside_the_sink_ends_it_so_that_all_begins_anew() -> None:
+    ended = asyncio.Event()
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    async def does_nothing() -> None: ...
+
+    with pytest.raises(ZeroDivisionError):
+        await accompanied(waits(), does_nothing(), breaks())
+    assert ended.is_set()
+    await accompanied(does_nothing(), waits())
 
 
 def test_a_note_needs_a_repository_and_paths_are_absolute() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -148,6 +148,16 @@ async def test_a_stale_append_stores_nothing(bus: Bus, count: int) -> None:
     with pytest.raises(StaleAppend):
         await bus.append(cancelled(count), expected=7)
     assert [r.envelope for r in (await bus.past(T1)).events] == first
+
+
+async def test_a_moment_in_another_time_zone_is_the_same_moment(bus: Bus) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=0.2)).astimezone(timezone(timedelta(hours=5)))
+    late = (datetime.now(UTC) + timedelta(hours=1)).astimezone(timezone(timedelta(hours=-5)))
+    await bus.append([sealed(TimerSet(timer="late", at=late.isoformat()))])
+    await bus.append([sealed(TimerSet(timer="soon", at=soon.isoformat()), T2)])
+    (raw,) = await take(bus.follow(0, ["obra.*.*.timer.fired"]), 1)
+    assert raw.envelope
+    assert (raw.envelope.event, raw.envelope.at) == (TimerFired(timer="soon"), soon)
 
 
 async def test_a_stale_timer_never_fires(bus: Bus) -> None:

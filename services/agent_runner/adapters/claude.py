@@ -13,11 +13,13 @@ from pathlib import Path
 
 from obra.services.agent_runner.adapters.launch import AgentFound, Launch
 from obra.services.agent_runner.job import Job
+from obra.services.agent_runner.place import directory
 from obra.services.agent_runner.sandbox import Sandbox
 from obra.shared.config import AgentSettings, ClaudeSettings
 from obra.shared.errors import EnvironmentLacks
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+SETTINGS, CREDENTIALS = ".claude", ".credentials.json"
 VERSION = re.compile(r"\d+\.\d+\.\d+\S*")
 QUIET = {
     "DISABLE_TELEMETRY": "1",
@@ -88,16 +90,21 @@ def _credentials(claude: ClaudeSettings, home: Path) -> tuple[str, ...]:
     if not claude.credentials:
         return ()
     source = Path(claude.credentials).expanduser()
-    target = home / ".claude" / ".credentials.json"
     try:
-        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = directory(home / SETTINGS) / CREDENTIALS
+        if target.is_symlink() or not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             target.unlink(missing_ok=True)
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(source.read_bytes())
         return tuple(_strings(json.loads(target.read_bytes())))
     except (OSError, ValueError, RecursionError) as error:
         raise EnvironmentLacks(problem=f"agent.claude.credentials: {source} can't be used: {error}") from error
+
+
+def forget(home: Path) -> None:
+    """Remove the credentials that were copied into the private home, if there are any. Raises `OSError`."""
+    if not (home / SETTINGS).is_symlink():
+        (home / SETTINGS / CREDENTIALS).unlink(missing_ok=True)
 
 
 def _strings(value: object) -> list[str]:

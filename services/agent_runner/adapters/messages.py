@@ -5,6 +5,7 @@ result counts only if it is a message of the stream itself, after an init messag
 agent's *text* says about results is text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ TOOLS_MAX = 100
 RUNNING_MAX = 1_000
 COMMANDS_MAX = 200
 QUESTIONS_MAX = 10
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Observed:
     def _system(self, message: Mapping[str, Any]) -> list[Output]:
         match message.get("subtype"):
             case "init":
-                self.session = self.session or _text(message.get("session_id"))
+                self.session = self.session or _name(message.get("session_id"))
                 self.model = _text(message.get("model")) or self.model
                 self.version = _text(message.get("claude_code_version")) or self.version
             case "permission_denied":
@@ -269,6 +271,12 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _name(value: Any) -> str:
+    """Return what may stand as an argument when the session is gone on with; else nothing."""
+    text = _text(value)
+    return text if NAME.fullmatch(text) else ""
 
 
 def _int(value: Any) -> int:

@@ -12,6 +12,7 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import reading
 from obra.services.console.render.table import grid
+from obra.services.console.render.text import page
 from obra.shared.config import LlmSettings
 from obra.shared.errors import BadUsage, EnvironmentLacks
 from obra.shared.home import write_private
@@ -131,8 +132,7 @@ def _say(a: str, b: str, compared: Sequence[Comparison], who: str, why: str) -> 
         [c.measure, c.pairs, c.mean_a, c.mean_b, c.difference, f"{c.low} to {c.high}", c.p, c.winner.upper() or "-"]
         for c in compared
     ]
-    for line in grid(HEAD, table):
-        click.echo(line)
+    page(grid(HEAD, table))
     click.echo(f"p: {ALPHA_TEXT}; interval: bootstrap of the mean difference.")
     for each in compared:
         if not each.winner:

@@ -15,7 +15,7 @@ from obra.services.console.reading import answered, reading
 from obra.services.console.render.plot import reliability
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 from obra.shared.calibration_measure import Judged, bins, brier, calibration_error
 from obra.shared.reverts import Delivered, reverted
 
@@ -54,8 +54,7 @@ def calibration(place: Place, plot: bool, scan: bool, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found))
     else:
-        for line in told(found, plot=plot):
-            click.echo(line)
+        page(told(found, plot=plot))
     return 0
 
 

@@ -12,7 +12,8 @@ from obra.events.policy import digest
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import Reader, answered, reading
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
+from obra.services.console.whoever import speaking
 from obra.shared.errors import BadUsage
 
 HASH = re.compile("[0-9a-f]{64}")
@@ -82,8 +83,8 @@ def stop(place: Place) -> int:
 
 
 async def _propose(place: Place, candidate: Policy | None) -> None:
-    async with place.obra() as obra:
-        await obra.client.propose(candidate)
+    async with speaking(place) as client:
+        await client.propose(candidate)
 
 
 async def _report(place: Place) -> dict[str, Any]:
@@ -119,8 +120,8 @@ def _say(found: dict[str, Any]) -> None:
     click.echo(f"{count(total, 'decision')}, {other:,} of them with another action\n")
     columns = ["was", "would_be", "decisions", "tasks", "good", "bad"]
     rows = [[row[column] for column in columns] for row in found["decisions"]]
-    click.echo("\n".join(grid(["was", "would be", "decisions", "tasks", "labelled good", "labelled bad"], rows)))
+    page(grid(["was", "would be", "decisions", "tasks", "labelled good", "labelled bad"], rows))
     if found["differing"]:
         rows = [[r["task"], r["position"], r["attempt"], r["was"], r["would_be"], r["why"]] for r in found["differing"]]
         click.echo("\nthe newest that differ:")
-        click.echo("\n".join(grid(["task", "position", "attempt", "was", "would be", "because"], rows)))
+        page(grid(["task", "position", "attempt", "was", "would be", "because"], rows))

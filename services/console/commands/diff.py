@@ -11,7 +11,7 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import position_in, reading
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import clean, one_line
+from obra.services.console.render.text import clean, one_line, page
 from obra.shared.difference import Difference, compare
 from obra.shared.difference import as_json as difference_as_json
 
@@ -36,8 +36,7 @@ def diff(place: Place, task: str, before: str, after: str | None, stat: bool, pr
     if json_:
         click.echo(json.dumps(difference_as_json(found, patch=not stat)))
         return 0
-    for line in told(found, stat=stat):
-        click.echo(line)
+    page(told(found, stat=stat))
     return 0
 
 

@@ -13,6 +13,7 @@ from obra.services.console.main import STARTED_NS
 from obra.services.console.options import Place, placed
 from obra.services.console.reading import reading
 from obra.services.console.render.line import Line
+from obra.services.console.render.text import clean
 from obra.services.console.render.words import lines
 from obra.services.console.selection import Selection, bound, happened, place
 from obra.shared.bus import Raw
@@ -91,4 +92,4 @@ def in_words(raw: Raw) -> str:
     at = happened(raw).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     told = lines(raw.envelope.event) if raw.envelope else [Line(f"unreadable: {raw.problem}")]
     first = next((line.text for line in told if not line.detail), told[0].text if told else "")
-    return f"{raw.position:>7}  {at}  {task:<28}  {type_:<24}  {first}".rstrip()
+    return clean(f"{raw.position:>7}  {at}  {task:<28}  {type_:<24}  {first}".rstrip())

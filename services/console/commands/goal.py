@@ -1,6 +1,7 @@
 """`obra goal`: state an outcome, have it planned, and follow its tasks to the end."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from obra.services.console.render.screen import Screen, on_screen
 from obra.services.console.render.table import listed
 from obra.services.console.render.text import one_line
 from obra.services.console.way import GOAL, detached, followed
-from obra.shared.goals import COMMON, draft, prepare_goal, read_plan
+from obra.shared.goals import COMMON, NoGoal, draft, prepare_goal, read_plan
 
 GOALS = "SELECT project, goal, status, tasks, completed, text FROM goal ORDER BY position DESC LIMIT 200"
 
@@ -104,13 +105,16 @@ def edit(place: Place, name: str, plan: Path, project: str | None, json_: bool) 
 @placed
 def show(place: Place, name: str, project: str | None, json_: bool) -> int:
     """Tell how GOAL and its tasks stand."""
-    from obra.services.console.reading import reading  # noqa: PLC0415 - only what looks needs it
+    from obra.services.console.reading import NoTask, reading  # noqa: PLC0415 - only what looks needs it
 
     async def look() -> Board:
         found = Board(place.scope(name, project))
         async with reading(place) as reader:
-            for recorded in await reader.past(found.scope):
-                found.take(recorded)
+            with contextlib.suppress(NoTask):
+                for recorded in await reader.past(found.scope):
+                    found.take(recorded)
+            if not found.story.goal:
+                raise NoGoal(goal=name, project=found.scope.project)
             for task in tuple(found.tasks):
                 for recorded in await reader.past(Scope(found.scope.project, task)):
                     found.take(recorded)

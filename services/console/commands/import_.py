@@ -10,7 +10,7 @@ import click
 
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 from obra.shared.archive.place import Imported
 from obra.shared.config import Settings, home_at, load
 from obra.shared.home import Home
@@ -33,8 +33,7 @@ def import_(place: Place, folder: Path, into: Path | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(asdict(done)))
         return 0
-    for line in told(done, home):
-        click.echo(line)
+    page(told(done, home))
     return 0
 
 

@@ -11,10 +11,12 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import rows
 from obra.services.console.render.summary import obra_command
-from obra.services.console.render.text import count, duration, one_line
+from obra.services.console.render.text import count, duration, one_line, page
 
 REASONS_SHOWN = 6
 QUESTION_LINES_SHOWN = 12
+OF_PLANS = {"plan_review": "approve|reject|retry", "plan_needed": "reject|retry"}
+"""What of a goal waits with its plan, and the words that settle it."""
 
 
 @click.command(short_help="List what waits for a person.")
@@ -27,13 +29,12 @@ def inbox(place: Place, project: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps({"waiting": items}, default=str))
         return 0
-    for line in told(items, datetime.now(UTC)):
-        click.echo(line)
+    page(told(items, datetime.now(UTC), place.settings.project))
     return 0
 
 
-def told(items: list[dict[str, Any]], now: datetime) -> Iterator[str]:
-    """Yield what a person reads; *now* is what ages are counted to."""
+def told(items: list[dict[str, Any]], now: datetime, project: str) -> Iterator[str]:
+    """Yield what a person reads; *now* is what ages are counted to, *project* the one that need not be named."""
     if not items:
         yield "nothing waits for a person"
         return
@@ -49,12 +50,20 @@ def told(items: list[dict[str, Any]], now: datetime) -> Iterator[str]:
             yield f"  ? {one_line(line)}"
         for reason in item["reasons"][:REASONS_SHOWN]:
             yield f"  - {one_line(reason)}"
-        yield f"  {how(item)}"
+        where = "" if item["project"] == project else f" --project {item['project']}"
+        yield from (f"  {obra_command()} {command}" for command in how(item, where))
 
 
-def how(item: dict[str, Any]) -> str:
-    """Return the commands that resolve *item*."""
-    obra = obra_command()
-    if item["kind"] == "question":
-        return f"{obra} answer {item['task']} 'TEXT'   (or say, approve, reject, retry, take-over)"
-    return f"{obra} approve|reject|retry|take-over {item['task']}"
+def how(item: dict[str, Any], where: str) -> Iterator[str]:
+    """Yield what to say to `obra` to see the work that *item* is about, and to settle it."""
+    task = item["task"] + where
+    if item["name"] == "milestone":
+        yield f"approve|reject {item['id'][:8]}{where}"
+    elif item["name"] in OF_PLANS:
+        yield f"goal edit {task} --plan FILE"
+        yield f"{OF_PLANS[item['name']]} {task}"
+    else:
+        if item["attempt"]:
+            yield f"diff {task} --from attempt:0"
+        answer = f"answer {task} 'TEXT'   (or say, approve, reject, retry, take-over)"
+        yield answer if item["kind"] == "question" else f"approve|reject|retry|take-over {task}"

@@ -7,8 +7,9 @@ from typing import Literal
 import click
 
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.reading import known
+from obra.services.console.reading import reading
 from obra.services.console.render.summary import obra_command
+from obra.services.console.whoever import speaking
 
 
 @click.command(short_help="Say whether accepted or refused work was good in the end.")
@@ -39,7 +40,8 @@ def label(
 async def _label(
     place: Place, task: str, attempt: int | None, project: str | None, note: str, *, good: bool
 ) -> tuple[int, int]:
-    async with place.obra() as obra:
-        scope = obra.scope(task, project)
-        await known(obra, scope)
-        return await obra.client.label(scope, good=good, attempt=attempt or 0, note=note)
+    scope = place.scope(task, project)
+    async with reading(place) as reader:
+        await reader.past(scope)
+    async with speaking(place) as client:
+        return await client.label(scope, good=good, attempt=attempt or 0, note=note)

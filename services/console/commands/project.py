@@ -12,7 +12,8 @@ from obra.services.console.commands.run import CONTEXT
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import OVER, rows
 from obra.services.console.render.table import grid, listed
-from obra.services.console.render.text import one_line
+from obra.services.console.render.text import one_line, page
+from obra.services.console.whoever import speaking
 from obra.shared.edge import EDGE, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import BadUsage
@@ -60,17 +61,16 @@ def show(place: Place, name: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found[0] | {"open": tasks}, default=str))
         return 0
-    for line in grid(COLUMNS, [_row(found[0])]):
-        click.echo(line)
+    page(grid(COLUMNS, [_row(found[0])]))
     if found[0]["paused"]:
-        click.echo(f"\npaused{': ' + found[0]['reason'] if found[0]['reason'] else ''}; `obra project resume {wanted}`")
+        why = f": {one_line(found[0]['reason'])}" if found[0]["reason"] else ""
+        click.echo(f"\npaused{why}; `obra project resume {wanted}`")
     if tasks:
         click.echo("")
         cells = [
             [t["task"], t["status"], t["priority"], t["deadline"], one_line("; ".join(t["reasons"]), 80)] for t in tasks
         ]
-        for line in grid(["task", "status", "priority", "deadline", "waits"], cells):
-            click.echo(line)
+        page(grid(["task", "status", "priority", "deadline", "waits"], cells))
     return 0
 
 
@@ -99,8 +99,8 @@ def _say(place: Place, name: str | None, event: Event) -> str:
     wanted = token(name or place.settings.project, "project")
 
     async def publish() -> None:
-        async with place.obra() as obra:
-            await obra.joined.bus.append([fresh(Scope(wanted, PROJECT_LEVEL), event, EDGE)])
+        async with speaking(place) as client:
+            await client.bus.append([fresh(Scope(wanted, PROJECT_LEVEL), event, EDGE)])
 
     asyncio.run(publish())
     return wanted

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from obra.events import (
 )
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import reading
+from obra.services.console.render.text import clean
 from obra.shared.errors import BadUsage
 
 
@@ -32,14 +34,17 @@ def prompt() -> None:
 @as_json("Print the prompt with everything that is recorded about it as one JSON object.")
 @placed
 def show(place: Place, task: str, attempt: int | None, project: str | None, json_: bool) -> int:
-    """Print the prompt that was sent to the agent of TASK, exactly; on stderr, what it tells and what it leaves out."""
+    """Print the prompt that was sent to the agent of TASK; on stderr, what it tells and what it leaves out.
+
+    It is printed exactly, but for what would move a terminal, if it is printed on one.
+    """
     told = asyncio.run(_prompt(place, task, attempt, project))
     if json_:
         click.echo(json.dumps(told))
         return 0
-    click.echo(told["prompt"])
+    click.echo(clean(told["prompt"]) if sys.stdout.isatty() else told["prompt"])
     for line in _words(told):
-        click.echo(line, err=True)
+        click.echo(clean(line), err=True)
     return 0
 
 

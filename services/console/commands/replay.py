@@ -12,7 +12,7 @@ import click
 
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 from obra.services.console.storefile import store_file
 from obra.services.console.whoever import stream_of
 from obra.shared.archive.manifest import required
@@ -62,8 +62,7 @@ def replay(place: Place, source: str, until: int | None, into: Path | None, chec
     if json_:
         click.echo(json.dumps({"ok": not done.difference, **asdict(done)}))
     else:
-        for line in told(done, into or place.home.store):
-            click.echo(line)
+        page(told(done, into or place.home.store))
     return 1 if done.difference else 0
 
 

@@ -11,6 +11,7 @@ from obra.services.console.goals import Board, concluded, follow_goal
 from obra.services.console.named import Named, named
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.render.screen import Screen, on_screen
+from obra.services.console.whoever import speaking
 from obra.shared.client import Orchestrator
 from obra.shared.story import Story
 
@@ -46,10 +47,10 @@ def cancel(place: Place, task: str, reason: str, project: str | None, json_: boo
     """Take TASK back; its running agent is stopped. What was done so far is kept."""
 
     async def take_back() -> Story:
-        async with place.obra() as obra:
-            scope = (await named(obra, task, project)).scope
-            await obra.cancel(scope, reason)
-            return await obra.client.story(scope)
+        scope = (await named(place, task, project)).scope
+        async with speaking(place) as client:
+            await client.cancel(scope, reason)
+            return await client.story(scope)
 
     conclude(asyncio.run(take_back()), json_=json_)
     return 0
@@ -67,8 +68,8 @@ def spoken(place: Place, id: str, project: str | None, say: Say, *, json_: bool)
 
 
 async def _spoken(place: Place, id: str, project: str | None, say: Say, lines: Screen) -> Story | Board:
+    it = await named(place, id, project)
     async with place.obra() as obra:
-        it = await named(obra, id, project)
         goal = (await obra.client.story(it.scope)).goal
         async with overheard(obra, it.scope, lines) as ears:
             position = await say(obra, it)

@@ -12,7 +12,7 @@ import click
 
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 
 if TYPE_CHECKING:
     from obra.shared.archive.recover import Restored
@@ -35,8 +35,7 @@ def restore(place: Place, folder: Path | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(asdict(done)))
     else:
-        for line in told(done, place.home.root):
-            click.echo(line)
+        page(told(done, place.home.root))
     return 0
 
 

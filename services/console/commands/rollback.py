@@ -10,7 +10,7 @@ import click
 from obra.services.console.options import Place, as_json, in_project, placed
 from obra.services.console.reading import known
 from obra.services.console.render.summary import obra_command
-from obra.services.console.render.text import count, one_line
+from obra.services.console.render.text import count, one_line, page
 from obra.shared.rollback import Plan
 from obra.shared.rollback import as_json as plan_as_json
 from obra.shared.timeline import RolledBack
@@ -43,8 +43,7 @@ def rollback(place: Place, task: str | None, project: str | None, milestone: str
     if json_:
         click.echo(json.dumps(_object(done, one=bool(task), dry_run=wishes["dry_run"])))
         return 0
-    for line in told(done, dry_run=wishes["dry_run"], revert=wishes["revert"]):
-        click.echo(line)
+    page(told(done, dry_run=wishes["dry_run"], revert=wishes["revert"]))
     return 0
 
 

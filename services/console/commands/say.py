@@ -81,8 +81,8 @@ def _agreed(meant: Meant, *, json_: bool) -> bool:
 
 
 async def _understood(place: Place, id: str, text: str, project: str | None) -> Meant:
+    it = await named(place, id, project)
     async with place.obra() as obra:
-        it = await named(obra, id, project)
         position, number, item = await obra.client.say(it.scope, text, it.item)
         longest_s = QUESTIONS * place.settings.llm.timeout_s + SLACK_S
         event = await awaited(

@@ -8,7 +8,8 @@ import click
 
 from obra.services.console.options import Place, as_json, as_of, in_project, placed
 from obra.services.console.reading import position_in, reading
-from obra.services.console.render.summary import summary
+from obra.services.console.render.summary import obra_command, summary
+from obra.services.console.render.text import page
 from obra.services.console.render.words import lines
 from obra.shared.envelope import Recorded
 from obra.shared.history import standing, until
@@ -42,8 +43,8 @@ def show(place: Place, task: str, as_of: str | None, project: str | None, json_:
         at = recorded.envelope.at.astimezone().strftime("%H:%M:%S")
         for line in lines(recorded.event):
             click.echo(f"{at}  {line.text}" if recorded.position in counts else f"{at}  (undone) {line.text}")
-    for text in summary(story):
-        click.echo(text)
+    goal = ["", f"`{obra_command()} goal show {task}` tells how its tasks stand"]
+    page(goal if story.goal else summary(story))
     return 0
 
 

@@ -13,7 +13,7 @@ from obra.services.console.options import Place, as_json, as_of, placed
 from obra.services.console.reading import OVER, Reader, answered, newest, reading
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
-from obra.services.console.render.text import count, one_line
+from obra.services.console.render.text import count, one_line, page
 from obra.shared.client import Orchestrator
 from obra.shared.moment import point_of
 from obra.shared.services import NAMES
@@ -48,8 +48,7 @@ def status(place: Place, as_of: str | None, json_: bool) -> int:
     if json_:
         click.echo(json.dumps(found, default=str))
         return 0
-    for line in told(found, str(place.home.root)):
-        click.echo(line)
+    page(told(found, str(place.home.root)))
     return 0
 
 

@@ -10,6 +10,7 @@ from obra.events.subjects import Scope
 from obra.services.console.awaited import awaited
 from obra.services.console.named import named
 from obra.services.console.options import Place, as_json, in_project, placed
+from obra.services.console.render.text import page
 
 WAIT_S = 60.0
 
@@ -30,14 +31,13 @@ def takeover(place: Place, task: str, reason: str, project: str | None, json_: b
         fields = {"path": handed.path, "branch": handed.branch, "commit": handed.commit, "problem": handed.problem}
         click.echo(json.dumps({"task": scope.task, "project": scope.project, **fields}))
         return 0
-    for line in told(scope, handed):
-        click.echo(line)
+    page(told(scope, handed))
     return 0
 
 
 async def _taken(place: Place, task: str, project: str | None, reason: str) -> tuple[Scope, WorkspaceHandedOver]:
+    scope = (await named(place, task, project)).scope
     async with place.obra() as obra:
-        scope = (await named(obra, task, project)).scope
         position = await obra.cancel(scope, reason, taken_over=True)
         otherwise = (
             f"task {scope.task!r} is yours, but no runner has handed it over within {WAIT_S:.0f} s: "

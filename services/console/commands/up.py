@@ -29,7 +29,8 @@ async def _up(place: Place) -> int:
         for wait in waits:
             wait.cancel()
         if not stop.is_set():
-            click.echo(f"obra: Obra ended by itself; its log is {place.home.logs / 'host.log'}", err=True)
+            said = f"Obra was stopped by another command, or failed: {place.home.logs / 'host.log'} says which"
+            click.echo(f"obra: {said}", err=True)
             return 4
     click.echo("Obra stopped; unfinished tasks go on when it runs again.")
     return 0

@@ -10,7 +10,7 @@ import click
 
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.render.screen import Screen, screen
-from obra.services.console.render.text import count
+from obra.services.console.render.text import count, page
 from obra.services.console.storefile import StoreFile, store_file
 from obra.shared.archive.anchorage import NOTE, kept
 from obra.shared.archive.anchors import Anchor, BadAnchor, held_against, parsed, public_key, taken_away
@@ -41,8 +41,7 @@ def verify(place: Place, anchor: str | None, repo: Path | None, key: str | None,
     if json_:
         click.echo(json.dumps(found))
     else:
-        for line in _told(found):
-            click.echo(line)
+        page(_told(found))
     return 0 if found["ok"] else 1
 
 

@@ -14,7 +14,7 @@ from obra.events.subjects import Scope
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import reading
 from obra.services.console.render.table import grid as table
-from obra.services.console.render.text import count, money, one_line
+from obra.services.console.render.text import count, money, one_line, page
 from obra.services.console.selection import Bound, Selection, bound, happened
 from obra.shared.bus import Raw
 from obra.shared.envelope import Recorded
@@ -62,8 +62,7 @@ def whatif(
     if not report.tasks:
         click.echo("no task was readied there, so there is nothing to decide again")
         return 0
-    for line in _single(report) if len(report.verdicts) == 1 else _many(report):
-        click.echo(line)
+    page(_single(report) if len(report.verdicts) == 1 else _many(report))
     return 0
 
 

@@ -12,11 +12,16 @@ Tone = Literal["plain", "good", "bad", "warning", "quiet", "agent"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line for a person. ``detail``: only for those who want to know everything."""
+    """One line for a person, in which nothing moves a terminal. ``detail``: only for those who want everything."""
 
     text: str
     tone: Tone = "plain"
     detail: bool = False
+
+    def __post_init__(self) -> None:
+        """Clean the text: names of tools and files, and what an LLM writes, come from whoever wants to be believed."""
+        if not self.text.isprintable():
+            object.__setattr__(self, "text", " ".join(clean(self.text).split("\n")))
 
 
 def because(what: str, reasons: Sequence[str], tone: Tone) -> Iterable[Line]:

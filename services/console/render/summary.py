@@ -22,6 +22,8 @@ HEADS = {
     "rolled_back": "Rolled back, and waits for a person",
 }
 LABEL = 11
+ROW_CHARS_MAX = 8_192
+"""More than any path has."""
 
 
 def summary(story: Story) -> list[str]:
@@ -47,7 +49,7 @@ def summary(story: Story) -> list[str]:
 
 
 def _row(label: str, text: str) -> str:
-    return f"  {label:<{LABEL}}{text}"
+    return f"  {label:<{LABEL}}{one_line(text, ROW_CHARS_MAX)}"
 
 
 def _chapter(chapter: Chapter) -> list[str]:
@@ -84,7 +86,9 @@ def _advice(story: Story) -> list[str]:
         asked = [_row("question", one_line(story.question))] if story.question else []
         own = [f"`{obra} answer {story.task} 'TEXT'`"] if story.question else []
         verbs = [*own, *(f"`{obra} {verb} {story.task}`" for verb in ("approve", "reject", "retry"))]
-        return [*asked, _row("answer it", ", ".join(verbs))]
+        changed = any(chapter.files_total for chapter in story.chapters)
+        look = [_row("see it", f"`{obra} diff {story.task} --from attempt:0`")] if changed else []
+        return [*asked, *look, _row("answer it", ", ".join(verbs))]
     return []
 
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from obra.services.console.render.text import clean
+from obra.services.console.render.text import clean, page
 from obra.shared.store.query import Table
 
 CELL_CHARS_MAX = 60
@@ -37,8 +37,7 @@ def listed(found: Sequence[dict[str, Any]], columns: Sequence[str], cells: Row, 
     if json_:
         click.echo(json.dumps(found, default=str))
         return 0
-    for line in grid(columns, [cells(each) for each in found]) if found else [none]:
-        click.echo(line)
+    page(grid(columns, [cells(each) for each in found]) if found else [none])
     return 0
 
 

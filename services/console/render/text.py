@@ -1,16 +1,28 @@
 """Text from outside, made safe and short for a terminal."""
 
 import re
+from collections.abc import Iterable
+
+import click
 
 CONTROL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    "|[\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
+"""Escape sequences, control characters, and those that break lines or turn the direction of writing."""
+
 LINE_CHARS_MAX = 400
 
 
 def clean(text: str) -> str:
-    """Return *text* without escape sequences and control characters; tabs and newlines stay."""
+    """Return *text* without what moves a terminal, or has it show something else; tabs and newlines stay."""
     return CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def page(lines: Iterable[str]) -> None:
+    """Print *lines* for a person."""
+    for line in lines:
+        click.echo(clean(line))
 
 
 def one_line(text: str, chars_max: int = LINE_CHARS_MAX) -> str:

@@ -1,16 +1,15 @@
 -- Which positions do not count, and as of which positions: what a task.rolled_back undid is undone from there on, until
 -- the same task's next one says anew what is. Of several rollbacks of one task the last one holds; one that it undid
--- itself undoes nothing. Only the tasks that moved after `since` are worked out.
+-- itself undoes nothing. Only the tasks are worked out that were rolled back after `since`.
 CREATE OR REPLACE MACRO undone_anew(as_of, since) AS TABLE
 WITH RECURSIVE these AS MATERIALIZED (
-    SELECT DISTINCT project, task FROM typed WHERE position > since AND position <= as_of
-), rolled AS MATERIALIZED (
-    SELECT project, task, position, body."to" FROM typed SEMI JOIN these USING (project, task)
-    WHERE type = 'task.rolled_back'
+    SELECT DISTINCT project, task FROM typed
+    WHERE type = 'task.rolled_back' AND position > since AND position <= as_of
 ), asked AS MATERIALIZED (
-    SELECT project, task, position, TRY_CAST("to" AS UBIGINT) AS back_to,
+    SELECT project, task, position, TRY_CAST(body."to" AS UBIGINT) AS back_to,
         lead(position - 1, 1, 18446744073709551615) OVER (PARTITION BY project, task ORDER BY position) AS ends
-    FROM rolled WHERE position <= as_of AND TRY_CAST("to" AS UBIGINT) < position
+    FROM typed SEMI JOIN these USING (project, task)
+    WHERE type = 'task.rolled_back' AND position <= as_of AND TRY_CAST(body."to" AS UBIGINT) < position
 ), holds AS (  -- as of `begins`: it itself, and those that came before what it went back to
     SELECT project, task, position AS begins, ends, position, back_to FROM asked
     UNION ALL
@@ -24,14 +23,10 @@ SELECT t.project, t.task, t.position, h.begins, h.ends
 FROM typed t JOIN holds h ON t.project = h.project AND t.task = h.task
 WHERE t.position > (SELECT coalesce(min(back_to), 18446744073709551615) FROM holds)  -- NULL would look through all
     AND t.position > h.back_to AND t.position < h.position;
-CREATE OR REPLACE TABLE undone_settled AS SELECT *, position AS newest FROM undone_anew(0, 0);
+-- Kept with each batch, in its transaction; rollbacks are rare, and working them out is a part of every question else.
+CREATE OR REPLACE TABLE taken_back AS FROM undone_anew(0, 0);
 CREATE OR REPLACE MACRO undone_whole(as_of) AS TABLE  -- with the task of each, so that it can be narrowed to some
-WITH again AS MATERIALIZED (
-    FROM typed WHERE type = 'task.rolled_back' AND position > (SELECT position FROM settling) AND position <= as_of
-)
-SELECT project, task, position FROM undone_settled ANTI JOIN again USING (project, task) WHERE begins <= as_of AND ends >= as_of
-UNION ALL
-SELECT project, task, position FROM undone_anew(as_of, (SELECT position FROM settling)) WHERE ends >= as_of;
+SELECT project, task, position FROM taken_back WHERE begins <= as_of AND ends >= as_of;
 CREATE OR REPLACE MACRO undone(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT position FROM undone_whole(upto(as_of));
 -- Every event that counts as of a position, whole; and the same with the fields that views read, typed. Views ask for

@@ -1,4 +1,5 @@
 -- Where each goal stands: one row a goal, with how many tasks its plan has and how many of them are completed.
+-- `goal_whole` is what its own events say; `milestone` reads it too.
 CREATE OR REPLACE MACRO goal_anew(as_of, since) AS TABLE
 WITH past AS MATERIALIZED (
     SELECT project, task, position, type, happened_at, body.text, body.repo, body.milestone, body.reasons
@@ -20,6 +21,7 @@ WITH past AS MATERIALIZED (
         coalesce(max(position) FILTER (type IN ('breakpoint.resolved', 'plan.drafted', 'plan.accepted')), 0) AS word_at,
         count(*) FILTER (type = 'plan.drafted') AS drafts,
         coalesce(list(milestone ORDER BY position) FILTER (type = 'milestone.reached'), []) AS milestones,
+        coalesce(list(happened_at ORDER BY position) FILTER (type = 'milestone.reached'), []) AS reached_at,
         arg_max(coalesce(reasons, []), position) FILTER (
             type IN ('goal.failed', 'breakpoint.raised', 'plan.rejected')
         ) AS reasons,
@@ -29,13 +31,13 @@ WITH past AS MATERIALIZED (
 )
 SELECT f.*, b.text, b.repo, b.submitted_at FROM folded f JOIN begun b USING (project, task);
 CREATE OR REPLACE TABLE goal_settled AS SELECT *, 0::UBIGINT AS newest FROM goal_anew(0, 0);
+CREATE OR REPLACE MACRO goal_whole(as_of) AS TABLE
+SELECT * EXCLUDE (newest)
+FROM goal_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+WHERE newest <= upto(as_of)
+UNION ALL FROM goal_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE MACRO goal(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-WITH folded AS (
-    SELECT * EXCLUDE (newest)
-    FROM goal_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
-    WHERE newest <= upto(as_of)
-    UNION ALL FROM goal_anew(upto(as_of), (SELECT position FROM settling))
-), members AS (
+WITH members AS (
     SELECT project, goal AS task, count(*) AS tasks, count(*) FILTER (status = 'completed') AS completed,
         count(*) FILTER (status NOT IN ('completed', 'failed', 'cancelled', 'rejected')) AS open,
         round(sum(cost_usd), 6) AS cost_usd
@@ -51,5 +53,5 @@ SELECT f.project, task AS goal,
     f.text, f.repo, f.drafts, coalesce(m.tasks, 0) AS tasks, coalesce(m.completed, 0) AS completed,
     coalesce(m.open, 0) AS open, f.milestones, coalesce(f.reasons, []) AS reasons,
     coalesce(m.cost_usd, 0) AS cost_usd, f.submitted_at, f.ended_at, f.position
-FROM folded f LEFT JOIN members m USING (project, task);
+FROM goal_whole(as_of) f LEFT JOIN members m USING (project, task);
 CREATE OR REPLACE VIEW goal AS FROM goal();

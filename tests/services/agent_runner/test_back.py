@@ -17,7 +17,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceRestored,
 )
-from obra.services.agent_runner import memory
+from obra.services.agent_runner import clone, memory
 from obra.services.agent_runner.leftovers import alive
 from tests.rig import MemoryRig
 from tests.services.agent_runner.repositories import git
@@ -216,3 +216,32 @@ async def test_a_runner_that_died_before_it_had_put_files_back_is_made_up_for(st
         await attempts(stage, 3)
     assert len(await stage.of(WorkspaceRestored)) == 1
     assert [event.attempt for event in await stage.of(AttemptRequested)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("link", [".claude", ".claude/hooks", ".claude/hooks/profile"])
+def test_what_is_put_back_lands_nowhere_else_whatever_an_agent_has_linked_there(
+    stage: Stage, tmp_path: Path, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "hooks").mkdir(parents=True)
+    for path in (outside / "profile", outside / "hooks" / "profile"):
+        path.write_text("theirs")
+    hooks = stage.place.home / ".claude" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "profile").write_text("the agent's")
+    assert memory.keep(stage.place, (1, 1)) == ""
+    place = stage.place.home / link
+    clone.remove(place)
+    place.symlink_to(outside / "profile" if link.endswith("profile") else outside)
+    memory.put_back(stage.place, (1, 1))
+    assert {path.read_text() for path in outside.rglob("profile")} == {"theirs"}
+    assert (hooks / "profile").read_text() == "the agent's"
+    assert not place.is_symlink()
+
+
+def test_checks_begin_with_an_empty_home_whatever_earlier_ones_made_unwritable(stage: Stage) -> None:
+    site = stage.place.fresh_home() / ".local" / "lib"
+    site.mkdir(parents=True)
+    (site / "usercustomize.py").write_text("raise SystemExit(0)")
+    site.chmod(0o500)
+    assert list(stage.place.fresh_home().iterdir()) == []

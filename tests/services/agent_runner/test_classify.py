@@ -260,6 +260,7 @@ ERROR = RESULT.replace(b'"is_error":false', b'"is_error":true').replace(b'"done"
         (RESULT + INIT, 0, ("failed", NOTHING.format(0))),
         (INIT + RESULT.replace(b'"s1"', b'"s2"'), 0, ("failed", NOTHING.format(0))),
         (INIT.replace(b"s1", b"s0") + INIT + RESULT, 0, ("failed", NOTHING.format(0))),
+        ((INIT + RESULT).replace(b"s1", b"--dangerously-skip-permissions"), 0, ("failed", NOTHING.format(0))),
         (INIT + RESULT + ERROR, 1, ("failed", "it broke")),
         (INIT + ERROR + RESULT, 0, ("completed", DONE)),
         (INIT + RESULT.replace(b'"is_error":false,', b""), 0, ("failed", "done")),

@@ -41,6 +41,17 @@ def test_delivering_again_is_the_same_branch(tmp_path: Path) -> None:
     assert git(repo, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main\nrefs/heads/obra/t1"
 
 
+def test_an_object_that_somebody_else_is_writing_there_is_left_alone(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    workspace, commit = accepted(tmp_path, repo)
+    theirs = repo / ".git" / "objects" / commit[:2] / f"tmp_obj_{commit}"
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_bytes(b"half")
+    assert deliver(workspace, commit, 1) == "obra/t1"
+    assert theirs.read_bytes() == b"half"
+    assert [path.name for path in (repo / ".git" / "objects").glob("*/tmp_obj_*")] == [theirs.name]
+
+
 def test_another_branch_of_that_name_is_left_alone(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
     workspace, commit = accepted(tmp_path, repo)

@@ -489,9 +489,12 @@ async def test_delivery_does_not_wait_for_agents_that_run(stage: Stage) -> None:
         await other.until(BranchDelivered)
 
 
-async def test_the_agents_variables_are_forgotten_once_the_task_is_over(stage: Stage) -> None:
+async def test_the_agents_variables_and_credentials_are_forgotten_once_the_task_is_over(stage: Stage) -> None:
     file = stage.home.environment(stage.scope)
     file.write_text(json.dumps({"SHOP_KEY": "s3cr3t-value"}))
+    login = stage.place.home / ".claude" / ".credentials.json"
+    login.parent.mkdir()
+    login.write_text("{}")
     async with stage.running():
         await stage.submit(stage.script({"steps": []}), agent_env=("SHOP_KEY",))
         await stage.request()
@@ -499,8 +502,9 @@ async def test_the_agents_variables_are_forgotten_once_the_task_is_over(stage: S
         assert file.exists()
         await stage.say(TaskCancelled())
         async with asyncio.timeout(20):
-            while file.exists():
+            while file.exists() or login.exists():
                 await asyncio.sleep(0.01)
+    assert login.parent.is_dir()
 
 
 async def test_the_agents_variables_are_kept_if_the_task_was_rolled_back_before_they_were_forgotten(

@@ -86,6 +86,19 @@ async def test_obras_own_home_the_users_and_other_tasks_are_out_of_sight(bwrap: 
     assert (code, lines) == (0, [*(str(path) for path in inside), *way])
 
 
+@pytest.mark.parametrize("left", ["link", "file", "link to a file"])
+async def test_what_an_agent_leaves_in_the_place_of_its_tmp_opens_nothing_to_its_next_run(
+    bwrap: Sandbox, workspace: Path, tmp_path: Path, left: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("theirs")
+    made = {"link": f"ln -s {outside} tmp", "file": "echo > tmp", "link to a file": f"ln -s {outside}/theirs tmp"}
+    assert (await shell(bwrap, f"cd {workspace.parent}/home && rm -rf tmp && {made[left]}", workspace))[0] == 0
+    assert await shell(bwrap, "ls -A /tmp; echo escaped > /tmp/theirs", workspace) == (0, "")
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("theirs", "theirs")]
+
+
 async def test_the_passwords_of_the_machine_can_not_be_read(bwrap: Sandbox, workspace: Path) -> None:
     _, said = await shell(bwrap, "cat /etc/shadow /etc/gshadow 2>/dev/null", workspace)
     assert said == ""

@@ -165,6 +165,19 @@ def test_a_submodule_that_the_user_has_not_is_noted(tmp_path: Path) -> None:
     assert (workspace.notes, recorded(workspace).notes) == (said, said)
 
 
+def test_a_submodule_whose_commit_the_user_has_not_fetched_is_noted_and_costs_no_work(tmp_path: Path) -> None:
+    library = repository(tmp_path / "library")
+    repo = repository(tmp_path / "repo")
+    git(repo, "submodule", "add", "-q", str(library), "lib")
+    git(repo, "update-index", "--cacheinfo", f"160000,{'1' * 40},lib")
+    git(repo, "commit", "-q", "-m", "with a submodule of which a newer commit is wanted")
+    workspace = prepared(tmp_path, repo)
+    (workspace.path / "new").write_text("x\n")
+    found = recorded(workspace)
+    assert [note.partition(":")[0] for note in found.notes] == ["submodule lib stays empty"]
+    assert tree(workspace, found.commit)["new"] == "100644"
+
+
 def test_a_repository_that_is_gone_loses_the_workspace_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceLost) as lost:
         prepare(place(tmp_path), tmp_path / "nowhere", "")

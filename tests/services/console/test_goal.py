@@ -54,6 +54,11 @@ def test_a_plan_from_a_file_is_carried_out_each_task_from_the_work_of_those_befo
     assert {"g-1.seen", "g-2.seen", "g-3.seen"} <= set(person.git("ls-tree", "--name-only", "obra/g-3").split())
     assert person.git("show", "obra/g-3:g-3.seen").split()[-2:] == ["g-1.seen", "g-2.seen"]
     assert "Reached: three things" in person.obra("goal", "show", "g").stdout
+    assert person.obra("show", "g").stdout.endswith("`obra goal show g` tells how its tasks stand\n")
+    assert person.obra("run", "--resume", "g", code=2).stderr.startswith("obra: 'g' is a goal: `obra goal --resume g` ")
+    for name in ("g-1", "nope"):
+        said = f"obra: There is no goal '{name}' in project 'default'; `obra goal list` names those there are.\n"
+        assert person.obra("goal", "show", name, code=2).stderr == said
     assert [row["task"] for row in person.json("milestone", "show", "base")] == ["g-1", "g-2"]
     [project] = person.json("project", "list")
     assert (project["project"], project["tasks"], project["completed"]) == ("default", 3, 3)

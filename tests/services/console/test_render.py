@@ -38,6 +38,7 @@ from obra.events import (
 )
 from obra.events import AttemptScored as Scored
 from obra.events.subjects import Scope
+from obra.services.console.commands import inbox
 from obra.services.console.render.line import Line, said
 from obra.services.console.render.parquet import write_parquet
 from obra.services.console.render.registry import WORDS
@@ -50,6 +51,7 @@ from obra.shared.archive.database import literal, workbench
 from obra.shared.envelope import Recorded, fresh
 from obra.shared.store.query import Table
 from obra.shared.story import Story, fold
+from tests.arbitrary import worded
 
 SUBMITTED = TaskSubmitted(text="add a flag", repo="/r", checks=("pytest -q",))
 PYTEST = CheckResult(
@@ -74,6 +76,17 @@ def test_the_limits_of_an_attempt_and_the_span_of_a_session_are_told_in_words() 
 
 def test_escape_sequences_and_control_characters_are_taken_out() -> None:
     assert clean("a\x1b[31mb\x1b]0;title\x07c\x00\x9bd\r\n\te") == "abcd\n\te"
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_no_event_says_more_than_lines_whatever_stands_in_it(kind: type[Event]) -> None:
+    told = [line.text for line in lines(worded(kind, "a\x1b]0;title\x07b\x9b2J\naccepted\u202eb"))]
+    assert [text for text in told if not text.isprintable()] == []
+
+
+def test_the_end_of_a_task_moves_no_terminal_whoever_named_its_model_and_repository() -> None:
+    story = Story(status="completed", task="t1", project="p", repo="/r\x1b[2J", branch="b", llm="openai/x\nAccepted")
+    assert [row for row in summary(story) if not row.isprintable()] == []
 
 
 @pytest.mark.parametrize(
@@ -302,3 +315,28 @@ def test_a_parquet_file_has_the_types_that_the_store_has(tmp_path: Path) -> None
 def test_a_task_that_a_rollback_made_vanish_waits_for_nobody() -> None:
     gone = Story(task="t1", project="p", status="rolled_back")
     assert summary(gone)[1] == "Gone: there is no such task since it was rolled back"
+
+
+@pytest.mark.parametrize(
+    ("item", "commands"),
+    [
+        ({"kind": "breakpoint", "name": "no_checks", "attempt": 1},
+         ["obra diff t --from attempt:0", "obra approve|reject|retry|take-over t"]),
+        ({"kind": "question", "name": "q1", "attempt": 0},
+         ["obra answer t 'TEXT'   (or say, approve, reject, retry, take-over)"]),
+        ({"kind": "breakpoint", "name": "milestone", "attempt": 0, "project": "other"},
+         ["obra approve|reject 0a1b2c3d --project other"]),
+        ({"kind": "breakpoint", "name": "plan_review", "attempt": 0},
+         ["obra goal edit t --plan FILE", "obra approve|reject|retry t"]),
+    ],
+)  # fmt: skip
+def test_what_waits_comes_with_the_commands_that_show_and_settle_it(
+    item: dict[str, Any], commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    plain = {
+        "id": "0a1b2c3d-e", "project": "mine", "task": "t", "severity": "notice", "since": "2026-01-31T14:00:00+00:00",
+        "text": "", "question": "", "reasons": [],
+    }  # fmt: skip
+    lines = [*inbox.told([plain | item], datetime(2026, 1, 31, 14, 1, tzinfo=UTC), "mine")]
+    assert lines[3:] == [f"  {command}" for command in commands]

@@ -71,6 +71,10 @@ def test_every_known_form_is_readied(good: TaskSubmitted) -> None:
             "weight_checks, weight_change and weight_ending can't all be 0",
         ),
         (task(deadline="soon"), "the deadline must be a time like 2026-12-31T18:00Z, not 'soon'"),
+        (
+            task(deadline="9999-12-31T23:59-12:00"),
+            "the deadline must be a time like 2026-12-31T18:00Z, not '9999-12-31T23:59-12:00'",
+        ),
     ],
 )
 def test_what_can_not_be_worked_on_is_rejected_with_the_reason(bad: TaskSubmitted, reason: str) -> None:
