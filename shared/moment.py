@@ -66,11 +66,11 @@ def point_of(text: str, last: int, now: datetime, what: str) -> int | datetime:
 
 def moment_of(text: str, now: datetime, what: str, forms: str = POSITIONS) -> datetime:
     """Return the time that *text* means: ISO 8601, or `10m` for ten minutes before *now*; *forms* is what would do."""
-    if ago := AGO.fullmatch(text):
-        return now - timedelta(**{UNITS[ago[2]]: float(ago[1])})
     try:
+        if ago := AGO.fullmatch(text):
+            return now - timedelta(**{UNITS[ago[2]]: float(ago[1])})
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadUsage(problem=f"{what} {text!r}: {forms}") from error
 
 

@@ -37,6 +37,8 @@ def test_an_answer_repeated_is_the_same_envelope_but_for_the_clock(event: Event)
     one, two = answer(QUESTION, "s", event, AT), answer(QUESTION, "s", event)
     assert (one.id, one.cause, one.correlation) == (two.id, QUESTION.id, QUESTION.id)
     assert answer(QUESTION, "other", event, AT).id != one.id
+    assert answer(QUESTION, "s", event, AT, scope=QUESTION.scope) == one
+    assert answer(QUESTION, "s", event, AT, scope=Scope(QUESTION.project, "elsewhere")).id != one.id
 
 
 @thorough

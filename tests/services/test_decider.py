@@ -239,6 +239,11 @@ def test_a_lost_run_is_made_again_and_not_counted() -> None:
     )  # fmt: skip
 
 
+def test_as_many_lost_runs_as_the_policy_allows_are_made_again() -> None:
+    made = given(DECIDER, TASK, readied(interruptions_max=1), requested()).when(LOST).only
+    assert (made.action, made.counted) == ("retry", False)
+
+
 def test_too_many_lost_runs_stop_the_task() -> None:
     made = given(DECIDER, TASK, readied(interruptions_max=0), requested()).when(LOST).only
     assert (made.action, made.reasons) == (

@@ -102,6 +102,9 @@ def ended(ending: Ending, attempt: int = 1, **fields: Any) -> list[Event]:
 FAILED = ran(checks={"pytest -q": 1})
 PAID = task(budget_usd=1.0)
 LOST = AttemptInterrupted(attempt=1, run=1, reason="x")
+TAMPERED = WorkspaceInspected(attempt=1, run=1, findings=(Finding(kind="tests_deleted", detail="test_a.py is gone"),))
+
+
 ACTIONS = [
     Row("checks passed on a change", ran(), scored(), "proceed", "accepted"),
     Row("a check failed", FAILED, scored(confidence=0.05), "retry", "again"),
@@ -119,6 +122,14 @@ ACTIONS = [
     ),
     Row("attempts are used up", FAILED, scored(confidence=0.05), "stop", "used_up", task=task(attempts_max=1)),
     Row("the provider refuses", ended("rate_limited"), finished(ending="rate_limited"), "wait", "outage"),
+    Row(
+        "nothing helps, and something may be destroyed", ended("not_logged_in", commands=("rm -rf ~/.ssh",)),
+        finished(ending="not_logged_in"), "escalate", "destructive_command",
+    ),
+    Row(
+        "no checks, and something that forbids acceptance", [*ran(checks={}), TAMPERED, finished()],
+        scored(confidence=0.05), "retry", "again", task=UNCHECKED,
+    ),
 ]  # fmt: skip
 BREAKPOINTS = [
     Row("architecture", recorded(ran(), files=(FileChange(path="app/migrations/1.sql", kind="added"),)), scored(),

@@ -17,10 +17,12 @@ from obra.events import (
     TaskCancelled,
     TaskReadied,
     TaskSubmitted,
+    WorkspaceCheckpointed,
     WorkspaceInspected,
 )
 from obra.services.scorer.decide import DECIDER
 from obra.services.scorer.score import weights
+from obra.shared.evidence import Evidence, gather
 from tests.given import given
 from tests.services.evidence import (
     LLM,
@@ -279,3 +281,12 @@ def test_the_confidence_is_read_off_the_calibration_and_the_raw_one_is_kept() ->
     (score,) = given(DECIDER, *past).when(finished()).events
     assert isinstance(score, AttemptScored)
     assert (score.confidence_raw, score.confidence) == (0.95, 0.7)
+
+
+def test_the_end_of_an_earlier_run_scores_no_later_one() -> None:
+    given(DECIDER, *ALONE, *ran(), finished(), scored(), *ran(1, 2), finished(1, 2)).when(finished()).then_nothing()
+
+
+def test_what_a_lost_run_left_is_no_evidence_of_work() -> None:
+    left = WorkspaceCheckpointed(attempt=1, run=1, commit="c", tree="t", files_total=1, interrupted=True)
+    assert gather(Evidence(1, 1), left) == Evidence(1, 1)

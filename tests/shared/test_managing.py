@@ -10,9 +10,11 @@ from uuid import UUID
 import pytest
 
 from obra.events import (
+    Event,
     MessageDeadLettered,
     Policy,
     ProjectPaused,
+    TaskCancelled,
     TaskCompleted,
     TaskHeld,
     TaskReadied,
@@ -20,7 +22,7 @@ from obra.events import (
 )
 from obra.events.subjects import Scope
 from obra.services.planner.decide import planner
-from obra.shared.bus import Bus
+from obra.shared.bus import Bus, Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.envelope import Envelope
 from obra.shared.errors import BusUnavailable
@@ -126,6 +128,35 @@ async def test_what_breaks_between_append_and_acknowledgement_is_answered_once()
         assert sorted(await work.off(len(tasks))) == tasks
     assert work.most <= 2
     await bus.close()
+
+
+class Meanwhile(MemoryBus):
+    """A bus on which something happens between a decision and what its shell reads before it stores that."""
+
+    def __init__(self, *meanwhile: Event) -> None:
+        super().__init__()
+        self.meanwhile = list(meanwhile)
+
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
+        if self.meanwhile:
+            await self.append([sealed(self.meanwhile.pop(0), scope)])
+        return await super().past(scope, after, reaching=reaching)
+
+
+async def test_what_happens_between_a_decision_and_its_append_has_it_decided_anew() -> None:
+    bus = Meanwhile(TaskCancelled())
+    await bus.append([sealed(SUBMITTED, scope("a"))])
+    async with running(bus, managing()):
+        await bus.append([sealed(SUBMITTED, scope("b"))])
+        await said(bus, "task.readied")
+    assert [r.event for r in (await bus.past(scope("a"))).events] == [SUBMITTED, TaskCancelled()]
+
+
+async def test_one_whose_lease_is_over_stores_nothing_more(memory: MemoryRig) -> None:
+    async with running(memory.bus, managing(lease_s=0.0, deliveries_max=2)):
+        await memory.bus.append([sealed(SUBMITTED, scope("a"))])
+        await said(memory.bus, "message.dead_lettered")
+    assert await memory.bus.last_position(["obra.*.*.task.readied"]) == 0
 
 
 async def test_nothing_is_decided_before_the_whole_past_is_known(bus: Bus, rig: Any) -> None:

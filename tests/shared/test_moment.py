@@ -84,7 +84,9 @@ def test_a_point_that_is_none_is_refused_with_what_would_do(text: str, problem: 
     assert str(error.value) == problem
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "attempt:", "attempt:x", "attempt:-1", "soon", "²", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5", "attempt:", "attempt:x", "attempt:-1", "soon", "²", "2026-13-01", "9999999999d"]
+)
 def test_what_is_no_point_is_answered_with_what_one_is(text: str) -> None:
     with pytest.raises(BadUsage, match=r"give a position \(digits\), attempt:N, a time like"):
         at(text)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,11 @@ from obra.events import (
     TaskLabelled,
     TaskReadied,
     TaskRejected,
+    TaskRolledBack,
     TaskSubmitted,
 )
 from obra.events.subjects import Scope
-from obra.shared.bus import Bus, Past
+from obra.shared.bus import Bus, Delivery, Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.decider import Decider
 from obra.shared.service import Acting, Call, Service, Thinking
@@ -184,6 +185,27 @@ async def test_a_fold_that_fails_leaves_nothing_half_folded_behind(memory: Memor
     assert not service._memories
 
 
+async def test_what_came_before_a_rollback_is_not_answered_any_more_even_where_it_still_counts(
+    memory: MemoryRig,
+) -> None:
+    for event in (SUBMITTED, TaskRolledBack(to=1), SUBMITTED):
+        await memory.bus.append([sealed(event)])
+    async with running(memory.bus, thinking()):
+        await said(memory.bus, "task.readied")
+    *past, answer = (await memory.bus.past(T1)).events
+    assert (len(past), answer.envelope.cause) == (3, past[-1].envelope.id)
+
+
+async def test_what_is_known_of_one_stream_counts_for_nothing_on_another(memory: MemoryRig) -> None:
+    service, other = thinking(), MemoryBus()
+    await memory.bus.append([sealed(SUBMITTED)])
+    async with running(memory.bus, service):
+        await said(memory.bus, "task.readied")
+    await other.append([sealed(SUBMITTED)])
+    async with running(other, service):
+        assert await said(other, "task.readied") == [TaskReadied()]
+
+
 async def test_events_of_one_scope_are_answered_in_their_order(memory: MemoryRig) -> None:
     order: list[int] = []
 
@@ -236,6 +258,32 @@ async def test_the_lease_is_kept_while_work_goes_on(bus: Bus, rig: Any) -> None:
     async with running(bus, service):
         await said(bus, "task.readied")
     assert calls == [1]
+
+
+async def test_an_event_whose_lease_ends_while_it_is_worked_on_is_not_worked_on_twice_at_once() -> None:
+    at_once, most, again = 0, 0, asyncio.Event()
+
+    class Watched(MemoryBus):
+        async def listen(self, consumer: Any) -> AsyncGenerator[Delivery, None]:
+            async with contextlib.aclosing(super().listen(consumer)) as deliveries:
+                async for delivery in deliveries:
+                    yield delivery
+                    if delivery.deliveries > 1:
+                        again.set()
+
+    async def handle(call: Call) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await again.wait()
+        await call.append(TaskReadied())
+        at_once -= 1
+
+    bus = Watched()
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, acting(handle, lease_s=0.0, deliveries_max=1_000_000)):
+        await said(bus, "task.readied")
+    assert most == 1
 
 
 async def test_effects_of_several_events_go_on_side_by_side_up_to_the_limit(memory: MemoryRig) -> None:

@@ -1,0 +1,68 @@
+"""A run says something only while its outcome is awaited, whatever has happened since it last looked."""
+
+import asyncio
+
+import pytest
+
+from obra.events import (
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptRequested,
+    AttemptStarted,
+    Content,
+    Event,
+    TaskCancelled,
+    TaskSubmitted,
+)
+from obra.services.agent_runner.ledger import Fenced, Ledger
+from obra.services.agent_runner.state import NAME
+from obra.shared.envelope import Recorded
+from obra.shared.service import Call
+from tests.rig import MemoryRig
+from tests.shared.test_bus import T1, events, sealed
+
+TASK = TaskSubmitted(text="t", repo="/r")
+STARTED = AttemptStarted(attempt=1, run=1, runner="r")
+
+
+def requested(run: int = 1) -> AttemptRequested:
+    return AttemptRequested(attempt=1, run=run, prompt=Content.of("go"))
+
+
+async def ledger(memory: MemoryRig) -> Ledger:
+    """Return the ledger of run 1, which has looked at the past once."""
+    question = sealed(requested())
+    await memory.bus.append([sealed(TASK)])
+    position = await memory.bus.append([question])
+    made = Ledger(Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, (AttemptStarted,)))
+    await made.load()
+    return made
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["that it knows of", "that it does not know of"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        TaskCancelled(),
+        requested(run=2),
+        AttemptFinished(attempt=1, run=1, ending="completed"),
+        AttemptInterrupted(attempt=1, run=1, reason="x"),
+        AttemptStarted(attempt=1, run=1, runner="another"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+async def test_a_run_that_is_not_awaited_any_more_says_nothing(memory: MemoryRig, event: Event, looked: bool) -> None:
+    run = await ledger(memory)
+    await memory.bus.append([sealed(event)])
+    if looked:
+        await run.load(fresh=True)
+    with pytest.raises(Fenced):
+        await run.say(STARTED, key=(1, 1))
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), event]
+
+
+async def test_a_run_that_is_awaited_says_it_behind_what_others_said_meanwhile(memory: MemoryRig) -> None:
+    run = await ledger(memory)
+    await memory.bus.append([sealed(TASK)])
+    await run.say(STARTED, key=(1, 1))
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), TASK, STARTED]
