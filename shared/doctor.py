@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from obra.shared.config import Settings
 from obra.shared.errors import ObraError
@@ -24,6 +24,7 @@ PROBE_S = 10.0
 FREE_BYTES_MIN = 1024**3
 REPLY_BYTES_MAX = 4 * 1024**2
 GIT_OLDEST = (2, 30)
+NATS_PORT = 4222
 LOGINS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"})
 State = Literal["ok", "missing", "limited"]
 
@@ -45,7 +46,7 @@ async def examine(home: Home, settings: Settings) -> list[Finding]:
         *await asyncio.gather(_git(), _server(), _bwrap(), _claude(settings)),
         await _llm(settings),
         _home(home),
-        _running(home),
+        await _external(settings) if settings.nats.url else _running(home),
     ]
 
 
@@ -182,6 +183,24 @@ def _home(home: Home) -> Finding:
     if free < FREE_BYTES_MIN:
         return Finding("home", "limited", detail, "free at least 1 GB", essential=True)
     return Finding("home", "ok", detail, essential=True)
+
+
+async def _external(settings: Settings) -> Finding:
+    """Try whether a NATS server greets at the configured address."""
+    url = settings.nats.url
+    try:
+        at = urlsplit(url if "://" in url else f"nats://{url}")
+        asked = asyncio.open_connection(at.hostname, at.port or NATS_PORT)
+        reader, writer = await asyncio.wait_for(asked, settings.llm.probe_timeout_s)
+        greeting = await asyncio.wait_for(reader.readline(), settings.llm.probe_timeout_s)
+        writer.close()
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = getattr(error, "strerror", "") or str(error) or "no answer in time"
+        advice = "start it, or see nats.url in docs/distributed.md"
+        return Finding("nats", "missing", f"no answer at {url} ({reason.lower()})", advice, essential=True)
+    if not greeting.startswith(b"INFO "):
+        return Finding("nats", "missing", f"what answers at {url} is no NATS server", "see nats.url", essential=True)
+    return Finding("nats", "ok", f"answers at {url}; `obra status` names the services that are there", essential=True)
 
 
 def _running(home: Home) -> Finding:

@@ -39,6 +39,8 @@ def streams(settings: NatsSettings) -> list[StreamConfig]:
     """
     common = StreamConfig(retention=RetentionPolicy.LIMITS, allow_direct=True, num_replicas=settings.replicas)
     file = replace(common, storage=StorageType.FILE)
+    # A server of one's own forgets a stream in memory when it starts again; the embedded one is prepared at each start.
+    brief = StorageType.FILE if settings.url else StorageType.MEMORY
     return [
         replace(
             file, name=STREAM, subjects=[EVERYTHING, "obra-timer.>"], discard=DiscardPolicy.OLD,
@@ -56,7 +58,7 @@ def streams(settings: NatsSettings) -> list[StreamConfig]:
         ),
         replace(
             common, name=f"KV_{PRESENCE}", subjects=[f"$KV.{PRESENCE}.>"], discard=DiscardPolicy.NEW,
-            storage=StorageType.MEMORY, max_msgs_per_subject=1, max_age=PRESENCE_S, duplicate_window=PRESENCE_S,
+            storage=brief, max_msgs_per_subject=1, max_age=PRESENCE_S, duplicate_window=PRESENCE_S,
             deny_delete=True, allow_rollup_hdrs=True,
         ),
     ]  # fmt: skip

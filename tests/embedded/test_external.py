@@ -14,6 +14,7 @@ from obra.shared.config import NatsSettings, Settings
 from obra.shared.embedded.host import keep_running
 from obra.shared.embedded.join import external_login
 from obra.shared.home import Home
+from obra.shared.presence import present
 from obra.shared.provisioning import make_logins
 from obra.shared.services import NAMES, make, make_all
 from tests.rig import Nats
@@ -81,6 +82,30 @@ async def test_a_task_goes_through_seven_services_that_each_log_in_for_themselve
     finally:
         stop.set()
         await asyncio.gather(*running)
+
+
+async def test_a_server_that_starts_again_needs_no_other_preparation(server: Nats, tmp_path: Path) -> None:
+    assert (await asyncio.to_thread(provisioned, server)).returncode == 0
+    await server.restart()
+    async with Orchestrator(tmp_path / "home", settings=settings_of(server.url, tmp_path / "logins", "edge")) as obra:
+        assert await present(obra.joined.bus) == []
+        assert await obra.joined.bus.last_position() > 0
+
+
+async def test_commands_that_are_for_the_embedded_server_say_so(server: Nats) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "OBRA_HOME": str(server.root / "home"), "OBRA_NATS__URL": server.url}
+
+    def said(*args: str) -> tuple[int, str]:
+        done = subprocess.run([*OBRA, *args], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    where = f"obra: tasks go to {server.url}"
+    assert said("up") == (2, f"{where}, where `obra service NAME` runs each service\n")
+    assert said("down") == (2, f"{where}: stop its services where they were started\n")
+    assert f"nats         OK       answers at {server.url}; " in said("doctor")[1]
+    await server.kill()
+    code, lines = said("doctor")
+    assert (code, f"no answer at {server.url} (" in lines) == (4, True)
 
 
 async def test_who_is_no_administrator_is_told_so(server: Nats) -> None:

@@ -23,7 +23,7 @@ LOOK_EVERY_S = 0.05
 def down(place: Place) -> int:
     """Stop the Obra that runs on this home, whoever keeps it running. Tasks that are not over go on with the next."""
     if place.settings.nats.url:
-        raise BadUsage(problem=f"Obra's services use {place.settings.nats.url}: stop them where they were started")
+        raise BadUsage(problem=f"tasks go to {place.settings.nats.url}: stop its services where they were started")
     asyncio.run(_stop(place))
     click.echo(f"Obra stopped on {place.home.root}; unfinished tasks go on when it runs again.")
     return 0

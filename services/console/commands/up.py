@@ -6,6 +6,7 @@ import signal
 import click
 
 from obra.services.console.options import Place, placed
+from obra.shared.errors import BadUsage
 
 
 @click.command(short_help="Keep Obra running in the foreground until Ctrl-C.")
@@ -15,6 +16,8 @@ def up(place: Place) -> int:
 
     Unfinished tasks go on, detached ones are worked on, and other commands join what runs here.
     """
+    if place.settings.nats.url:
+        raise BadUsage(problem=f"tasks go to {place.settings.nats.url}, where `obra service NAME` runs each service")
     return asyncio.run(_up(place))
 
 
