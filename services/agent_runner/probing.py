@@ -13,7 +13,6 @@ from typing import Any
 from obra.events import ChecksRan, Finding, Policy, ProbedCode, TaskSubmitted, WorkspaceCheckpointed, WorkspaceProbed
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checks import Room
-from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.model import Suspicion
 from obra.services.agent_runner.inspection.paths import is_material
 from obra.services.agent_runner.inspection.protect import recover
@@ -100,8 +99,7 @@ class Probing:
 
     def _finding(self, code: ProbedCode) -> Finding:
         """Return what the next prompt is told. It doesn't block where the task itself names these values."""
-        asked = Asked("\n".join((self._task.text, *self._task.acceptance)))
-        named = set(code.fitted) <= pieces([asked.text]) or asked.tabulates
+        named = set(code.fitted) <= pieces((self._task.text, *self._task.acceptance))
         told = ", ".join(code.fitted[:SHOWN_PIECES])
         what = f"`{code.name}`" if code.name else "it"
         detail = (
