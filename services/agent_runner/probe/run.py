@@ -21,7 +21,7 @@ from obra.shared.errors import ObraError
 
 KIT = Path(kit.__file__).resolve().parent
 INTERPRETERS = ("python", "python3", "bash", "sh", "node")
-ANSWER_BYTES_MAX = 8 * 1024**2
+ANSWER_BYTES_MAX, JOB_BYTES_MAX = 8 * 1024**2, 2 * 1024**2
 PROGRAM_TRIALS_MAX, PROGRAM_FIRST = 32, 8
 WATCH_S, WATCH_TIMES, REPLAY_S = 3.0, 3.0, 10.0
 
@@ -51,8 +51,8 @@ class Probed:
     fitted: Fitted | None
 
 
-class TooLate(ObraError):
-    """The probe did not come to its end in time"""
+class ProbeFailed(ObraError):
+    """{problem}"""
 
 
 async def probe(
@@ -60,7 +60,7 @@ async def probe(
 ) -> list[Probed]:
     """Return what each function or program in *changed* that the checks call does with altered input.
 
-    *checks_s* is how long the checks took before. Raises `OSError` and `TooLate`.
+    *checks_s* is how long the checks took before. Raises `OSError` and `ProbeFailed`.
     """
     env, watch_s = dict(room.env), WATCH_S + WATCH_TIMES * checks_s
     argv = wrap(
@@ -76,7 +76,7 @@ async def probe(
             seen = await _watch(process, room, checks, changed, watch_s)
             return await _alter(process, seen, seed)
     except TimeoutError as error:
-        raise TooLate from error
+        raise ProbeFailed(problem="it did not come to its end in time") from error
     finally:
         await process.close()
 
@@ -120,7 +120,9 @@ class _Plan:
 
     def __init__(self, subject: Subject, calls: Sequence[Call], seed: str) -> None:
         self._subject, self._calls, self._program = subject, calls, subject.kind == "program"
-        self._trials = trials(calls, seed, PROGRAM_TRIALS_MAX if self._program else TRIALS_MAX)
+        size = max(len(msgspec.json.encode(call.parts)) for call in calls)
+        most = PROGRAM_TRIALS_MAX if self._program else TRIALS_MAX
+        self._trials = trials(calls, seed, min(most, JOB_BYTES_MAX // size))
         self._made: list[Trial | int] = []
         self._came: list[Came] = []
         self._unsettled: set[int] = set()
@@ -198,7 +200,7 @@ def _word(part: Tree) -> dict[str, Any]:
 
 
 async def _lines(process: Process) -> list[bytes]:
-    """Return the lines up to an empty one, or to the end; what is too much is not kept."""
+    """Return the lines up to an empty one; what is too much is not kept."""
     kept: list[bytes] = []
     size, rest = 0, b""
     while data := await process.read():
@@ -210,4 +212,4 @@ async def _lines(process: Process) -> list[bytes]:
             kept += [line] if size <= ANSWER_BYTES_MAX else []
         if len(rest) > ANSWER_BYTES_MAX:
             break
-    return kept
+    raise ProbeFailed(problem=f"it ended before it had answered: {process.stderr.strip()[-200:]}")
