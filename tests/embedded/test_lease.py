@@ -1,13 +1,8 @@
 """A lease keeps a host alive, and tells everyone who asks when it is gone."""
 
 import asyncio
-from pathlib import Path
 
-from obra.shared.config import Settings
-from obra.shared.embedded.access import PURGE, QUERIES, users_for
 from obra.shared.embedded.lease import Lease, LeaseServer
-from obra.shared.home import Home
-from obra.shared.services import make_all
 
 
 async def test_any_number_may_wait_for_the_end_of_a_host() -> None:
@@ -47,10 +42,3 @@ async def test_who_does_not_know_the_word_gets_none() -> None:
     assert lease is not None
     await lease.drop()
     await server.stop()
-
-
-def test_log_sink_alone_may_have_the_stream_forget_and_answers_queries(tmp_path: Path) -> None:
-    users = users_for(make_all(Settings(), Home(tmp_path)))
-    assert [user.name for user in users if PURGE in user.publish] == ["log-sink"]
-    assert [user.name for user in users if QUERIES in user.subscribe] == ["log-sink"]
-    assert [user.name for user in users if ">" in user.publish] == ["admin"]
