@@ -9,7 +9,7 @@ from obra.events.base import Attempt, Content, Event, Run, Tokens, Unit, Value
 
 
 class LlmSelected(Event, tag="llm.selected"):
-    """Which LLM reviews this task, or that none does, and why."""
+    """Which LLM reviews this task, or that none does, and why. Of a task that asks for none session-manager says so."""
 
     asked: Annotated[str, Meta(description="what the task asked for: `auto`, `none` or a model")]
     provider: Literal["ollama", "openai", "none"]

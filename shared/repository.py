@@ -58,12 +58,19 @@ def locate(repo: Path, base: str = "") -> Target:
     _reachable(repo)
     if base.startswith("-") or "\n" in base or "\0" in base:
         raise BadUsage(problem=f"{base!r} is no commit, branch or tag")
-    if found := start_of(repo, base):
-        here = repo.resolve()
-        return Target(here, here / ".git", here / ".git", *found)
+    if found := locate_plain(repo, base):
+        return found
     start = base or "HEAD"
     asked = ("rev-parse", "--path-format=absolute", *FACTS, f"{start}^{{commit}}", f"{start}^{{tree}}")
     return _target(repo, base, Git(cwd=repo).try_(*asked))
+
+
+def locate_plain(repo: Path, base: str = "") -> Target | None:
+    """Return what `locate` would of a plain repository, of which some small files tell all; None of any other."""
+    if not (found := start_of(repo, base)):
+        return None
+    here = repo.resolve()
+    return Target(here, here / ".git", here / ".git", *found)
 
 
 def _target(repo: Path, base: str, said: Said) -> Target:

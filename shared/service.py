@@ -12,6 +12,7 @@ from typing import Generic, Protocol
 from obra.events import Event
 from obra.events.subjects import Scope, name
 from obra.shared.bus import Bus, Consumer, Delivery, Past
+from obra.shared.bus.content import is_small
 from obra.shared.decider import Decider, State
 from obra.shared.envelope import Envelope, Recorded, answer
 from obra.shared.errors import ObraError, StaleAppend
@@ -21,6 +22,9 @@ from obra.shared.shell import Shell, leased
 SCOPES_MAX = 1_024
 ROOM_PER_AHEAD = 16
 """A reader asks for one event ahead for each so many that it can work on at once, so that none waits in it."""
+
+CHAIN_MAX = 8
+"""Events that a service says one after the other without hearing the first."""
 
 RACES_MAX = 6
 RACE_PAUSE_S = 0.02
@@ -138,8 +142,27 @@ class Thinking(Generic[State]):
         except Exception:
             self._memories.pop(scope, None)
             raise
-        if events:
-            await bus.append(answers(self.name, self.says, question.envelope, events), expected=memory.position)
+        if not events:
+            return
+        first = answers(self.name, self.says, question.envelope, events)
+        more = self._onwards(memory.state, first)
+        if more:
+            await bus.append_chain([*first, *more], expected=memory.position)
+        else:
+            await bus.append(first, expected=memory.position)
+
+    def _onwards(self, state: State, said: Sequence[Envelope]) -> list[Envelope]:
+        """Return what this service will answer to its own answer, and to that, for as long as each is one event.
+
+        It would be asked for them as soon as the first is delivered; said at once, they cost no turn of their own.
+        Whoever is asked in spite of that finds them in the past and adds nothing.
+        """
+        more: list[Envelope] = []
+        while len(said) == 1 and type(said[0].event) in self.hears and len(more) < CHAIN_MAX and is_small(said[0]):
+            state = self.decider.evolve(state, said[0].event)
+            said = answers(self.name, self.says, said[0], self.decider.decide(state, said[0].event))
+            more += said if len(said) == 1 else []
+        return more
 
     async def _recall(self, bus: Bus, scope: Scope, reaching: int) -> Memory[State]:
         """Return the state of *scope* as of now, or of a position from *reaching* on, and keep it."""
@@ -200,6 +223,14 @@ class Call:
         """
         envelopes = answers(self.service, self.says, self.recorded.envelope, events)
         return await self.bus.append(envelopes, expected=expected)
+
+    async def append_chain(self, *events: Event, expected: int) -> int:
+        """Append *events* as answers, one directly after the other; return the last one's position.
+
+        See `Bus.append_chain`; ids are as in `append`.
+        """
+        envelopes = answers(self.service, self.says, self.recorded.envelope, events)
+        return await self.bus.append_chain(envelopes, expected=expected)
 
 
 @dataclass(eq=False)

@@ -67,6 +67,23 @@ class Ledger:
                 return
         raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
 
+    async def say_in_turn(self, *events: Event, key: Key) -> None:
+        """Append *events* one directly after the other, as `say` does each: faster, and for steps that stand alone."""
+        left = list(events)
+        for _ in range(RACES_MAX):
+            self._check(tuple(left), key)
+            try:
+                self.position = await self.call.append_chain(*left, expected=self.position)
+            except StaleAppend:
+                await self.load(fresh=True)
+                left = [event for event in left if not self._said(event)]
+                if not left:
+                    return
+            else:
+                self.state = reduce(evolve, left, self.state)
+                return
+        raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
+
     async def say_afterwards(self, event: Event) -> None:
         """Append *event* to a task that is over, unless it was said already or the task was rolled back meanwhile."""
         for _ in range(RACES_MAX):

@@ -69,9 +69,8 @@ def make(place: Place, repo: Path, base: str, *, pinned: bool = True) -> Made:
 def adopt(spare: Place, place: Place, target: Target, refs: str) -> None:
     """Give a task the workspace that was made at *spare* for nobody. It is the task's once our git directory is.
 
-    *refs* are the branches and tags that it was made with. Raises `GitFailed`, `OSError`.
+    *refs* are the branches and tags that it was made with. `pin` is still owed. Raises `OSError`.
     """
-    _pin(target, _pin_of(place))
     clone.name(spare.workspace / ".git", target.base, refs, branch_of(place.scope.task))
     spare.workspace.rename(place.workspace)
     spare.control.rename(place.control)
@@ -85,19 +84,19 @@ def _grown(place: Place, target: Target, *, pinned: bool) -> Path:
         return grown
     with Git(git_dir=place.control, work_tree=place.workspace).beside(*FILL) as filled:
         if pinned:
-            _pin(target, _pin_of(place))
+            pin(place, target)
         clone.grow(target, grown, branch)
         if (said := filled()).code:
             raise failed(FILL, said.code, said.err)
     return grown
 
 
-def _pin_of(place: Place) -> str:
-    return f"refs/obra/{place.scope.task}/base"
+def pin(place: Place, target: Target) -> None:
+    """Keep the base commit in the user's repository from being collected, under a name that is ours alone.
 
-
-def _pin(target: Target, name: str) -> None:
-    """Keep the base commit in the user's repository from being collected, under a name that is ours alone."""
+    Blocking: it waits for the disk. Raises `GitFailed`.
+    """
+    name = f"refs/obra/{place.scope.task}/base"
     if not plain.point(target.common_dir, name, target.base):
         target.git.run("update-ref", name, target.base)
 

@@ -158,18 +158,21 @@ class Attempt:
         except WorkspaceLost as error:
             await self._finish("workspace_lost", redact(str(error)))
             return
-        ending = exited.ending
+        ending, ran = exited.ending, None
         unchecked = self._ledger.state.run(self._key).checks is None
         if unchecked and (ending in JUDGED or (ending in CHECKED and files)):
             try:
-                await self._judge(exited, ready, redact)
+                ran = await self._judge(exited, ready, redact)
             except Cancelled:
                 await self._finish("cancelled", "it was cancelled while the checks ran")
                 return
-        await self._finish(ending)
+        await self._finish(ending, before=ran)
 
-    async def _judge(self, exited: AgentExited, ready: Ready, redact: Redactor) -> None:
-        """Run the checks, inspect the change beside them, and say what both have shown, all of it or nothing."""
+    async def _judge(self, exited: AgentExited, ready: Ready, redact: Redactor) -> ChecksRan | None:
+        """Run the checks, inspect the change beside them, and say what both have shown, all of it or nothing.
+
+        Where it is only that the checks ran, that is returned, to be said together with the end.
+        """
         seen, task = self._ledger.state.run(self._key), self._task
         from obra.services.agent_runner.inspecting import Inspection  # noqa: PLC0415 - see AgentRunner.run
 
@@ -185,8 +188,11 @@ class Attempt:
             said += await self._at_base(ready, redact, ran, seen.checkpoint)
         if found and seen.inspected is None:
             said.insert(0, WorkspaceInspected(attempt=self._attempt, run=self._run, findings=found))
+        if said == [ran]:
+            return ran
         if said:
             await self._ledger.say(*said, key=self._key)
+        return None
 
     async def _probe(
         self, ready: Ready, redact: Redactor, ran: ChecksRan | None, found: Sequence[Finding]
@@ -290,11 +296,16 @@ class Attempt:
     def _no_agent(self, ending: Ending, detail: str) -> AgentExited:
         return AgentExited(attempt=self._attempt, run=self._run, ending=ending, detail=detail)
 
-    async def _finish(self, ending: Ending, detail: str = "") -> None:
+    async def _finish(self, ending: Ending, detail: str = "", *, before: ChecksRan | None = None) -> None:
+        """Say how the run ended, and directly before it what *before* says."""
         took_ms = round((time.monotonic() - self._began_s) * 1e3, 3)
-        await self._say(
-            AttemptFinished(attempt=self._attempt, run=self._run, ending=ending, detail=detail, duration_ms=took_ms)
+        finished = AttemptFinished(
+            attempt=self._attempt, run=self._run, ending=ending, detail=detail, duration_ms=took_ms
         )
+        if before is None:
+            await self._say(finished)
+        else:
+            await self._ledger.say_in_turn(before, finished, key=self._key)
 
     async def _say(self, event: Event) -> None:
         await self._ledger.say(event, key=self._key)

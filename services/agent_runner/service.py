@@ -48,6 +48,7 @@ from obra.services.agent_runner.back import roll_back
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.handover import hand_over
 from obra.services.agent_runner.ledger import Fenced, Ledger
+from obra.services.agent_runner.making import pin
 from obra.services.agent_runner.notify import notify
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.runner import Attempt
@@ -177,20 +178,20 @@ class AgentRunner(Acting):
         """Make the workspace while the prompt is being written. What goes wrong, the attempt will say."""
         ledger = Ledger(call)
         await ledger.load()
-        task = ledger.state.task
-        if task is None or ledger.state.over or ledger.state.runs:
+        task, start = ledger.state.task, ledger.state.start
+        if task is None or ledger.state.over:
             return
-        start = ledger.state.start
-
-        def begin(place: Place) -> None:
-            if len(start) > 1 or not self._tools.spares.take(place, Path(task.repo), *start):
-                prepare(place, Path(task.repo), *start)
-
         async with self._alone(call) as place:
-            try:
-                await self._tools.blocking(begin, place)
-            except WorkspaceLost as error:
-                log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
+            if not ledger.state.runs and not (
+                len(start) == 1 and self._tools.spares.take(place, Path(task.repo), *start)
+            ):
+                try:
+                    await self._tools.blocking(prepare, place, Path(task.repo), *start)
+                except WorkspaceLost as error:
+                    log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
+                return
+        if (made := find(place)) and made.base:  # a spare, or one that was taken just before a runner died
+            await self._tools.blocking(pin, place, made.target)
 
     async def _attempt(self, call: Call) -> None:
         event = call.recorded.event

@@ -20,10 +20,13 @@ from obra.services.agent_runner.place import Place
 from obra.shared.errors import ObraError
 from obra.shared.home import Home, locked
 from obra.shared.log import get_logger
-from obra.shared.repository import Target, locate
+from obra.shared.repository import Target, locate, locate_plain
 
 SPARES_MAX = 8
 """Repositories used last that have one: each takes as much room as a workspace."""
+
+REFS_CHARS_MAX = 64 * 1024
+"""Of branches and tags together; a repository that has more is better left to a thread."""
 
 NOBODY = Scope("-", "spare")
 LOCK = "lock"
@@ -82,13 +85,17 @@ class Spares:
             self._throw_away()
 
     def take(self, place: Place, repo: Path, base: str) -> bool:
-        """Make the spare for *repo*, if there is one that serves, the workspace of *place*; else False. Blocking."""
+        """Make the spare for *repo*, if there is one that serves, the workspace of *place*; else False.
+
+        `making.pin` is owed then. It reads and renames a few small files, in well under a millisecond, and so is not
+        for a thread: to take turns with one would cost ten times as much.
+        """
         with self._guard:
             spare = self._spares.pop(Path(os.path.realpath(repo), ".git"), None)
         if spare is None:
             return False
         try:
-            target = locate(repo, base)
+            target = locate_plain(repo, base) if base in ("", spare.target.base) else None
             if target == spare.target and clone.refs_of(target) == spare.refs and making.remembered(place) is None:
                 making.adopt(spare.place, place, target, spare.refs)
                 return True
@@ -114,7 +121,7 @@ class Spares:
         refs = clone.refs_of(target) if key == target.path / ".git" else None
         with self._guard:
             old = self._spares.get(key)
-        if refs is None or (old is not None and (old.target, old.refs) == (target, refs)):
+        if refs is None or len(refs) > REFS_CHARS_MAX or (old is not None and (old.target, old.refs) == (target, refs)):
             return
         if (repo / ".gitmodules").exists() or objects.few(key / "objects") is None:
             return

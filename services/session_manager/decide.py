@@ -37,6 +37,7 @@ from obra.services.session_manager.prompts import load as template
 from obra.services.session_manager.state import NONE, State
 from obra.shared import rules, tokens
 from obra.shared.decider import Decider
+from obra.shared.llm.names import NOBODY
 
 HEARS: tuple[type[Event], ...] = (
     TaskReadied, LlmSelected, SessionOpened, SessionBriefed, PromptPrepared, PromptEnhanced, BudgetReserved,
@@ -44,8 +45,8 @@ HEARS: tuple[type[Event], ...] = (
     TaskCancelled, MilestoneReached,
 )  # fmt: skip
 SAYS: tuple[type[Event], ...] = (
-    SessionOpened, SessionJoined, SessionBriefed, PromptPrepared, BudgetReserved, AttemptRequested, BudgetSettled,
-    BudgetExhausted, SessionWarned, SummaryRequested, SessionSummarised, SessionRefreshed, SessionClosed,
+    LlmSelected, SessionOpened, SessionJoined, SessionBriefed, PromptPrepared, BudgetReserved, AttemptRequested,
+    BudgetSettled, BudgetExhausted, SessionWarned, SummaryRequested, SessionSummarised, SessionRefreshed, SessionClosed,
 )  # fmt: skip
 
 
@@ -72,6 +73,8 @@ def _onward(state: State, event: Event, own_rules: str) -> Sequence[Event]:
             return [*_settled(state, event), *refresh.warned(state, event)]
         case _ if state.exhausted:
             return []
+        case TaskReadied() if state.task and state.task.llm == "none" and not state.chosen_before:
+            return [] if state.llm else [NOBODY]  # there is nothing that supervisor-llm could look for
         case TaskReadied() | LlmSelected():
             return _opened(state)
         case SessionOpened() | SessionBriefed():

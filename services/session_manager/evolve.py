@@ -52,7 +52,7 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, task=event)
         case TaskReadied() if state.policy is None:
             first = turns.chosen(state.task, event.policy) if state.task else event.policy.turns_max
-            return replace(state, policy=event.policy, turns_max=first)
+            return replace(state, policy=event.policy, turns_max=first, chosen_before=state.llm is not None)
         case LlmSelected() if state.llm is None:
             return replace(state, llm=event)
         case TaskCompleted() | TaskFailed() | TaskCancelled() | TaskRejected():

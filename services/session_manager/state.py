@@ -59,12 +59,14 @@ class State(msgspec.Struct, frozen=True):
 
     ``prepared``, ``reserved`` and ``requested`` are the newest run that each step was taken for. ``open_usd`` is
     what is set aside for the run in hand; none: nothing. ``used`` is, after a rollback, the highest attempt that
-    was ever begun: its number is not given again. ``summary`` stands for all attempts before it.
+    was ever begun: its number is not given again. ``summary`` stands for all attempts before it. ``chosen_before``:
+    the LLM was chosen before it was the task's turn, as an earlier version did.
     """
 
     task: TaskSubmitted | None = None
     policy: Policy | None = None
     llm: LlmSelected | None = None
+    chosen_before: bool = False
     opened: bool = False
     closed: bool = False
     over: bool = False

@@ -6,7 +6,7 @@ from obra.events import LlmSelected, ServiceDegraded
 from obra.services.supervisor_llm.state import NAME
 from obra.shared.config import LlmSettings
 from obra.shared.llm import LlmFailed, Probe, Provider
-from obra.shared.llm.names import named
+from obra.shared.llm.names import NOBODY, named
 
 
 async def select(asked: str, settings: LlmSettings, providers: Mapping[str, Provider]) -> LlmSelected | None:
@@ -16,7 +16,7 @@ async def select(asked: str, settings: LlmSettings, providers: Mapping[str, Prov
     or not: it may be so by the time it is needed, and its reviews say why they are missing if it is not.
     """
     if asked == "none":
-        return LlmSelected(asked=asked, provider="none", reason="the task asks for none")
+        return NOBODY
     if asked == "auto":
         probe = await look(providers[settings.provider], settings.model)
         if not probe.ready:

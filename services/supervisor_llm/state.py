@@ -91,8 +91,11 @@ def _gathered(
 
 
 def wants_selection(state: State) -> bool:
-    """Return whether it is still open which LLM serves the task."""
-    return state.task is not None and state.selected is None and not state.over
+    """Return whether it is still open which LLM serves the task, and there is something to look for.
+
+    Of a task that asks for `none` the session-manager says so itself, as it opens the session.
+    """
+    return state.task is not None and state.task.llm != "none" and state.selected is None and not state.over
 
 
 def wants_notice(state: State) -> bool:

@@ -24,8 +24,8 @@ class Past:
     events: tuple[Recorded, ...]
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A stored message as it is.
+class Raw(msgspec.Struct, frozen=True, gc=False):
+    """A stored message as it is: the bytes, and what could be read of them.
 
     A struct, because a million of them are made a minute.
     """
@@ -34,11 +34,6 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     subject: str
     data: bytes
     stored_at_ns: int
-
-
-class Raw(Stored, frozen=True, gc=False):
-    """A stored message, and what could be read of it."""
-
     envelope: Envelope | None
     problem: Undecodable | None = None
 
@@ -97,6 +92,15 @@ class Bus(Protocol):
         """
         ...
 
+    async def append_chain(self, envelopes: Sequence[Envelope], *, expected: int) -> int:
+        """Store *envelopes*, all of one scope, each directly after the one before it; return the last one's position.
+
+        For events of which each follows from the one before: they need not be all or none, and are stored faster
+        than one append after the other or a batch. What is stored is a beginning of them. *expected* is as in
+        `append`; `StaleAppend` if something else has happened in the scope before the first or between two.
+        """
+        ...
+
     async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
         """Store one event for each of several scopes, all or none; return the last one's position.
 
@@ -130,10 +134,6 @@ class Bus(Protocol):
         *filters* are subjects with wildcards; none means everything. Nothing is missed and nothing doubled,
         across reconnects and server restarts too.
         """
-        ...
-
-    def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Stored], None]:
-        """Yield the same messages as they are, unread, and at once all that have come: for whoever keeps a copy."""
         ...
 
     async def purge(self, scope: Scope, before: int) -> int:

@@ -32,6 +32,11 @@ def size_of(content: Content) -> int:
     return len(content.text.encode("utf-8", "replace"))
 
 
+def is_small(envelope: Envelope) -> bool:
+    """Return whether *envelope* is stored as it is: none of its texts is left as a reference."""
+    return len(encode(envelope)) <= INLINE_BYTES_MAX
+
+
 async def _swap(value: Any, limit: int, put: Put) -> Any:
     """Return *value* with every `Content` over *limit* bytes inside it given to *put*."""
     match value:

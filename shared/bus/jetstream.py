@@ -15,9 +15,10 @@ from nats.js import JetStreamContext
 from obra.events import Content
 from obra.events.base import INLINE_BYTES_MAX
 from obra.events.subjects import EVERYTHING, STREAM, Scope, output_subject
-from obra.shared.bus import Consumer, Delivery, Past, Raw, Stored
+from obra.shared.bus import Consumer, Delivery, Past, Raw
 from obra.shared.bus.batch import together
 from obra.shared.bus.blobs import Blobs
+from obra.shared.bus.chain import EXPECTED_ID, Chain
 from obra.shared.bus.client import Incoming
 from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
@@ -34,7 +35,7 @@ from obra.shared.errors import ObraError, Undecodable
 
 CLOSE_S = 5.0
 PAUSE_S, PAUSE_S_MAX = 0.1, 2.0
-FOLLOW_BATCH = 2_048
+FOLLOW_BATCH = 512
 FOLLOWER_IDLE_S = 60.0
 SAY_BYTES_MAX = 512 * 1024
 SAY_PENDING_MAX = 1024 * 1024
@@ -92,6 +93,15 @@ class JetStreamBus:
         scope, unique = together(envelopes)
         return await Append(self.wire, self.store, self.past, self._tail, scope, expected, unique).run()
 
+    async def append_chain(self, envelopes: Sequence[Envelope], *, expected: int) -> int:
+        """See `Bus.append_chain`. Raises `AppendRefused` and `BusUnavailable` too."""
+        scope, unique = together(envelopes)
+
+        def one(envelope: Envelope, expected: int) -> Append:
+            return Append(self.wire, self.store, self.past, self._tail, scope, expected, [envelope])
+
+        return await Chain(self.wire, self.store, self._tail, one, scope, expected, unique).run()
+
     async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
         """See `Bus.append_each`. Raises `AppendRefused` and `BusUnavailable` too."""
         return await AppendEach(self.wire, self.store, self.past, pairs).run()
@@ -139,6 +149,8 @@ class JetStreamBus:
         headers = message.headers
         if headers.get(EXPECTED_OF) == recorded.envelope.scope.everything:
             self._tail.add(recorded.envelope.scope, int(headers[EXPECTED]), [recorded])
+        elif EXPECTED_ID in headers:
+            self._tail.add(recorded.envelope.scope, place.position - 1, [recorded])
         delivery = JetStreamDelivery(
             recorded, place.deliveries, message.reply, self.wire, self._acks, consumer.in_flight_max
         )
@@ -154,14 +166,7 @@ class JetStreamBus:
         return None
 
     async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
-        """See `Bus.follow`."""
-        async with contextlib.aclosing(self.copied(after, filters)) as copies:
-            async for messages in copies:
-                for message in messages:
-                    yield self._raw(message)
-
-    async def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Stored], None]:
-        """See `Bus.copied`. Each loss of connection or of a message begins anew behind the last one yielded."""
+        """See `Bus.follow`. Each loss of connection or of a message begins anew behind the last one yielded."""
         position, losses = after, 0
         while True:
             try:
@@ -173,25 +178,27 @@ class JetStreamBus:
                 await _pause(losses)
                 continue
             try:
-                number, whole = 0, True
+                number = 0
                 with contextlib.suppress(PullLost):
-                    while whole:
-                        messages, number, whole = _unbroken(await pull.some(), number)
-                        if messages:
-                            position, losses = messages[-1].position, 0
-                            yield messages
+                    while True:
+                        message = await pull.next()
+                        place = Place.of(message)
+                        number += 1
+                        if place.number != number:
+                            break
+                        position, losses = place.position, 0
+                        yield self._raw(message, place)
             finally:
                 await pull.close(give_back=False)
             losses += 1
             await _pause(losses)
 
-    def _raw(self, message: Stored) -> Raw:
-        position, subject, data = message.position, message.subject, message.data
+    def _raw(self, message: Incoming, place: Place) -> Raw:
         try:
-            envelope, problem = self._tail.read(position, subject, data), None
+            envelope, problem = self._tail.read(place.position, message.subject, message.data), None
         except Undecodable as error:
             envelope, problem = None, error
-        return Raw(position, subject, data, message.stored_at_ns, envelope, problem)
+        return Raw(place.position, message.subject, message.data, place.stored_at_ns, envelope, problem)
 
     async def _follower(self, start: int, filters: Sequence[str]) -> Pull:
         """Return an open pull on a fresh consumer that begins at *start* and needs no acknowledgements."""
@@ -258,18 +265,6 @@ class JetStreamBus:
         finally:
             with contextlib.suppress(errors.Error):
                 await subscription.unsubscribe()
-
-
-def _unbroken(messages: Sequence[Incoming], number: int) -> tuple[list[Stored], int, bool]:
-    """Return the *messages* that follow on the one with *number*, the last one's number, and whether these are all."""
-    made = list[Stored]()
-    for message in messages:
-        _, position, found, stored_at_ns = Place.of(message)
-        if found != number + 1:
-            return made, number, False
-        number = found
-        made.append(Stored(position, message.subject, message.data, stored_at_ns))
-    return made, number, True
 
 
 async def _pause(losses: int) -> None:

@@ -1,7 +1,6 @@
 """The bus inside one process: for tests, demos and replay. It keeps every promise of `Bus` but durability."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -23,7 +22,6 @@ from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend, Undecoda
 BATCH_MAX = 1_000
 SAY_BYTES_MAX = 512 * 1024
 HEAR_PENDING_MAX = 10_000
-COPIED_MAX = 512
 
 
 @dataclass(eq=False, slots=True)
@@ -70,6 +68,13 @@ class MemoryBus:
             self._positions[envelope.id] = self.publish(subject(scope, envelope.event), data)
             self._arm(envelope)
         return max(self._positions[envelope.id] for envelope in unique)
+
+    async def append_chain(self, envelopes: Sequence[Envelope], *, expected: int) -> int:
+        """See `Bus.append_chain`."""
+        _, unique = together(envelopes)
+        for envelope in unique:
+            expected = await self.append([envelope], expected=expected)
+        return expected
 
     async def append_each(self, pairs: Sequence[tuple[Envelope, int]]) -> int:
         """See `Bus.append_each`."""
@@ -146,28 +151,17 @@ class MemoryBus:
 
     async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
         """See `Bus.follow`."""
-        async with contextlib.aclosing(self.copied(after, filters)) as copies:
-            async for raws in copies:
-                for raw in raws:
-                    yield raw
-
-    async def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Raw], None]:
-        """See `Bus.copied`. What was read when it was stored need not be read again."""
         stir, position = asyncio.Event(), after
         self._followers.add(stir)
         try:
             while True:
                 while position < len(self.log):
-                    raws = self.log[position : position + COPIED_MAX]
-                    position += len(raws)
-                    wanted = [
-                        raw
-                        for raw in raws
-                        if raw.position not in self._purged
-                        and (not filters or any(matches(pattern, raw.subject) for pattern in filters))
-                    ]
-                    if wanted:
-                        yield wanted
+                    raw = self.log[position]
+                    position += 1
+                    if raw.position in self._purged:
+                        continue
+                    if not filters or any(matches(pattern, raw.subject) for pattern in filters):
+                        yield raw
                 stir.clear()
                 await stir.wait()
         finally:

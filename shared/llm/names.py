@@ -2,8 +2,13 @@
 
 from typing import Literal
 
+from obra.events import LlmSelected
+
 ProviderName = Literal["ollama", "openai"]
 PROVIDERS: tuple[ProviderName, ...] = ("ollama", "openai")
+NOBODY = LlmSelected(asked="none", provider="none", reason="the task asks for none")
+"""The choice of a task that asks for `none`: there is nothing to look for."""
+
 FORMS = "`auto`, `none`, `ollama/MODEL` or `openai/MODEL`"
 
 

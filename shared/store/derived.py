@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 SETTLE_EVERY = 25_000
 """Events: until they are settled, each question folds the tasks that they belong to."""
-SETTLE_BEHIND = 1_000_000
-"""The same while the store is far behind the stream: to settle takes long, however few there are."""
+SETTLE_BEHIND = 250_000
+"""The same while the store is far behind the stream: to settle is to look through all of `typed`."""
+SETTLE_PART = 40
+"""However long the log is, at most one part in so many is unsettled: settling costs the same an event at any length."""
 POSITION_MAX = 2**64 - 1
-REBUILD_EVENTS = 1_000_000
+REBUILD_EVENTS = 250_000
 RECENT = 20_000
 """Positions back in which nearly every event that is answered lies; the others are looked for in the whole log."""
 SETTLED = ("task", "attempt", "wait", "prompt", "session", "goal", "calibration")

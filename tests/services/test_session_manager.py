@@ -25,6 +25,7 @@ from obra.services.session_manager.decide import DECIDER
 from obra.services.session_manager.prompt import advised
 from obra.services.session_manager.prompts import load
 from obra.shared import rules, tokens
+from obra.shared.llm.names import NOBODY
 from tests.given import given
 from tests.services.evidence import LLM, NO_LLM, READY, TASK, finished, ran, readied, reviewed, task
 
@@ -69,6 +70,13 @@ def test_a_session_opens_once_the_task_is_ready_and_the_reviewer_is_chosen() -> 
     given(DECIDER, TASK, READY).when(LLM).then(OPENED)
     given(DECIDER, TASK, NO_LLM).when(READY).then(OPENED)
     given(DECIDER, TASK, NO_LLM, READY, OPENED).when(READY).then_nothing()
+
+
+def test_nobody_needs_to_choose_for_a_task_that_asks_for_no_llm() -> None:
+    alone = task(llm="none")
+    given(DECIDER, alone).when(READY).then(NOBODY)
+    given(DECIDER, alone, READY).when(NOBODY).then(OPENED)
+    given(DECIDER, alone, READY, NOBODY).when(READY).then_nothing()
 
 
 def test_an_open_session_prepares_the_first_prompt() -> None:

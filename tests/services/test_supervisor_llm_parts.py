@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from obra.events import (
@@ -87,6 +88,7 @@ def test_the_first_submission_and_the_first_selection_count() -> None:
     [
         ((), False),
         ((TASK,), True),
+        ((msgspec.structs.replace(TASK, llm="none"),), False),
         ((TASK, CHOSEN), False),
         ((TASK, TaskCancelled()), False),
     ],

@@ -207,6 +207,73 @@ async def test_an_append_belongs_to_one_scope(bus: Bus) -> None:
     assert await bus.last_position() == 0
 
 
+async def test_a_chain_is_stored_event_by_event_in_order(bus: Bus) -> None:
+    envelopes, position = cancelled(4), await bus.append(cancelled(1))
+    assert await bus.append_chain(envelopes, expected=position) == 5
+    assert await bus.past(T1, 1) == Past(5, tuple(Recorded(n, e) for n, e in enumerate(envelopes, 2)))
+    assert await bus.past(T1, 1, reaching=5) == await bus.past(T1, 1)
+    assert await bus.append_chain(cancelled(1), expected=5) == 6
+
+
+async def test_a_chain_that_is_stale_stores_nothing(bus: Bus) -> None:
+    first = cancelled(1)
+    await bus.append(first, expected=0)
+    for expected in (0, 7):
+        with pytest.raises(StaleAppend):
+            await bus.append_chain(cancelled(3), expected=expected)
+    assert [r.envelope for r in (await bus.past(T1)).events] == first
+
+
+async def test_a_chain_holds_in_between_what_happens_elsewhere(bus: Bus) -> None:
+    """Whatever comes between two of its events in the stream: each chain is whole and in order in its own scope."""
+    scopes = [Scope("shop", f"s{number}") for number in range(20)]
+    chains = [cancelled(4, scope) for scope in scopes]
+    await asyncio.gather(*(bus.append_chain(chain, expected=0) for chain in chains))
+    for scope, chain in zip(scopes, chains, strict=True):
+        assert [r.envelope for r in (await bus.past(scope)).events] == chain
+
+
+async def test_of_many_chains_with_one_expectation_one_is_stored_and_no_other_begins(bus: Bus) -> None:
+    chains = [cancelled(3) for _ in range(10)]
+    results = await asyncio.gather(*(bus.append_chain(chain, expected=0) for chain in chains), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["StaleAppend"] * 9 + ["int"]
+    [stored] = [chain for chain, result in zip(chains, results, strict=True) if isinstance(result, int)]
+    assert [r.envelope for r in (await bus.past(T1)).events] == stored
+
+
+@pytest.mark.parametrize("there", [1, 2, 3])
+async def test_a_chain_whose_beginning_is_stored_already_goes_on_from_there(bus: Bus, there: int) -> None:
+    envelopes = cancelled(3)
+    position = 0
+    for envelope in envelopes[:there]:
+        position = await bus.append([envelope], expected=position)
+        await bus.append(cancelled(1, T2))
+    assert await bus.append_chain(envelopes, expected=0) == (position if there == 3 else 2 * there + 3 - there)
+    assert [r.envelope for r in (await bus.past(T1)).events] == envelopes
+
+
+async def test_a_chain_is_broken_off_where_something_else_has_happened(bus: Bus) -> None:
+    envelopes = cancelled(3)
+    other = cancelled(1)
+    await bus.append([envelopes[0]], expected=0)
+    await bus.append(other, expected=1)
+    with pytest.raises(StaleAppend):
+        await bus.append_chain(envelopes, expected=0)
+    assert [r.envelope for r in (await bus.past(T1)).events] == [envelopes[0], *other]
+
+
+async def test_timers_and_large_texts_can_stand_in_a_chain(bus: Bus) -> None:
+    large = sealed(AgentExited(attempt=1, run=1, ending="completed", result=Content.of("x" * 100_000)))
+    timer = sealed(TimerSet(timer="good", delay_s=0.01))
+    await bus.append_chain([cancelled(1)[0], large, timer], expected=0)
+    raws = await take(bus.follow(0), 4)
+    assert [type(raw.envelope.event) for raw in raws if raw.envelope] == [
+        TaskCancelled, AgentExited, TimerSet, TimerFired,
+    ]  # fmt: skip
+    assert raws[1].envelope is not None
+    assert await bus.text(raws[1].envelope.event.result) == "x" * 100_000  # type: ignore[union-attr]
+
+
 async def test_one_event_for_each_of_several_scopes_is_stored_at_once(bus: Bus) -> None:
     await bus.append(cancelled(2))
     mine, other, new = cancelled(1)[0], cancelled(1, T2)[0], cancelled(1, Scope("shop", "t3"))[0]

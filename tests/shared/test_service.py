@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +24,8 @@ from obra.events.subjects import Scope
 from obra.shared.bus import Bus, Delivery, Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.decider import Decider
-from obra.shared.envelope import Recorded
-from obra.shared.errors import BusUnavailable
+from obra.shared.envelope import Envelope
 from obra.shared.service import Acting, Call, Service, Thinking
-from obra.shared.shell import leased
 from tests.rig import MemoryRig
 from tests.shared.test_bus import SOON_S, T1, T2, events, sealed, take
 
@@ -58,6 +56,29 @@ def decide(waiting: int, event: Event) -> Sequence[Event]:
 
 
 READIER = Decider("tester", 0, (TaskSubmitted, TaskCancelled), (TaskReadied,), ready, decide)
+
+
+def relayed(stage: int, event: Event) -> int:
+    """Follow a task from stage to stage."""
+    return max(stage, {TaskSubmitted: 1, TaskReadied: 2, TaskRejected: 3, TaskFailed: 4}.get(type(event), 0))
+
+
+def relay(stage: int, event: Event) -> Sequence[Event]:
+    """Answer with the next stage, from which the one after that follows."""
+    match event:
+        case TaskSubmitted() if stage == 1:
+            return [TaskReadied()]
+        case TaskReadied() if stage == 2:
+            return [TaskRejected(reasons=("no",))]
+        case TaskRejected() if stage == 3:
+            return [TaskFailed(reasons=("over",))]
+    return []
+
+
+RELAY = Decider(
+    "tester", 0, (TaskSubmitted, TaskReadied, TaskRejected), (TaskReadied, TaskRejected, TaskFailed), relayed, relay
+)
+STAGES = [SUBMITTED, TaskReadied(), TaskRejected(reasons=("no",)), TaskFailed(reasons=("over",))]
 
 
 class Counting(MemoryBus):
@@ -127,6 +148,53 @@ async def test_what_comes_between_reading_and_appending_is_taken_in(memory: Memo
     async with running(bus, thinking()):
         await said(bus, "task.readied", 2)
     assert events(await bus.past(T1)) == [SUBMITTED, SUBMITTED, TaskReadied(), TaskFailed(reasons=()), TaskReadied()]
+
+
+async def test_what_follows_from_an_answer_of_its_own_is_said_with_it(bus: Bus, rig: Any) -> None:
+    service = Thinking(RELAY)
+    await rig.provide(service.consumer)
+    await bus.append([sealed(SUBMITTED, number=7)])
+    async with running(bus, service):
+        await said(bus, "task.failed")
+    past = await bus.past(T1)
+    assert events(past) == STAGES
+    assert [r.envelope.cause for r in past.events[1:]] == [r.envelope.id for r in past.events[:-1]]
+    assert {r.envelope.correlation for r in past.events[1:]} == {UUID(int=7)}
+
+
+async def test_what_is_said_with_an_answer_costs_no_look_of_its_own() -> None:
+    bus, service = Counting(), Thinking(RELAY)
+    stored: list[int] = []
+    chain = bus.append_chain
+
+    async def counted(envelopes: Sequence[Envelope], *, expected: int) -> int:
+        stored.append(len(envelopes))
+        return await chain(envelopes, expected=expected)
+
+    bus.append_chain = counted  # type: ignore[method-assign]
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, service):
+        await said(bus, "task.failed")
+    assert (stored, events(await bus.past(T1))) == ([3], STAGES)
+
+
+@pytest.mark.parametrize("stored", [1, 2, 3])
+async def test_a_service_that_died_in_the_middle_of_what_it_said_goes_on_from_there(
+    memory: MemoryRig, stored: int
+) -> None:
+    """What was said before is not said again, and what follows is what would have followed."""
+    bus, whole = memory.bus, MemoryBus()
+    first = sealed(SUBMITTED, number=7)
+    for one in (bus, whole):
+        await one.append([first])
+    async with running(whole, Thinking(RELAY)):
+        await said(whole, "task.failed")
+    expected = [recorded.envelope.id for recorded in (await whole.past(T1)).events]
+    for recorded in (await whole.past(T1)).events[1:stored]:
+        await bus.append([recorded.envelope])
+    async with running(bus, Thinking(RELAY)):
+        await said(bus, "task.failed")
+    assert [recorded.envelope.id for recorded in (await bus.past(T1)).events] == expected
 
 
 async def test_an_answer_reads_only_what_is_new() -> None:
@@ -261,35 +329,6 @@ async def test_the_lease_is_kept_while_work_goes_on(bus: Bus, rig: Any) -> None:
     async with running(bus, service):
         await said(bus, "task.readied")
     assert calls == [1]
-
-
-@dataclass
-class Touched:
-    """A delivery that NATS hears of only from the second time on."""
-
-    recorded: Recorded = field(default_factory=lambda: Recorded(1, sealed(SUBMITTED)))
-    deliveries: int = 1
-    touches: int = 0
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def done(self) -> None: ...
-
-    async def again(self, delay_s: float) -> None: ...
-
-    async def touch(self) -> None:
-        self.touches += 1
-        if self.touches == 1:
-            raise BusUnavailable(url="nowhere", reason="it is away")
-        self.heard.set()
-
-
-async def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time() -> None:
-    delivery = Touched()
-    async with asyncio.timeout(SOON_S), leased(delivery, 0.3) as lease:
-        began_s = lease.ends_s
-        await delivery.heard.wait()
-        await asyncio.sleep(0)
-        assert lease.ends_s > began_s
 
 
 async def test_an_event_whose_lease_ends_while_it_is_worked_on_is_not_worked_on_twice_at_once() -> None:

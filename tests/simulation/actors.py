@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from msgspec.structs import replace
+
 from obra.events import (
     JUDGED,
     AgentExited,
@@ -71,7 +73,10 @@ OWN_RULES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for, and how unfriendly the world is: each number is a probability."""
+    """What is asked for, and how unfriendly the world is: each number is a probability.
+
+    Where there is a ``model``, the task asks for one.
+    """
 
     task: TaskSubmitted = TASK
     policy: Policy = field(default_factory=Policy)
@@ -89,6 +94,10 @@ class Plan:
     destroys: float = 0.0
     doubled: float = 0.2
     lost: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.model and self.task.llm == "none":
+            object.__setattr__(self, "task", replace(self.task, llm="auto"))
 
     @classmethod
     def drawn(cls, dice: random.Random) -> "Plan":
@@ -188,6 +197,8 @@ def _run(asked: AttemptRequested, plan: Plan, dice: random.Random) -> list[Event
 def llm(log: Sequence[Event], question: Event, plan: Plan, dice: random.Random) -> Sequence[Event]:
     """Choose, advise and review, if there is a model."""
     match question:
+        case TaskReadied() if plan.task.llm == "none":
+            return []  # the session-manager says it
         case TaskReadied():
             provider, model = ("ollama", "m") if plan.model else ("none", "")
             return [LlmSelected(asked=plan.task.llm, provider=provider, model=model)]  # type: ignore[arg-type]

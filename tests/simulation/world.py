@@ -8,8 +8,10 @@ seed did, it does again.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from obra.events import DecisionMade, Event, Policy, TaskRolledBack, TaskSubmitted
 from obra.events.subjects import Scope
@@ -46,7 +48,9 @@ class World:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         if self.plan == Plan():
-            self.plan = Plan.drawn(self.random)
+            plan = Plan.drawn(self.random)
+            asked = "none" if not plan.model and self.seed % 2 else plan.task.llm
+            self.plan = replace(plan, task=msgspec.structs.replace(plan.task, llm=asked))
         self.thinkers: dict[str, Decider[Any]] = {
             "planner": planner(self.plan.policy).alone(SCOPE),
             "session-manager": SESSION_MANAGER,

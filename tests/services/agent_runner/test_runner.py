@@ -142,6 +142,21 @@ async def test_a_redelivered_request_is_not_run_again(stage: Stage) -> None:
     assert [(event.attempt, event.run) for event in await stage.of(AttemptStarted)] == [(1, 1), (2, 1)]
 
 
+async def test_a_base_that_a_dead_runner_had_yet_to_pin_is_pinned_when_the_event_comes_again(stage: Stage) -> None:
+    agent = stage.script({"steps": [write("a.txt")]})
+    pin = stage.repo / ".git" / "refs" / "obra" / stage.scope.task / "base"
+    async with stage.running():
+        await stage.submit(agent)
+        await stage.request()
+        await stage.finished()
+    pin.unlink()
+    assert isinstance(stage.bus, MemoryBus)
+    stage.bus._groups.clear()  # every event is delivered once more
+    async with stage.running():
+        await appears(pin)
+    assert pin.read_text().strip() == git(stage.repo, "rev-parse", "HEAD")
+
+
 async def test_two_runners_share_the_work_and_each_run_happens_once(stage: Stage) -> None:
     agent = stage.script({"steps": [{"run": "echo x >> count"}]})
     others = [Stage(stage.bus, stage.root, stage.settings, SCOPE._replace(task=f"t{n}")) for n in range(2, 6)]
@@ -203,18 +218,6 @@ async def test_only_named_variables_reach_the_agent_and_none_the_checks(
     (checks,), (checkpoint,) = await stage.of(ChecksRan), await stage.of(WorkspaceCheckpointed)
     assert checks.checks[0].output.text == "[]\n[redacted]\n"
     assert "s3cr3t-value" not in checkpoint.patch.text
-
-
-async def test_nothing_that_lies_in_the_workspace_is_on_the_path_of_agents_and_checks(stage: Stage) -> None:
-    lies = {"write": {"path": "bin/nosuchtool", "text": "#!/bin/sh\nexit 0\n"}}
-    agent = stage.script({"steps": [lies, {"run": "chmod +x bin/nosuchtool; cp bin/nosuchtool ."}]})
-    stage.settings = Settings(agent=AgentSettings(path=f"bin:.::{PATH}:"))
-    async with stage.running():
-        await stage.submit(agent, checks=("nosuchtool",))
-        await stage.request()
-        await stage.finished()
-    (checks,) = await stage.of(ChecksRan)
-    assert checks.checks[0].exit_code == 127
 
 
 async def test_a_missing_repository_is_a_lost_workspace(stage: Stage) -> None:

@@ -9,6 +9,7 @@ import pytest
 from obra.events.subjects import Scope
 from obra.services.agent_runner import spares as module
 from obra.services.agent_runner.deliver import deliver
+from obra.services.agent_runner.making import pin
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.spares import Spares
 from obra.services.agent_runner.workspace import Workspace, find, prepare
@@ -77,6 +78,7 @@ def test_a_task_finds_in_a_spare_just_what_would_have_been_made_for_it(
     assert spares.take(place, repo, base)
     taken = find(place)
     assert taken is not None
+    pin(place, taken.target)
     assert (taken.target, seen(taken)) == (anew.target, expected)
     assert (laid_in(home), prepare(place, repo, base)) == ([], taken)
     (taken.path / "new").write_text("x\n")
