@@ -61,13 +61,20 @@ async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key,
     return Ready(made, sandbox, kit, found, text)
 
 
-async def to_go_on(tools: Tools, place: Place, state: State) -> Ready:
-    """Gather what is needed once the agent is gone: to record and to check. Raises as `to_begin` does."""
-    task = _task(state)
-    made, (sandbox, kit) = await together(
-        tools.blocking(workspaces.prepare, place, Path(task.repo), *state.start),
-        _walls_and_kit(tools, place, task),
-    )
+async def to_go_on(tools: Tools, place: Place, state: State, key: Key) -> Ready:
+    """Gather what is needed once the agent is gone: to record and to check. Raises as `to_begin` does.
+
+    What is recorded already is there as it was recorded: a check or a probe that was cut off may have left something.
+    """
+    task, recorded = _task(state), state.run(key).checkpoint
+
+    def workspace() -> Workspace:
+        made = workspaces.prepare(place, Path(task.repo), *state.start)
+        if recorded is not None:
+            workspaces.begin(made, recorded.commit)
+        return made
+
+    made, (sandbox, kit) = await together(tools.blocking(workspace), _walls_and_kit(tools, place, task))
     return Ready(made, sandbox, kit, AgentFound(""), "")
 
 

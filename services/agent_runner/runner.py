@@ -130,7 +130,7 @@ class Attempt:
             await self._finish(exited.ending)
             return
         try:
-            ready = await to_go_on(self._tools, self._place, self._ledger.state)
+            ready = await to_go_on(self._tools, self._place, self._ledger.state, self._key)
         except (WorkspaceLost, EnvironmentLacks) as error:
             await self._finish("workspace_lost", str(error))
         else:

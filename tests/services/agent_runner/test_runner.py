@@ -356,9 +356,11 @@ async def test_a_run_whose_turn_comes_while_the_runner_stops_is_left_to_the_next
         assert ((await queued.finished()).ending, (await queued.of(AttemptStarted))[0].run) == ("completed", 1)
 
 
-async def test_a_runner_stopped_while_it_checks_leaves_the_checks_to_the_next(stage: Stage) -> None:
+async def test_a_runner_stopped_while_it_checks_leaves_the_checks_to_the_next_and_nothing_in_their_way(
+    stage: Stage,
+) -> None:
     begun = stage.root / "begun"
-    check = f"test -e {begun} && exit 0; {signal_file(begun)}"
+    check = f"test -e left && exit 1; test -e {begun} && exit 0; touch left; {signal_file(begun)}"
     async with stage.running() as stop:
         await stage.submit(stage.script({"steps": [write("a.txt")]}), checks=(check,))
         await stage.request()
