@@ -14,7 +14,8 @@ Which event leads to which status:
 | rolled_back | task.rolled_back: it rests until a person says how it goes on |
 | completed, failed, cancelled, rejected | the event of that name; the first one holds |
 
-A goal has a story too: it is running once its plan is accepted, and ends with goal.completed or goal.failed.
+A goal has a story too: it is submitted, which the view `goal` calls planning, until its plan is accepted, running from
+then on, waiting while a person is needed for either, and ends with goal.completed, goal.failed or task.cancelled.
 
 What a rollback undid is no part of the story, but for its cost: `fold` passes over it.
 """
@@ -83,7 +84,7 @@ class Story(msgspec.Struct, frozen=True):
 
     ``attempts`` is the highest attempt that was started; money and tokens are of all runs. ``question`` is the one
     that it waits with, if it does. ``position`` is that of the newest event told, times are ISO 8601 in UTC, and
-    ``degraded`` says in whole sentences what was lacking.
+    ``degraded`` says in whole sentences what was lacking. ``goal``: it is one; ``planned``: with an accepted plan.
     """
 
     project: str = ""
@@ -110,6 +111,7 @@ class Story(msgspec.Struct, frozen=True):
     ended_at: str = ""
     position: int = 0
     goal: bool = False
+    planned: bool = False
 
     @property
     def over(self) -> bool:
@@ -178,6 +180,11 @@ def _as(story: Story, status: Status) -> Story:
     return story if story.over else replace(story, status=status)
 
 
+def _goes_on(story: Story) -> Story:
+    """Return the story with nobody waited for: a goal without a plan is planned still, or again."""
+    return _as(story, "submitted" if story.goal and not story.planned else "running")
+
+
 def _ended(story: Story, event: TaskEnd) -> Story:
     match event:
         case TaskCompleted():
@@ -199,9 +206,9 @@ def _of_goal(story: Story, event: Event, at: str) -> Story:
         case GoalSubmitted() if not story.submitted_at:
             return replace(story, text=event.text, repo=event.repo, agent=event.agent, submitted_at=at, goal=True)
         case PlanDrafted() if story.goal:
-            return _as(story, "submitted")
+            return _goes_on(story)
         case PlanAccepted() if story.goal:
-            return _as(story, "running")
+            return _goes_on(replace(story, planned=True))
         case GoalCompleted() if story.goal and not story.over:
             return replace(story, status="completed", ended_at=at, reasons=())
         case GoalFailed() if story.goal and not story.over:
@@ -239,7 +246,7 @@ def _around(story: Story, event: Event) -> Story:
         case BreakpointResolved() | QuestionAnswered() | DecisionOverridden():
             if isinstance(event, DecisionOverridden) and event.action not in OVERRIDES:
                 return story
-            return replace(_as(story, "running"), question="") if story.resting else story
+            return replace(_goes_on(story), question="") if story.resting else story
         case _:
             return story
 

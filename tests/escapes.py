@@ -194,6 +194,48 @@ FROM test_all_types()
 FROM repeat_row(1, num_rows := 1000000000000)
 FROM storage_info('event')
 SELECT list_transform(range(position), lambda x: x) FROM event
+SELECT repeat(range::VARCHAR, 10000) FROM range(2048)
+SELECT repeat(repeat('x', 10000), 10000)
+SELECT repeat('x', 10001)
+SELECT repeat('xy', 5001)
+SELECT 'x'.repeat(20000)
+SELECT main.repeat('x', 20000)
+SELECT system.main.repeat('x', 20000)
+SELECT repeat('x', -1)
+SELECT repeat('x', '9e9')
+SELECT range(10001)
+SELECT range(-1000000, 0)
+SELECT generate_series(0, position::BIGINT) FROM event
+SELECT lpad(task, 20000, 'x') FROM task
+SELECT list_transform(range(9), lambda x: range(9))
+SELECT list_transform(range(9), lambda x: list_transform(range(9), lambda y: x * y))
+SELECT [[x * y for y in [1]] for x in [1]]
+SELECT list_filter([1], lambda x: length(repeat('x', 9)) = x)
+SELECT list_reduce([1, 2], lambda a, b: a + list_sum(list_transform([b], lambda c: c)))
+SELECT list_aggregate(range(9), 'histogram')
+SELECT list_aggr(range(9), 'HISTOGRAM_exact')
+SELECT list_aggregate(range(9), 'histo' || 'gram')
+SELECT list_histogram(range(9))
+SELECT task LIKE text FROM task
+SELECT task NOT LIKE '%' || text || '_' FROM task
+SELECT task ILIKE concat('%', text) FROM task
+SELECT task GLOB text FROM task
+SELECT "~~"(task, text) FROM task
+SELECT main."!~~*"(task, text) FROM task
+SELECT like_escape(task, text, '!') FROM task
+SELECT not_ilike_escape(task, text, '!') FROM task
+SELECT task LIKE '%a%a%a%a%a%a%a%a%' FROM task
+SELECT task GLOB '*a*a*a*a*a*a*a*a*' FROM task
+SELECT '9'::BIGNUM
+SELECT TRY_CAST(['9'] AS BIGNUM[])
+SELECT CAST({'a': '9'} AS STRUCT(a BIGNUM))
+SELECT json_merge_patch('{}', '{}')
+SELECT json_deep_merge('{}', '{}')
+SELECT json_merge_patch_diff('{}', '{}')
+SELECT parse_path('a/b')
+SELECT parse_dirpath('a/b')
+SELECT parse_filename('a/b')
+SELECT parse_dirname('a/b')
 """.splitlines(),
     "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
     "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,

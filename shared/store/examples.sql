@@ -12,7 +12,8 @@ FROM task GROUP BY attempts ORDER BY attempts
 
 -- Escalation precision: of what people were asked, how much did they reject?
 SELECT count(*) AS asked, count(*) FILTER (resolution = 'reject') AS rejected,
-    count(*) FILTER (resolution = 'approve') AS approved
+    count(*) FILTER (resolution = 'approve') AS approved,
+    round(count(*) FILTER (resolution = 'reject') / nullif(count(*), 0), 3) AS share_rejected
 FROM wait WHERE kind = 'breakpoint' AND resolution IN ('approve', 'reject', 'retry')
 
 -- How long did tasks wait for a person?
@@ -29,7 +30,8 @@ SELECT command, count(*) AS runs, count(*) FILTER (NOT passed) AS failed, round(
 FROM check_result GROUP BY command ORDER BY failed DESC, command
 
 -- How often is the first attempt enough?
-SELECT round(count(*) FILTER (attempts = 1) / greatest(count(*), 1), 3) AS first_try FROM task WHERE status = 'completed'
+SELECT count(*) AS accepted, round(count(*) FILTER (attempts = 1) / nullif(count(*), 0), 3) AS first_try
+FROM task WHERE status = 'completed'
 
 -- How do agents' runs end?
 SELECT agent, ending, count(*) AS runs FROM attempt GROUP BY ALL ORDER BY runs DESC, agent, ending
@@ -48,8 +50,10 @@ SELECT project, task, reasons, submitted_at FROM task WHERE status = 'waiting' O
 SELECT used_by, model, sum(input) AS input, sum(output) AS output, sum(cache_read) AS cache_read FROM token GROUP BY ALL ORDER BY input DESC, used_by, model
 
 -- How much of the time is the agent's, and how much is Obra's?
-SELECT a.task, round(sum(a.agent_ms)) AS agent_ms, round((epoch(any_value(t.ended_at)) - epoch(any_value(t.submitted_at))) * 1000) AS whole_ms
-FROM attempt a JOIN task t USING (project, task) WHERE t.ended_at IS NOT NULL GROUP BY ALL ORDER BY whole_ms DESC, a.task
+SELECT project, task, round(sum(a.agent_ms)) AS agent_ms,
+    round((epoch(any_value(t.ended_at)) - epoch(any_value(t.submitted_at))) * 1000) AS whole_ms
+FROM attempt a JOIN task t USING (project, task)
+WHERE t.ended_at IS NOT NULL GROUP BY project, task ORDER BY whole_ms DESC, project, task
 
 -- Where does the time go between services?
 SELECT cause, answer, events, p50_ms, p95_ms FROM hop ORDER BY p95_ms DESC, cause, answer LIMIT 10
@@ -58,8 +62,8 @@ SELECT cause, answer, events, p50_ms, p95_ms FROM hop ORDER BY p95_ms DESC, caus
 SELECT type, what, count(*) AS times, max(happened_at) AS newest FROM error GROUP BY ALL ORDER BY times DESC, type, what
 
 -- How large are accepted changes?
-SELECT t.task, a.files, a.lines_added, a.lines_deleted FROM task t JOIN attempt a USING (project, task)
-WHERE t.status = 'completed' AND a.decision = 'proceed' ORDER BY a.lines_added DESC, t.task
+SELECT project, task, a.files, a.lines_added, a.lines_deleted FROM task t JOIN attempt a USING (project, task)
+WHERE t.status = 'completed' AND a.decision = 'proceed' ORDER BY a.lines_added DESC, project, task
 
 -- Does the reviewer agree with the checks?
 SELECT l.model, l.approves, a.checks_passed, count(*) AS reviews

@@ -6,9 +6,10 @@ guessed from the text.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from obra.shared.store.bounds import excess
 from obra.shared.store.errors import QueryFailed, QueryRefused
 from obra.shared.store.plan import check_plan, suspected
 from obra.shared.store.schema import views
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SQL_CHARS_MAX = 256 * 1024
-SIZE_MAX = 1_000_000
 DEPTH_MAX = 800
 """Of the syntax tree. Python 3.11 reads a JSON document no deeper than about 990; later versions do."""
 
@@ -34,29 +34,16 @@ FORBIDDEN = frozenset({
     "variant_bytes_to_variant", "variant_to_parquet_variant", "checkpoint", "force_checkpoint",
     "cast_to_type", "replace_type", "json_contains", "json_pretty",
     "levenshtein", "editdist3", "damerau_levenshtein", "bitstring", "bitstring_agg",
+    "json_merge_patch", "json_deep_merge", "json_merge_patch_diff", "list_histogram",
+    "parse_path", "parse_dirpath", "parse_dirname", "parse_filename",
 })  # fmt: skip
-"""Functions that a query may not call anywhere. Those of the last two lines crash on long text, or never end."""
+"""Functions that a query may not call anywhere. Those of the last four lines crash on long text, or take the square of
+its length."""
 
 BUILT_IN = frozenset({
     "pg_settings", "pg_prepared_statements", "pragma_database_list", "duckdb_databases", "duckdb_logs",
 })  # fmt: skip
 """DuckDB's own views that tell of the machine: settings, paths, what others ask."""
-
-HOARDING = frozenset({"list", "array_agg", "string_agg", "group_concat", "listagg", "histogram", "map"})
-SIZED = {
-    "range": 0, "generate_series": 0, "repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "array_resize": 1,
-}  # fmt: skip
-"""Functions that make something of a stated size in one go, and from which argument on it is stated."""
-
-GROWING = {
-    "replace": 2, "regexp_replace": 2, "array_to_string": 1, "string_agg": 1, "group_concat": 1, "listagg": 1,
-    "list_string_agg": 1, "list_aggregate": 2, "list_aggr": 2, "array_aggregate": 2, "array_aggr": 2, "aggregate": 2,
-}  # fmt: skip
-GROWTH_CHARS_MAX = 64
-"""Functions that put a text in many places, and which argument it is; DuckDB counts none of the memory that takes."""
-
-PADDING = frozenset({"format", "printf"})
-_WIDTH = re.compile(r"\d{5}")
 
 _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+|\([^)]*\)\s*)?", re.IGNORECASE)
 
@@ -153,45 +140,10 @@ def _objection(node: Mapping[str, Any], *, streams: bool) -> str:
     match node.get("class"):
         case "CAST" if _makes_variants(node):
             return "a cast to VARIANT is not allowed; bodies are VARIANT already"
-        case "WINDOW" if name in HOARDING:
-            return f"the function {name} is not allowed as a window function: it can't be interrupted"
         case _ if name in FORBIDDEN or name.startswith("__internal"):
             return f"the function {name} is not allowed"
-        case "FUNCTION" if name in SIZED and not streams:
-            return _too_large(name, _arguments(node))
-        case "FUNCTION" if name in GROWING:
-            return _too_long(name, _arguments(node))
-        case "FUNCTION" if name in PADDING and _too_wide(_arguments(node)):
-            return f"{name} takes a form that is written out, with widths up to 9,999"
         case _:
-            return ""
-
-
-def _too_large(name: str, arguments: Sequence[Mapping[str, Any]]) -> str:
-    """Return why a call that makes something of a stated size is refused: DuckDB can't be interrupted in it."""
-    for argument in arguments[SIZED[name] :]:
-        literal = argument.get("expression", {}).get("literal", {})
-        if literal.get("kind") == "STRING" and name in ("lpad", "rpad"):
-            continue
-        text = str(literal.get("text", ""))
-        if not text.lstrip("-").isdigit() or abs(int(text)) > SIZE_MAX:
-            return f"{name} takes plain numbers up to {SIZE_MAX:,} here; FROM range(…) has no such bound"
-    return ""
-
-
-def _too_long(name: str, arguments: Sequence[Mapping[str, Any]]) -> str:
-    """Return why a call that puts one text in many places is refused: it fills the machine's memory."""
-    for argument in arguments[GROWING[name] : GROWING[name] + 1]:
-        literal = argument.get("expression", {}).get("literal", {})
-        if "kind" not in literal or len(str(literal.get("text", ""))) > GROWTH_CHARS_MAX:
-            return f"{name} puts in only a text that is written out, of up to {GROWTH_CHARS_MAX} characters"
-    return ""
-
-
-def _too_wide(arguments: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a form may ask for gigabytes of padding."""
-    text = arguments[0].get("expression", {}).get("literal", {}).get("text") if arguments else ""
-    return text is None or _WIDTH.search(str(text)) is not None
+            return excess(node, name, streams=streams)
 
 
 def _makes_variants(cast: Mapping[str, Any]) -> bool:
@@ -203,11 +155,6 @@ def _makes_variants(cast: Mapping[str, Any]) -> bool:
     if kind.get("type_name") == "list" and cast.get("child", {}).get("class") == "COLUMN_REF":
         kind = {"children": kind["children"][0].get("children", [])} if kind.get("children") else {}
     return any(str(node.get("type_name", "")).casefold() == "variant" for node in nodes(kind))
-
-
-def _arguments(call: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = call.get("arguments", [])
-    return found
 
 
 def _name(node: Mapping[str, Any]) -> str:

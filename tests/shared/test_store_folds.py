@@ -58,7 +58,7 @@ def of_goal(dice: random.Random) -> list[Event]:
         lambda: PlanRequested(goal=Content.of("g")),
         lambda: PlanDrafted(tasks=()),
         lambda: PlanRejected(reasons=(dice.choice("ab"),)),
-        lambda: PlanAccepted(tasks=()),
+        *(lambda: PlanAccepted(tasks=()),) * (dice.random() < 0.6),
         lambda: BreakpointRaised(name=dice.choice(["plan_needed", "milestone"]), reasons=(dice.choice("cd"),)),
         lambda: BreakpointResolved(resolution="approve"),
         lambda: MilestoneReached(milestone=dice.choice(["m1", "m2"])),
@@ -181,6 +181,7 @@ def goals(pasts: Pasts) -> Rows:
             continue
         goal = submitted[0].event
         assert isinstance(goal, GoalSubmitted)
+        assert {"submitted": "planning"}.get(status := fold(past).status, status) == goal_status(past), scope
         members = [one for at, (one, task) in told.items() if (at.project, task.goal) == (scope.project, scope.task)]
         ends = stood(past, GoalCompleted, GoalFailed, TaskCancelled)
         why = stood(past, GoalFailed, BreakpointRaised, PlanRejected)

@@ -14,6 +14,9 @@ FROM (
 ) m LEFT JOIN settled s USING (project, task)
 UNION ALL
 SELECT project, task, first FROM settled WHERE first <= as_of AND newest > as_of AND as_of <= since;
+-- Of the tasks whose rows were kept, those that moved since; rows of tasks that moved later than `as_of` say so.
+CREATE OR REPLACE MACRO stirred(as_of, since) AS TABLE
+SELECT project, task FROM typed WHERE position > since AND position <= as_of;
 -- All events of these tasks, those that were undone included. Materialised, so that the few tasks are what is hashed;
 -- by `first`, row groups from before the first of them are not read at all.
 CREATE OR REPLACE MACRO moved(as_of, since) AS TABLE

@@ -25,10 +25,10 @@ WHERE t.position > (SELECT coalesce(min(back_to), 18446744073709551615) FROM hol
     AND t.position > h.back_to AND t.position < h.position;
 -- Kept with each batch, in its transaction; rollbacks are rare, and working them out is a part of every question else.
 CREATE OR REPLACE TABLE taken_back AS FROM undone_anew(0, 0);
-CREATE OR REPLACE MACRO undone_whole(as_of) AS TABLE  -- with the task of each, so that it can be narrowed to some
-SELECT project, task, position FROM taken_back WHERE begins <= as_of AND ends >= as_of;
+CREATE OR REPLACE MACRO undone_behind(as_of, first) AS TABLE  -- of positions from `first` on
+SELECT position FROM taken_back WHERE position >= first AND begins <= as_of AND ends >= as_of;
 CREATE OR REPLACE MACRO undone(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
-SELECT position FROM undone_whole(upto(as_of));
+FROM undone_behind(upto(as_of), 0);
 -- Every event that counts as of a position, whole; and the same with the fields that views read, typed. Views ask for
 -- types by `(type IN (...)) IS TRUE`: so asked, DuckDB looks at each type once a row group; without, it joins every row
 -- with the list. What else they ask of such rows stands in a CASE, since an OR over a field reads the bodies whole.
@@ -40,10 +40,8 @@ FROM typed ANTI JOIN undone(as_of := as_of) USING (position) WHERE position <= a
 CREATE OR REPLACE MACRO told_anew(as_of, since) AS TABLE
 WITH these AS MATERIALIZED (
     FROM moving(as_of, since)
-), gone AS MATERIALIZED (  -- nearly none, of what is often much
-    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
 )
 SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
-    ANTI JOIN gone g ON g.position = t.position
+    ANTI JOIN undone_behind(as_of, (SELECT min(first) FROM these)) USING (position)
 WHERE t.position <= as_of;
 CREATE OR REPLACE VIEW history AS FROM history();

@@ -3,13 +3,11 @@
 CREATE OR REPLACE MACRO task_anew(as_of, since) AS TABLE
 WITH these AS MATERIALIZED (
     FROM moving(as_of, since)
-), gone AS MATERIALIZED (  -- nearly none, of what is often much
-    SELECT position FROM undone_whole(as_of) SEMI JOIN these USING (project, task)
 ), log AS NOT MATERIALIZED (
     SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
     WHERE t.position <= as_of
 ), past AS NOT MATERIALIZED (
-    FROM log ANTI JOIN gone USING (position)
+    FROM log ANTI JOIN undone_behind(as_of, (SELECT min(first) FROM these)) USING (position)
 ), over AS (
     SELECT project, task, min(position) AS position, arg_min(type[6:], position) AS status,
         arg_min(happened_at, position) AS ended_at
@@ -114,7 +112,7 @@ WHERE f.submitted_at IS NOT NULL;
 CREATE OR REPLACE TABLE task_settled AS SELECT *, position AS newest FROM task_anew(0, 0);
 CREATE OR REPLACE MACRO task_whole(as_of) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM task_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM task_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM task_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE MACRO task(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE

@@ -41,7 +41,7 @@ GROUP BY project, task, body.attempt, body.run;
 CREATE OR REPLACE TABLE attempt_settled AS SELECT *, position AS newest FROM attempt_anew(0, 0);
 CREATE OR REPLACE MACRO attempt(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM attempt_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM attempt_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM attempt_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW attempt AS FROM attempt();

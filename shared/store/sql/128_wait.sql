@@ -63,7 +63,7 @@ FROM begun b LEFT JOIN ended e USING (position) LEFT JOIN past s ON s.position =
 CREATE OR REPLACE TABLE wait_settled AS SELECT *, 0::UBIGINT AS newest FROM wait_anew(0, 0);
 CREATE OR REPLACE MACRO wait_whole(as_of) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM wait_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM wait_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM wait_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE MACRO wait(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE

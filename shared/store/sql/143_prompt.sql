@@ -23,7 +23,7 @@ WHERE p.type = 'prompt.prepared';
 CREATE OR REPLACE TABLE prompt_settled AS SELECT *, 0::UBIGINT AS newest FROM prompt_anew(0, 0);
 CREATE OR REPLACE MACRO prompt(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM prompt_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM prompt_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM prompt_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW prompt AS FROM prompt();

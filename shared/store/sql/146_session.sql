@@ -16,7 +16,7 @@ GROUP BY project, task;
 CREATE OR REPLACE TABLE session_settled AS SELECT *, 0::UBIGINT AS newest FROM session_anew(0, 0);
 CREATE OR REPLACE MACRO session(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM session_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM session_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM session_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW session AS FROM session();

@@ -33,7 +33,7 @@ SELECT f.*, b.text, b.repo, b.submitted_at FROM folded f JOIN begun b USING (pro
 CREATE OR REPLACE TABLE goal_settled AS SELECT *, 0::UBIGINT AS newest FROM goal_anew(0, 0);
 CREATE OR REPLACE MACRO goal_whole(as_of) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM goal_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM goal_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM goal_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE MACRO goal(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE

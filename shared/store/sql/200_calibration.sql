@@ -67,7 +67,7 @@ FROM label l JOIN scored s USING (project, task, attempt) LEFT JOIN decided d US
 CREATE OR REPLACE TABLE calibration_settled AS SELECT *, 0::UBIGINT AS newest FROM calibration_anew(0, 0);
 CREATE OR REPLACE MACRO calibration(as_of := coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615)) AS TABLE
 SELECT * EXCLUDE (newest)
-FROM calibration_settled ANTI JOIN moving(upto(as_of), (SELECT position FROM settling)) USING (project, task)
+FROM calibration_settled ANTI JOIN stirred(upto(as_of), (SELECT position FROM settling)) USING (project, task)
 WHERE newest <= upto(as_of)
 UNION ALL FROM calibration_anew(upto(as_of), (SELECT position FROM settling));
 CREATE OR REPLACE VIEW calibration AS FROM calibration();
