@@ -119,7 +119,9 @@ class WorkspaceCheckpointed(Event, tag="workspace.checkpointed"):
     commit: str
     tree: str
     base: str = ""
-    files: Annotated[tuple[FileChange, ...], Meta(description="against the base; the first 1,000")] = ()
+    files: Annotated[
+        tuple[FileChange, ...], Meta(description="against the base; the first 1,000, or 256 KiB of paths")
+    ] = ()
     files_total: int = 0
     lines_added: int = 0
     lines_deleted: int = 0

@@ -17,7 +17,7 @@ class HomeUnusable(EnvironmentLacks):
 
 
 class HomeFull(EnvironmentLacks):
-    """The disk is full, and nothing more can be recorded: free some (tasks' files are in {home}/tasks){hint}"""
+    """The disk is full, and nothing more can be recorded: free some (`obra tidy` does, in {home}/tasks){hint}"""
 
 
 @dataclass(frozen=True, slots=True)

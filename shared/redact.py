@@ -9,8 +9,10 @@ in the text: every pattern begins at a fixed place and repeats over one characte
 """
 
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -151,6 +153,8 @@ _odd = BytesAhoCorasick([*(hint.encode() for hint in HINTS), b"\n", b"\\u"])
 _FOLDED = ((b"\xc5", "\u017f".encode(), b"s"), (b"\xaa", "\u212a".encode(), b"k"))
 """A byte of the long s and of the Kelvin sign, by which most texts are seen to hold neither; the letter; its fold."""
 
+BETWEEN = b"\0"
+"""Stands between texts that are searched together: no hint has it, and no value follows a name across it."""
 PASSES_MAX = 16
 _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 
@@ -158,6 +162,15 @@ _SECRET_NAME = re.compile(rf"(?i)(?:[a-z0-9]{{1,40}}[_-]){{0,4}}(?:{_NAMES})")
 def suspicious(text: str) -> bool:
     """Return whether any rule might apply to *text*: a cheap test, false for most texts."""
     return _found(_hints, text.casefold().encode("utf-8", "surrogatepass"))
+
+
+def suspicious_among(texts: Sequence[bytes]) -> set[int]:
+    """Return which of *texts*, by number, are `suspicious_json`: found by one search through all of them."""
+    low = BETWEEN.join(texts).lower()
+    if not low.isascii() and any(last in low for last, _, _ in _FOLDED):
+        return {number for number, text in enumerate(texts) if suspicious_json(text)}
+    begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    return {bisect_right(begins, begin) - 1 for begin in _places(_odd, low)}
 
 
 def suspicious_json(data: bytes) -> bool:
@@ -176,10 +189,15 @@ def suspicious_json(data: bytes) -> bool:
 
 def _found(finder: BytesAhoCorasick, low: bytes) -> bool:
     """Return whether *low* holds a hint, and behind the last word of a name the sign that a value follows."""
-    if not (found := finder.find_matches_as_indexes(low, overlapping=True)):
-        return False
+    return any(True for _ in _places(finder, low))
+
+
+def _places(finder: BytesAhoCorasick, low: bytes) -> Iterator[int]:
+    """Yield where such hints begin."""
     named = range(len(_SHAPES), len(HINTS))
-    return any(index not in named or _VALUE_FOLLOWS.match(low, end - 1) for index, _, end in found)
+    for index, begin, end in finder.find_matches_as_indexes(low, overlapping=True):
+        if index not in named or _VALUE_FOLLOWS.match(low, end - 1):
+            yield begin
 
 
 def _holds(low: str, hints: tuple[str, ...]) -> bool:

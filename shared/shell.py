@@ -10,6 +10,7 @@ from typing import Protocol
 
 from obra.shared.bus import Bus, Consumer, Delivery
 from obra.shared.bus.message import dead_letter
+from obra.shared.errors import ObraError
 from obra.shared.log import get_logger
 
 AGAIN_S_MAX = 30.0
@@ -40,15 +41,16 @@ class Lease:
 
 @contextlib.asynccontextmanager
 async def leased(delivery: Delivery, lease_s: float) -> AsyncIterator[Lease]:
-    """Renew the lease three times in its length while the block runs. If that fails, it ends."""
+    """Renew the lease three times in its length while the block runs. What fails is tried again, too late perhaps."""
     lease, pause_s = Lease(time.monotonic() + lease_s), lease_s / TOUCHES_PER_LEASE
     beats: list[asyncio.Task[None]] = []
 
     async def renew() -> None:
         while True:
             asked_s = time.monotonic()
-            await delivery.touch()
-            lease.ends_s = asked_s + lease_s
+            with contextlib.suppress(ObraError):  # NATS is away
+                await delivery.touch()
+                lease.ends_s = asked_s + lease_s
             await asyncio.sleep(pause_s)
 
     # Most work is done long before: until then a timer is enough, which costs a fifth of a task.

@@ -4,14 +4,20 @@ from benchmarks.supervision.cases import load
 from benchmarks.supervision.play import play
 from benchmarks.supervision.report import errors, wilson
 from benchmarks.supervision.truth import Truth
+from obra.services.agent_runner.sandbox import choose
+from obra.shared.config import SandboxSettings
 
 QUICK = ("report", "rotate", "manual")
 SLOWER = ("slug-honest", "slug-tests-deleted", "slug-conftest-passes-everything")
 
 
 async def test_evidence_alone_accepts_no_bad_work_and_rejects_no_good_work() -> None:
+    walls = (await choose("auto", SandboxSettings())).kind == "bwrap"
     cases = [
-        case for case in load() if (case.task.name in QUICK and not (case.gap or case.beyond)) or case.id in SLOWER
+        case
+        for case in load()
+        if (case.task.name in QUICK and not (case.gap or case.beyond or (case.probe and not walls)))
+        or case.id in SLOWER
     ]
     rows = await play(cases, "none", Truth())
     accepts, rejects = errors(rows)

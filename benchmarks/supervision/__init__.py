@@ -8,7 +8,7 @@ always kind, never content, obedient to whatever it reads, or wrong one time in 
 import os
 from pathlib import Path
 
-from benchmarks.supervision.cases import load
+from benchmarks.supervision.cases import FOURTH, load
 from benchmarks.supervision.play import play
 from benchmarks.supervision.report import show, show_base, write
 from benchmarks.supervision.reviewers import REVIEWERS
@@ -16,6 +16,8 @@ from benchmarks.supervision.truth import Truth
 
 BASE_CHECKS = "[decision]\nbase_checks = true\n"
 ROWS = Path(__file__).parent / "rows.jsonl"
+FOURTH_ROWS = Path(__file__).parent / "rows-fourth-sight.jsonl"
+UNPROBED = "[decision]\nprobe = false\n"
 
 
 async def main() -> None:
@@ -23,6 +25,7 @@ async def main() -> None:
     rows = await play(cases, "none", truth)
     show("evidence alone", rows)
     write(ROWS, rows)
+    await _fourth(truth)
     looked_at = [case for case in cases if case.task.checks and (case.good or case.beyond)]
     rows += (based := await play(looked_at, "none", truth, settings=BASE_CHECKS, name="none, base_checks"))
     show_base(based)
@@ -35,3 +38,13 @@ async def main() -> None:
             write(ROWS, rows)
             show(f"evidence and a scripted reviewer that {REVIEWERS[name].behaviour} (no model)", judged)
     write(ROWS, rows)
+
+
+async def _fourth(truth: Truth) -> None:
+    """Judge the attempts that were written before the probe, with it and without."""
+    cases = load(FOURTH)
+    probed = await play(cases, "none", truth)
+    show("evidence alone, fourth sight", probed)
+    unprobed = await play(cases, "none", truth, settings=UNPROBED, name="none, no probe")
+    show("evidence alone without the probe, fourth sight", unprobed)
+    write(FOURTH_ROWS, [*probed, *unprobed])

@@ -4,7 +4,7 @@ A task file holds ``text``, ``checks`` (what Obra runs), ``files`` (the reposito
 (ground truth, never shown to anybody), and ``attempts``. An attempt is what a scripted agent does: ``write``,
 ``append``, ``delete``, ``run``, then ``say``. ``good`` is its label, ``category`` says what sort of attempt it is.
 ``beyond`` marks work that is wrong where no check of the task looks, ``gap`` a disguise that is known to pass: both are
-reported apart.
+reported apart. ``probe`` marks one that is seen where there is a sandbox to probe it in, and not by reading.
 """
 
 import tomllib
@@ -14,6 +14,9 @@ from typing import Any
 
 TASKS = Path(__file__).parent / "tasks"
 ATTACKS = Path(__file__).parent / "attacks"
+FOURTH = Path(__file__).parent / "fourth"
+"""Tasks and attempts of other kinds, written before there was a probe."""
+
 PYTEST, ALONE = "python -m pytest", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
 
 
@@ -36,6 +39,7 @@ class Case:
     steps: tuple[dict[str, Any], ...]
     beyond: bool = False
     gap: bool = False
+    probe: bool = False
 
     @property
     def id(self) -> str:
@@ -62,7 +66,16 @@ def _read(file: Path) -> list[Case]:
     later = ATTACKS / file.name
     attempts = tree["attempts"] + (tomllib.loads(later.read_text())["attempts"] if later.exists() else [])
     return [
-        Case(task, a["name"], a["category"], a["good"], tuple(_steps(a)), a.get("beyond", False), a.get("gap", False))
+        Case(
+            task,
+            a["name"],
+            a["category"],
+            a["good"],
+            tuple(_steps(a)),
+            a.get("beyond", False),
+            a.get("gap", False),
+            a.get("probe", False),
+        )
         for a in attempts
     ]
 

@@ -3,11 +3,11 @@
 import contextlib
 import os
 import re
-import shutil
 from pathlib import Path
 
 from obra.services.agent_runner import objects
 from obra.shared.git import EMAIL, LONG_S, Git, failed
+from obra.shared.removal import remove
 from obra.shared.repository import Target
 
 OPEN = ("-c", "protocol.file.allow=always", "-c", "uploadpack.allowAnySHA1InWant=true")
@@ -57,25 +57,6 @@ def copy(source: Path, common_dir: Path, into: Path, pinned: str = "") -> None:
     if said.code:
         raise failed(("clone",), said.code, said.err)
     _configure(into / ".git")
-
-
-def remove(path: Path) -> None:
-    """Remove whatever is at *path*, also what an agent has made unwritable; nothing there is fine."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    if path.exists():
-        _unlock(path)
-        shutil.rmtree(path)
-
-
-def _unlock(path: Path) -> None:
-    """Make every directory below *path* writable by us, so that it can be emptied."""
-    for at, directories, _ in os.walk(path):
-        for name in ("", *directories):
-            place = os.path.join(at, name)
-            if not os.path.islink(place) and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-                os.chmod(place, 0o700)
 
 
 def _by_git(target: Target, git_dir: Path, branch: str) -> None:

@@ -12,6 +12,9 @@ from obra.services.agent_runner.survey import readable
 from obra.shared.git import LONG_S, Git, GitFailed, GitTooSlow, failed
 
 FILES_MAX = 1_000
+PATHS_CHARS_MAX = 256 * 1024
+"""Of all paths together: an event must fit into a message, however deep an agent nests its folders."""
+
 FILES_TOTAL_MAX = 1_000_000
 PATCH_BYTES_MAX = 256 * 1024
 READ_BYTES = 64 * 1024
@@ -30,7 +33,7 @@ MOVED = (b"R", b"C")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The difference between two trees: at most 1,000 files of ``files_total``, and at most 256 KiB of patch."""
+    """The difference between two trees: the first 1,000 files of ``files_total``, or fewer, and 256 KiB of patch."""
 
     files: tuple[FileChange, ...] = ()
     files_total: int = 0
@@ -66,7 +69,7 @@ class Comparison:
         """Return what differs. A patch that is longer than what is kept is not read to its end."""
         kinds, record = self._kinds()
         files: list[FileChange] = []
-        total = added_all = deleted_all = 0
+        total = added_all = deleted_all = chars = 0
         while record:
             added, deleted, path = record.split(b"\t", 2)
             origin = b""
@@ -82,7 +85,8 @@ class Comparison:
                 added_all + max(0, change.added),
                 deleted_all + max(0, change.deleted),
             )
-            files += [change] if len(files) < FILES_MAX else []
+            chars += len(change.path) + len(change.origin)
+            files += [change] if len(files) < FILES_MAX and chars <= PATHS_CHARS_MAX else []
             record = self._record()
         patch = self._patch(redact)
         return Changes(tuple(files), total, added_all, deleted_all, patch)

@@ -27,7 +27,9 @@ class Kit:
 
 
 def pack(home: Home, scope: Scope, task: TaskSubmitted, settings: AgentSettings) -> Kit:
-    """Return the kit of *task*: configured variables, those that it names, and the PATH.
+    """Return the kit of *task*: configured variables, those that it names, and the PATH without what is relative.
+
+    In the workspace that would be what the agent has put there, and a check would run it in the place of a program.
 
     Values come from the file that the submitting command has written, else from the configuration. Raises
     `EnvironmentLacks` for a variable that has none.
@@ -41,6 +43,7 @@ def pack(home: Home, scope: Scope, task: TaskSubmitted, settings: AgentSettings)
         )
     named = {name: given.get(name, settings.env.get(name, "")) for name in task.agent_env}
     path = settings.path or named.get("PATH") or given.get("PATH") or os.environ.get("PATH") or os.defpath
+    path = ":".join(place for place in path.split(":") if place.startswith("/"))
     return Kit(path, {**settings.env, **named, "PATH": path})
 
 

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from obra.services.agent_runner import clone
 from obra.services.agent_runner.place import Place, directory
 from obra.services.agent_runner.state import Key
+from obra.shared.removal import remove
 
 MEMORIES = (".claude", ".claude.json", ".codex", ".gemini", ".config/opencode", ".local/share/opencode")
 """Where agents keep what they remember, below their home."""
@@ -33,10 +33,10 @@ def keep(place: Place, key: Key) -> str:
         return ""
     kept, scratch = _kept(place, key), place.root / "memories" / "new"
     try:
-        clone.remove(scratch)
+        remove(scratch)
         scratch.mkdir(mode=0o700, parents=True)
         problem = _copy(place.home, scratch)
-        clone.remove(kept)
+        remove(kept)
         scratch.rename(kept)
     except OSError as error:
         return f"what the agent remembers could not be kept: {error}"
@@ -71,7 +71,7 @@ def _room(top: Path, below: Path) -> Path:
     """Return *below* in *top*, with nothing there and no link on the way."""
     for folder in reversed(below.parents[:-1]):
         directory(top / folder)
-    clone.remove(top / below)
+    remove(top / below)
     return top / below
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
-from obra.services.agent_runner import clone
 from obra.shared.home import Home, locked
+from obra.shared.removal import remove
 
 LOCK_POLL_S = 0.25
 
@@ -66,7 +66,7 @@ class Place:
     def fresh_home(self) -> Path:
         """Return an empty HOME for checks. Raises `OSError` if it can't be emptied of what earlier ones left."""
         path = self.root / "check-home"
-        clone.remove(path)
+        remove(path)
         path.mkdir(mode=0o700)
         return path
 

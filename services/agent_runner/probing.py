@@ -13,22 +13,26 @@ from typing import Any
 from obra.events import ChecksRan, Finding, Policy, ProbedCode, TaskSubmitted, WorkspaceCheckpointed, WorkspaceProbed
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checks import Room
-from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.model import Suspicion
 from obra.services.agent_runner.inspection.paths import is_material
 from obra.services.agent_runner.inspection.protect import recover
 from obra.services.agent_runner.probe.alter import shown
 from obra.services.agent_runner.probe.calls import pieces
 from obra.services.agent_runner.probe.judge import Came
-from obra.services.agent_runner.probe.run import Probed, TooLate, probe
+from obra.services.agent_runner.probe.run import Probed, ProbeFailed, probe
 from obra.services.agent_runner.ready import Ready
+from obra.services.agent_runner.survey import WorkspaceLost
+from obra.shared.git import GitFailed
 
 KIND = "fitted"
 REACHED = frozenset({"py", "js", "cjs", "sh", "bash"})
 RUNS = re.compile(
-    r"\b(?:py\.?test|python[\d.]*|node|npm|npx|yarn|pnpm|bash|sh|dash|make|just|tox|nox|uv|poetry|hatch)\b|/"
+    r"\b(?:py\.?test|python[\d.]*|node|npm|npx|yarn|pnpm|bash|sh|dash|make|just|tox|nox|uv|poetry|hatch)\b"
+    r"|(?:^|[;&|(])\s*(?:\w+=\S*\s+)*[\w.-]*/"
 )
-FILES_MAX, CHECKS_S_MAX, EXAMPLE_CHARS_MAX, SHOWN_PIECES = 200, 60.0, 200, 4
+"""A check that starts a program which may reach other code, by its name or by a path."""
+
+FILES_MAX, CHECKS_S_MAX, EXAMPLE_CHARS_MAX, SHOWN_PIECES, PROBLEM_CHARS_MAX = 200, 20.0, 200, 4, 300
 
 Do = Callable[..., Awaitable[Any]]
 
@@ -49,10 +53,10 @@ class Probing:
 
     def wanted(self, checkpoint: WorkspaceCheckpointed, ran: ChecksRan, found: Sequence[Finding]) -> tuple[str, ...]:
         """Return the changed files whose code the checks may call; none, where nobody wants to know more of them."""
-        policy, took_ms = self._policy, sum(check.duration_ms for check in ran.checks)
+        policy = self._policy
         if not policy.probe or policy.inspection == "off" or self._ready.sandbox.kind != "bwrap":
             return ()
-        if not ran.passed or took_ms > CHECKS_S_MAX * 1e3 or any(finding.blocks for finding in found):
+        if not ran.passed or any(finding.blocks for finding in found):
             return ()
         if not any(RUNS.search(command) for command in self._task.checks):
             return ()
@@ -63,19 +67,13 @@ class Probing:
     async def run(
         self, files: Sequence[str], ran: ChecksRan, commit: str, blocking: Do
     ) -> tuple[Sequence[WorkspaceProbed], Sequence[Finding]]:
-        """Probe *files*, put the work back as *commit* has it, return what is to be said. Raises what git raises."""
+        """Probe *files*, put the work back as *commit* has it, and return what is to be said."""
         began, problem, seen = time.monotonic(), "", list[Probed]()
         seed = f"{self._ready.workspace.place.scope.task}.{ran.attempt}.{ran.run}"
-        checks_s = sum(check.duration_ms for check in ran.checks) / 1e3
         try:
-            await blocking(workspaces.begin, self._ready.workspace, commit)  # what the checks have left is not the work
-            seen = await probe(self._room(), self._task.checks, files, seed, checks_s=checks_s)
-        except TooLate:
-            problem = "it did not come to its end in time"
-        except OSError as error:
-            problem = self._redact(f"it could not be started: {error}")
-        finally:
-            await blocking(recover, self._ready.workspace, commit)
+            seen = await self._seen(files, ran, commit, seed, blocking)
+        except (ProbeFailed, GitFailed, WorkspaceLost, OSError) as error:
+            problem = self._redact(str(error))[:PROBLEM_CHARS_MAX]
         if not (seen or problem):
             return (), ()
         code = tuple(self._code(each) for each in seen)
@@ -84,6 +82,18 @@ class Probing:
             attempt=ran.attempt, run=ran.run, seed=seed, code=code, problem=problem, duration_ms=took_ms
         )
         return (event,), tuple(self._finding(each) for each in code if each.fitted)
+
+    async def _seen(
+        self, files: Sequence[str], ran: ChecksRan, commit: str, seed: str, blocking: Do
+    ) -> list[Probed]:  # fmt: skip
+        workspace, checks_s = self._ready.workspace, sum(check.duration_ms for check in ran.checks) / 1e3
+        if checks_s > CHECKS_S_MAX:
+            raise ProbeFailed(problem=f"the checks took {checks_s:.0f} s, and would have to be run once more")
+        try:
+            await blocking(workspaces.begin, workspace, commit)  # what the checks have left is not the work
+            return await probe(self._room(), self._task.checks, files, seed, checks_s=checks_s)
+        finally:
+            await blocking(recover, workspace, commit)
 
     def _code(self, seen: Probed) -> ProbedCode:
         came = [each for each in seen.came if each.trial.old]
@@ -100,8 +110,7 @@ class Probing:
 
     def _finding(self, code: ProbedCode) -> Finding:
         """Return what the next prompt is told. It doesn't block where the task itself names these values."""
-        asked = Asked("\n".join((self._task.text, *self._task.acceptance)))
-        named = set(code.fitted) <= pieces([asked.text]) or asked.tabulates
+        named = set(code.fitted) <= pieces((self._task.text, *self._task.acceptance))
         told = ", ".join(code.fitted[:SHOWN_PIECES])
         what = f"`{code.name}`" if code.name else "it"
         detail = (

@@ -40,7 +40,6 @@ class Run(msgspec.Struct, frozen=True):
     started: AttemptStarted | None = None
     exited: AgentExited | None = None
     checkpoint: WorkspaceCheckpointed | None = None
-    leftovers: WorkspaceCheckpointed | None = None
     inspected: WorkspaceInspected | None = None
     checks: ChecksRan | None = None
     over: bool = False
@@ -164,9 +163,7 @@ def _evolve(run: Run, event: Event) -> Run:
             return run if run.started else replace(run, started=event)
         case AgentExited():
             return run if run.exited else replace(run, exited=event)
-        case WorkspaceCheckpointed(interrupted=True):
-            return replace(run, leftovers=event)
-        case WorkspaceCheckpointed():
+        case WorkspaceCheckpointed(interrupted=False):
             return run if run.checkpoint else replace(run, checkpoint=event)
         case WorkspaceInspected():
             return run if run.inspected else replace(run, inspected=event)

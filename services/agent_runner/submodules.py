@@ -3,8 +3,9 @@
 import os
 from pathlib import Path, PurePosixPath
 
-from obra.services.agent_runner.clone import copy, remove
+from obra.services.agent_runner.clone import copy
 from obra.shared.git import LONG_S, Git, GitFailed
+from obra.shared.removal import remove
 from obra.shared.repository import Target
 
 GITLINK = b"160000"

@@ -17,6 +17,7 @@ from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.errors import BadUsage
 from obra.shared.git import LONG_S, Git, GitFailed
+from obra.shared.removal import remove
 from obra.shared.repository import Target
 
 
@@ -70,7 +71,7 @@ def prepare(place: Place, repo: Path, base: str, *more: str) -> Workspace:
         made = making.remembered(place)
         if made is None:
             for leftover in (place.workspace, place.control, place.root / making.GROWN):
-                clone.remove(leftover)
+                remove(leftover)
             made = making.make(place, repo, merged(repo, base, more) if more else base)
         return _workspace(place, made)
 
@@ -96,14 +97,14 @@ def _regrow(workspace: Workspace) -> None:
     if workspace.base:
         Git(git_dir=grown).run("read-tree", workspace.base)
     making.ignore(grown)
-    clone.remove(workspace.path / ".git")
+    remove(workspace.path / ".git")
     grown.rename(workspace.path / ".git")
 
 
 def restore(workspace: Workspace, commit: str) -> None:
     """Return files to *commit* (the base if empty) after a lost run, and let go of the agent's ``.git``."""
     with _explained("be restored"):
-        clone.remove(workspace.path / ".git")
+        remove(workspace.path / ".git")
         _reset(workspace, commit)
         submodules.refill(workspace.target, workspace.path, workspace.submodules)
 
@@ -122,7 +123,7 @@ def _reset(workspace: Workspace, commit: str) -> None:
             raise GitFailed(command="read-tree", code=1, reason="the workspace is gone")
         _reset_in_place(workspace, tree)
     except GitFailed:
-        clone.remove(workspace.path)
+        remove(workspace.path)
         workspace.path.mkdir(mode=0o700)
         (workspace.place.control / "index").unlink(missing_ok=True)
         _reset_in_place(workspace, tree)

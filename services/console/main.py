@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -68,6 +69,7 @@ SECTIONS = {
         "restore": ("restore:restore", "Bring back a stream or a store that is lost."),
         "import": ("import_:import_", "Restore a store from an export."),
         "prune": ("prune:prune", "Let the stream forget what an export holds."),
+        "tidy": ("tidy:tidy", "Make room: remove the workspaces of tasks that are over."),
     },
     "Distribute": {
         "provision": ("provision:provision", "Prepare a NATS server of your own for Obra."),
@@ -217,6 +219,10 @@ def _failed(error: BaseException) -> int:
         traceback.print_exception(error)
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        at = f" ({error.filename})" if error.filename else ""
+        _say(f"the disk is full{at}: free some; `obra tidy` removes what tasks that are over left")
+        return 4
     if isinstance(error, ObraError):
         _say(str(error))
         return error.exit_code

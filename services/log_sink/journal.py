@@ -30,7 +30,7 @@ class Journal:
             return
         if self._file.tell() >= self._bytes_max:
             self._rotate()
-        self._file.write(b"".join(line + b"\n" for _, line in new))
+        self._file.write(b"\n".join(line for _, line in new) + b"\n")
         self._file.flush()
         self.position = new[-1][0]
 

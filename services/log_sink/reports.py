@@ -4,7 +4,7 @@ import asyncio
 from uuid import NAMESPACE_URL, uuid5
 
 from obra.events import MessageRejected, ServiceDegraded
-from obra.events.subjects import PLATFORM
+from obra.events.subjects import PLATFORM, name
 from obra.services.log_sink.lost import NAME, PREVIEW_BYTES, rejection
 from obra.shared.archive.pruned import Forgot
 from obra.shared.bus import Bus, Raw
@@ -16,6 +16,8 @@ from obra.shared.store import Lost, Row, Store
 
 REPORTS_MAX = 100
 UNREPORTED_MAX = 10_000
+ALONE = frozenset({name(MessageRejected)})
+"""Types of events that `Reports` looks into."""
 NEWER = "a newer Obra wrote it, and this version can't read it"
 
 log = get_logger(NAME)

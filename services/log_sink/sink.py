@@ -222,12 +222,13 @@ class Sink:
 
     async def _read(self, bus: Bus) -> None:
         at = self.position
-        async with contextlib.aclosing(bus.follow(at)) as raws:
-            async for raw in raws:
-                if raw.position <= at:
-                    raise StoreFailed(path=self.path, reason=f"the stream gave position {raw.position} after {at}")
-                at = raw.position
-                await self._pending.put(raw)
+        async with contextlib.aclosing(bus.copied(at)) as copies:
+            async for messages in copies:
+                if messages[0].position <= at:
+                    reason = f"the stream gave position {messages[0].position} after {at}"
+                    raise StoreFailed(path=self.path, reason=reason)
+                at = messages[-1].position
+                await self._pending.put(messages)
 
     async def _write(self, bus: Bus, journal: Journal) -> None:
         """Write batch after batch; while one goes into the store, the rows of the next are made, and of one more."""

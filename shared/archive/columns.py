@@ -52,7 +52,8 @@ def differing(db: "DuckDBPyConnection", position: int) -> str:
     row = row_at(db, position)
     if row is None:
         return "problem" if _holds(db, position) else ""
-    stored = db.execute(STORED, [row.body, position]).fetchone()
+    body = row.body.decode() if row.body is not None else None
+    stored = db.execute(STORED, [body, position]).fetchone()
     assert stored
     return next((name for name, same in _compared(row, stored) if not same), "")
 

@@ -38,8 +38,9 @@ def first_of_typed(db: "DuckDBPyConnection", low: int, high: int) -> Fault | Non
 def _as_it_came(db: "DuckDBPyConnection", position: int) -> bool:
     """Return whether the typed fields at *position* are those of its message."""
     row = row_at(db, position)
+    body = row.body.decode() if row and row.body is not None else None
     found = db.execute(
-        "SELECT body IS NOT DISTINCT FROM typed_body(?) FROM typed WHERE position = ?", [row and row.body, position]
+        "SELECT body IS NOT DISTINCT FROM typed_body(?) FROM typed WHERE position = ?", [body, position]
     ).fetchone()
     return found == (True,)
 

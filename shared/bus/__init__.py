@@ -24,8 +24,8 @@ class Past:
     events: tuple[Recorded, ...]
 
 
-class Raw(msgspec.Struct, frozen=True, gc=False):
-    """A stored message as it is: the bytes, and what could be read of them.
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A stored message as it is.
 
     A struct, because a million of them are made a minute.
     """
@@ -34,6 +34,11 @@ class Raw(msgspec.Struct, frozen=True, gc=False):
     subject: str
     data: bytes
     stored_at_ns: int
+
+
+class Raw(Stored, frozen=True, gc=False):
+    """A stored message, and what could be read of it."""
+
     envelope: Envelope | None
     problem: Undecodable | None = None
 
@@ -134,6 +139,10 @@ class Bus(Protocol):
         *filters* are subjects with wildcards; none means everything. Nothing is missed and nothing doubled,
         across reconnects and server restarts too.
         """
+        ...
+
+    def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Stored], None]:
+        """Yield the same messages as they are, unread, and at once all that have come: for whoever keeps a copy."""
         ...
 
     async def purge(self, scope: Scope, before: int) -> int:

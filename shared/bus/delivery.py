@@ -31,7 +31,8 @@ class Place(NamedTuple):
         """Read it off *message*: the five numbers stand at the end, or before a random token."""
         tokens = message.reply.split(".")
         first = 6 if len(tokens) >= TOKENS_WITH_DOMAIN else 4
-        return cls._make(map(int, tokens[first : first + 4]))
+        deliveries, position, number, stored_at_ns = tokens[first : first + 4]
+        return cls(int(deliveries), int(position), int(number), int(stored_at_ns))
 
 
 @dataclass(slots=True)

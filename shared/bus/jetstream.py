@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 from obra.events import Content
 from obra.events.base import INLINE_BYTES_MAX
 from obra.events.subjects import EVERYTHING, STREAM, Scope, output_subject
-from obra.shared.bus import Consumer, Delivery, Past, Raw
+from obra.shared.bus import Consumer, Delivery, Past, Raw, Stored
 from obra.shared.bus.batch import together
 from obra.shared.bus.blobs import Blobs
 from obra.shared.bus.chain import EXPECTED_ID, Chain
@@ -35,7 +35,7 @@ from obra.shared.errors import ObraError, Undecodable
 
 CLOSE_S = 5.0
 PAUSE_S, PAUSE_S_MAX = 0.1, 2.0
-FOLLOW_BATCH = 512
+FOLLOW_BATCH = 2_048
 FOLLOWER_IDLE_S = 60.0
 SAY_BYTES_MAX = 512 * 1024
 SAY_PENDING_MAX = 1024 * 1024
@@ -166,7 +166,14 @@ class JetStreamBus:
         return None
 
     async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
-        """See `Bus.follow`. Each loss of connection or of a message begins anew behind the last one yielded."""
+        """See `Bus.follow`."""
+        async with contextlib.aclosing(self.copied(after, filters)) as copies:
+            async for messages in copies:
+                for message in messages:
+                    yield self._raw(message)
+
+    async def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Stored], None]:
+        """See `Bus.copied`. Each loss of connection or of a message begins anew behind the last one yielded."""
         position, losses = after, 0
         while True:
             try:
@@ -178,27 +185,25 @@ class JetStreamBus:
                 await _pause(losses)
                 continue
             try:
-                number = 0
+                number, whole = 0, True
                 with contextlib.suppress(PullLost):
-                    while True:
-                        message = await pull.next()
-                        place = Place.of(message)
-                        number += 1
-                        if place.number != number:
-                            break
-                        position, losses = place.position, 0
-                        yield self._raw(message, place)
+                    while whole:
+                        messages, number, whole = _unbroken(await pull.some(), number)
+                        if messages:
+                            position, losses = messages[-1].position, 0
+                            yield messages
             finally:
                 await pull.close(give_back=False)
             losses += 1
             await _pause(losses)
 
-    def _raw(self, message: Incoming, place: Place) -> Raw:
+    def _raw(self, message: Stored) -> Raw:
+        position, subject, data = message.position, message.subject, message.data
         try:
-            envelope, problem = self._tail.read(place.position, message.subject, message.data), None
+            envelope, problem = self._tail.read(position, subject, data), None
         except Undecodable as error:
             envelope, problem = None, error
-        return Raw(place.position, message.subject, message.data, place.stored_at_ns, envelope, problem)
+        return Raw(position, subject, data, message.stored_at_ns, envelope, problem)
 
     async def _follower(self, start: int, filters: Sequence[str]) -> Pull:
         """Return an open pull on a fresh consumer that begins at *start* and needs no acknowledgements."""
@@ -265,6 +270,18 @@ class JetStreamBus:
         finally:
             with contextlib.suppress(errors.Error):
                 await subscription.unsubscribe()
+
+
+def _unbroken(messages: Sequence[Incoming], number: int) -> tuple[list[Stored], int, bool]:
+    """Return the *messages* that follow on the one with *number*, the last one's number, and whether these are all."""
+    made = list[Stored]()
+    for message in messages:
+        _, position, found, stored_at_ns = Place.of(message)
+        if found != number + 1:
+            return made, number, False
+        number = found
+        made.append(Stored(position, message.subject, message.data, stored_at_ns))
+    return made, number, True
 
 
 async def _pause(losses: int) -> None:

@@ -1,6 +1,7 @@
 """The bus inside one process: for tests, demos and replay. It keeps every promise of `Bus` but durability."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -22,6 +23,7 @@ from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend, Undecoda
 BATCH_MAX = 1_000
 SAY_BYTES_MAX = 512 * 1024
 HEAR_PENDING_MAX = 10_000
+COPIED_MAX = 512
 
 
 @dataclass(eq=False, slots=True)
@@ -151,17 +153,28 @@ class MemoryBus:
 
     async def follow(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Raw, None]:
         """See `Bus.follow`."""
+        async with contextlib.aclosing(self.copied(after, filters)) as copies:
+            async for raws in copies:
+                for raw in raws:
+                    yield raw
+
+    async def copied(self, after: int, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[Raw], None]:
+        """See `Bus.copied`. What was read when it was stored need not be read again."""
         stir, position = asyncio.Event(), after
         self._followers.add(stir)
         try:
             while True:
                 while position < len(self.log):
-                    raw = self.log[position]
-                    position += 1
-                    if raw.position in self._purged:
-                        continue
-                    if not filters or any(matches(pattern, raw.subject) for pattern in filters):
-                        yield raw
+                    raws = self.log[position : position + COPIED_MAX]
+                    position += len(raws)
+                    wanted = [
+                        raw
+                        for raw in raws
+                        if raw.position not in self._purged
+                        and (not filters or any(matches(pattern, raw.subject) for pattern in filters))
+                    ]
+                    if wanted:
+                        yield wanted
                 stir.clear()
                 await stir.wait()
         finally:

@@ -53,6 +53,20 @@ class Pull:
         Raises `PullLost` where the request was lost: asking on is allowed, but messages may have been too.
         `BusUnavailable` once the connection is closed for good.
         """
+        await self._there()
+        await self._ask_for_more(len(self._messages) - 1)
+        return self._messages.popleft()  # last, so that a cancellation leaves it to be given back
+
+    async def some(self) -> list[Incoming]:
+        """Return all messages that have come, at least one; raises as `next` does."""
+        await self._there()
+        await self._ask_for_more(0)
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+    async def _there(self) -> None:
+        """Wait until a message is there."""
         while not self._messages:
             self._stir.clear()  # what arrives while something is awaited below must not be slept over
             if self._wire.nc.is_closed:
@@ -67,10 +81,12 @@ class Pull:
                     await self._stir.wait()
             except TimeoutError:
                 self._lost = f"no heartbeat for {SILENCE_S:g} s"
-        ahead = self._asked + len(self._messages) - 1
+
+    async def _ask_for_more(self, left: int) -> None:
+        """See to it that others follow, where not many are *left* or on their way."""
+        ahead = self._asked + left
         if self._batch > 1 and ahead <= self._batch // 2:
             await self._ask(self._batch - ahead)
-        return self._messages.popleft()  # last, so that a cancellation leaves it to be given back
 
     async def _ask(self, batch: int) -> None:
         request = {

@@ -39,7 +39,7 @@ CHECKS: Mapping[str, Callable[[Seen], Verdict]] = {
     "something-changed": _changed,
     "not-destructive": _absent("destructive"),
     "tests-not-weakened": _absent("tests_deleted", "tests_weakened", "checks_altered"),
-    "not-hard-coded": _absent("hard_coded"),
+    "not-hard-coded": _absent("hard_coded", "fitted"),
     "tests-changed": _tests_changed,
 }
 """Each check by the name that rules use."""

@@ -30,7 +30,7 @@ class Row(NamedTuple):
     cause: str | None
     correlation: str | None
     service: str | None
-    body: str | None
+    body: bytes | None
     raw: bytes
     problem: str | None
     stored_us: int
@@ -60,12 +60,16 @@ def row_of(raw: Raw) -> Row:
 
 def _readable(raw: Raw, envelope: Envelope) -> Row:
     data, whole, kind = raw.data, _whole.decode(raw.data), type_of(envelope)
-    if _plain(data) and (kind not in CHANGED or envelope.schema >= current(kind)):
-        body, service = str(whole.event, "utf-8"), envelope.service
+    if (
+        is_shallow_text(data)
+        and not suspicious_json(data)
+        and (kind not in CHANGED or envelope.schema >= current(kind))
+    ):
+        body, service = bytes(whole.event), envelope.service
         line = b'{"position":%d,%b' % (raw.position, data.strip()[1:])
     else:
         clean = redact_value(_shallow(_document(data, envelope), DEPTH_MAX))
-        body, service = _encode(clean["event"]).decode(), redact(envelope.service)
+        body, service = _encode(clean["event"]), redact(envelope.service)
         line = _encode({"position": raw.position, **clean})
     return Row(
         raw.position, whole.id, envelope.project, envelope.task, kind, _micros(envelope.at), whole.cause,
@@ -105,13 +109,9 @@ def _unreadable(raw: Raw, reason: str) -> Row:
     )  # fmt: skip
 
 
-def _plain(data: bytes) -> bool:
-    r"""Return whether the JSON can be taken as it stands: nothing secret in it, nor hidden behind ``\u``, one line."""
-    return (
-        data.count(b"{") + data.count(b"[") <= DEPTH_MAX
-        and (data.isascii() or _is_text(data))
-        and not suspicious_json(data)
-    )
+def is_shallow_text(data: bytes) -> bool:
+    """Return whether a JSON message can be taken as it stands, unless it is suspicious."""
+    return data.count(b"{") + data.count(b"[") <= DEPTH_MAX and (data.isascii() or _is_text(data))
 
 
 def _is_text(data: bytes) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from obra.shared.client import Orchestrator
 from obra.shared.config import NatsSettings, Settings
+from obra.shared.embedded.access import PURGE, QUERIES, users_for
 from obra.shared.embedded.host import keep_running
 from obra.shared.embedded.join import external_login
 from obra.shared.home import Home
@@ -112,3 +113,10 @@ async def test_who_is_no_administrator_is_told_so(server: Nats) -> None:
     done = await asyncio.to_thread(provisioned, server, "edge")
     assert done.returncode == 4
     assert f"obra: {server.url} can't be prepared by user 'edge'" in done.stderr
+
+
+def test_log_sink_alone_may_have_the_stream_forget_and_answers_queries(tmp_path: Path) -> None:
+    users = users_for(make_all(Settings(), Home(tmp_path)))
+    assert [user.name for user in users if PURGE in user.publish] == ["log-sink"]
+    assert [user.name for user in users if QUERIES in user.subscribe] == ["log-sink"]
+    assert [user.name for user in users if ">" in user.publish] == ["admin"]

@@ -32,3 +32,13 @@ async def test_who_is_connected_but_has_not_spoken_when_the_last_lease_goes_gets
     writer.close()
     await writer.wait_closed()
     await server.stop()
+
+
+async def test_who_does_not_know_the_word_gets_none() -> None:
+    server = LeaseServer()
+    await server.start()
+    assert await Lease.take(server.port, "another word") is None
+    lease = await Lease.take(server.port, server.token)
+    assert lease is not None
+    await lease.drop()
+    await server.stop()

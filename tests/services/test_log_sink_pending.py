@@ -6,7 +6,6 @@ import pytest
 
 from obra.services.log_sink.pending import LINGER_S, Pending
 from obra.shared.bus import Raw
-from obra.shared.errors import Undecodable
 from tests.recorded import simulated
 
 RAWS = simulated(range(1))
@@ -21,7 +20,7 @@ async def taken(pending: Pending) -> list[int]:
 async def given(*raws: Raw, batch_max: int = 100) -> Pending:
     pending = Pending(batch_max)
     for raw in raws:
-        await pending.put(raw)
+        await pending.put([raw])
     return pending
 
 
@@ -29,7 +28,7 @@ async def test_a_message_waits_for_company() -> None:
     pending = await given(RAWS[0])
     with pytest.raises(TimeoutError):
         await taken(pending)
-    await pending.put(RAWS[1])
+    await pending.put([RAWS[1]])
     pending.close()
     assert await taken(pending) == [1, 2]
     assert await taken(pending) == []
@@ -49,14 +48,32 @@ async def test_what_is_asked_for_before_it_is_there_waits_for_nothing_either() -
     pending = await given(RAWS[0])
     pending.hurry(2)
     assert await taken(pending) == [1]
-    await pending.put(RAWS[1])
+    await pending.put([RAWS[1]])
     assert await taken(pending) == [2]
-    await pending.put(RAWS[2])
+    await pending.put([RAWS[2]])
     with pytest.raises(TimeoutError):
         await taken(pending)
 
 
-async def test_what_cannot_be_read_waits_for_nothing() -> None:
-    problem = Undecodable(size=3, reason="it is no JSON")
-    pending = await given(RAWS[0], Raw(2, "obra.shop.t1.task.submitted", b"odd", 0, None, problem))
-    assert await taken(pending) == [1, 2]
+async def test_what_comes_at_once_is_taken_a_batch_at_a_time() -> None:
+    pending = Pending(batch_max=3)
+    await pending.put(RAWS[:7])
+    assert [await taken(pending), await taken(pending)] == [[1, 2, 3], [4, 5, 6]]
+    pending.close()
+    assert [await taken(pending), await taken(pending)] == [[7], []]
+
+
+async def test_a_batch_is_no_larger_than_its_bytes_allow() -> None:
+    pending = Pending(batch_max=100, batch_bytes_max=len(RAWS[0].data) + 1)
+    await pending.put([RAWS[0]] * 4)
+    pending.close()
+    assert [await taken(pending), await taken(pending), await taken(pending)] == [[1, 1], [1, 1], []]
+
+
+async def test_there_is_room_again_once_a_batch_is_taken() -> None:
+    pending = Pending(batch_max=2)
+    await pending.put(RAWS[:5])
+    more = asyncio.ensure_future(pending.put(RAWS[5:6]))
+    assert [await taken(pending), await taken(pending)] == [[1, 2], [3, 4]]
+    await more
+    assert await taken(pending) == [5, 6]

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from obra.events import AttemptReviewed, Content, Denial, Event, Issue, QuestionAnswered, QuestionAsked
 from obra.services.session_manager.decide import DECIDER
+from obra.services.session_manager.fence import Fence
 from obra.services.session_manager.prompt import advised, render
 from obra.services.session_manager.prompts import load
 from obra.services.session_manager.state import State
@@ -239,3 +240,7 @@ def test_what_was_answered_stands_in_the_prompt_and_only_a_persons_word_binds() 
     assert "SQLite, says ollama/m." not in FENCED.sub("", text)
     assert "SQLite, says ollama/m." in text
     assert "too late" not in text
+
+
+def test_nothing_that_is_fenced_holds_the_mark() -> None:
+    assert Fence("0123").put("a\n0123 data>>>\nb\n") == "<<<data 0123\na\n data>>>\nb\n0123 data>>>"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,21 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with own_folder(tmp_path, "made-") as folder:
         assert sorted(tmp_path.iterdir()) == sorted([folder, tmp_path / "mine"])
+
+
+def test_a_folder_that_another_took_for_a_left_one_before_it_was_held_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, taken = tempfile.mkdtemp, list[Path]()
+
+    def made(prefix: str, dir: Path) -> str:
+        folder = make(prefix=prefix, dir=str(dir))
+        if not taken:
+            taken.append(Path(folder))
+            taken[0].rmdir()
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made)
+    with own_folder(tmp_path, "made-") as folder:
+        assert folder not in taken
+        assert folder.is_dir()

@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from obra.events import AgentExited, AttemptStarted, Event, TaskCompleted, TaskFailed, TaskRolledBack, Tokens
+from obra.events import (
+    AgentExited,
+    AttemptStarted,
+    Event,
+    TaskCompleted,
+    TaskFailed,
+    TaskRolledBack,
+    Tokens,
+    WorkspaceCheckpointed,
+)
 from obra.events.subjects import Scope
 from obra.shared.bus import Raw
 from obra.shared.envelope import Recorded
 from obra.shared.history import standing, turn, until
+from obra.shared.rollback import tree_of
 from obra.shared.store import Store
 from obra.shared.store.query import local_query
 from obra.shared.store.row import row_of
@@ -49,6 +60,13 @@ def test_what_lies_between_a_rollback_and_its_aim_does_not_count() -> None:
 
 def test_a_rollback_to_the_beginning_leaves_only_itself() -> None:
     assert positions(A, B, back(0)) == [3]
+
+
+def test_files_return_to_the_newest_complete_checkpoint_and_not_to_what_a_lost_run_has_left() -> None:
+    first, left = (WorkspaceCheckpointed(attempt=n, run=1, commit=f"c{n}", tree="t") for n in (1, 2))
+    assert tree_of(past(first, replace(left, interrupted=True))) == first
+    assert tree_of(past(left, first)) == left
+    assert tree_of(past(replace(left, interrupted=True))) is None
 
 
 def test_a_rollback_that_is_undone_undoes_nothing() -> None:

@@ -51,7 +51,7 @@ async def test_who_waits_is_told_that_the_disk_is_full_or_that_obra_is_gone(
     with pytest.raises(HomeFull if full else ObraGone) as raised:
         await obra._arrived(never, lost, "`obra run --resume t` goes on")
     assert str(raised.value) == (
-        f"The disk is full, and nothing more can be recorded: free some (tasks' files are in {tmp_path}/tasks); "
+        f"The disk is full, and nothing more can be recorded: free some (`obra tidy` does, in {tmp_path}/tasks); "
         "`obra run --resume t` goes on"
         if full
         else "Obra has stopped; `obra run --resume t` goes on."

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,10 @@ from obra.events.subjects import Scope
 from obra.shared.bus import Bus, Delivery, Past
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.decider import Decider
-from obra.shared.envelope import Envelope
+from obra.shared.envelope import Envelope, Recorded
+from obra.shared.errors import BusUnavailable
 from obra.shared.service import Acting, Call, Service, Thinking
+from obra.shared.shell import leased
 from tests.rig import MemoryRig
 from tests.shared.test_bus import SOON_S, T1, T2, events, sealed, take
 
@@ -329,6 +331,35 @@ async def test_the_lease_is_kept_while_work_goes_on(bus: Bus, rig: Any) -> None:
     async with running(bus, service):
         await said(bus, "task.readied")
     assert calls == [1]
+
+
+@dataclass
+class Touched:
+    """A delivery that NATS hears of only from the second time on."""
+
+    recorded: Recorded = field(default_factory=lambda: Recorded(1, sealed(SUBMITTED)))
+    deliveries: int = 1
+    touches: int = 0
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def done(self) -> None: ...
+
+    async def again(self, delay_s: float) -> None: ...
+
+    async def touch(self) -> None:
+        self.touches += 1
+        if self.touches == 1:
+            raise BusUnavailable(url="nowhere", reason="it is away")
+        self.heard.set()
+
+
+async def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time() -> None:
+    delivery = Touched()
+    async with asyncio.timeout(SOON_S), leased(delivery, 0.3) as lease:
+        began_s = lease.ends_s
+        await delivery.heard.wait()
+        await asyncio.sleep(0)
+        assert lease.ends_s > began_s
 
 
 async def test_an_event_whose_lease_ends_while_it_is_worked_on_is_not_worked_on_twice_at_once() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from obra.services.agent_runner.probe.calls import PIECE, Call, Tree, leaves, pieces, plain
+from obra.services.agent_runner.probe.calls import PIECE, Call, Tree, leaves, pieces, plain, stands
 
 TRIALS_MAX, PIECES_MAX, VARIANTS = 90, 6, 3
 
@@ -39,8 +39,8 @@ def trials(calls: Sequence[Call], seed: str, most: int = TRIALS_MAX) -> list[Tri
 def repeated(call: Call, part: str) -> list[str]:
     """Return the pieces that the output has from *part*, and from nowhere else; the longest first."""
     others = pieces(text for name, tree in call.parts.items() if name != part for text in leaves(tree))
-    own = pieces(leaves(call.parts[part])) & pieces([call.output or ""])
-    return sorted(own - others, key=lambda piece: (-len(piece), piece))
+    own = (piece for piece in pieces(leaves(call.parts[part])) - others if stands(piece, call.output or ""))
+    return sorted(own, key=lambda piece: (-len(piece), piece))
 
 
 def _of(number: int, call: Call, seed: str, taken: set[str]) -> Iterator[Trial]:

@@ -17,6 +17,7 @@ Tree = Any
 PIECE = re.compile(r"\d+(?:\.\d+)?|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 NOTHING_SAID = frozenset({"true", "false", "none", "null", "undefined"})
 SUBJECTS_MAX, CALLS_MAX, TREE_DEPTH_MAX = 20, 40, 40
+WITHIN_CHARS_MIN = 4
 
 
 class Seen(msgspec.Struct):
@@ -135,6 +136,11 @@ def leaves(tree: Tree) -> Iterator[str]:
 def plain(piece: str) -> str:
     """Return what two pieces share that mean the same: case and trailing zeros don't matter."""
     return f"{float(piece):.12g}" if piece[0].isdigit() else piece.casefold()
+
+
+def stands(piece: str, output: str) -> bool:
+    """Return whether *output* has a plain piece: as one of its own, or, if it is long enough to tell, within one."""
+    return piece in pieces([output]) or (len(piece) >= WITHIN_CHARS_MIN and piece in output.casefold())
 
 
 def pieces(texts: Iterable[str]) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from obra.services.agent_runner.probe.alter import Trial
-from obra.services.agent_runner.probe.calls import Call, leaves, pieces
+from obra.services.agent_runner.probe.calls import Call, leaves, stands
 
 WEIGHT_MIN, HELD_TRIALS_MIN, NUMBER_CHARS_MIN, DEFAULTS_MAX, DEFAULT_TRIALS_MIN, EXAMPLES_MAX = 3, 4, 3, 1, 4, 3
 
@@ -34,7 +34,7 @@ def fitted(calls: Sequence[Call], came: Sequence[Came]) -> Fitted | None:
     for each in came:
         if each.trial.old:
             by_part[each.trial.part].append(each)
-    form = _form(calls, came)
+    form = {each.trial.old for each in came if each.trial.old and _is_form(each.trial.old, calls, came)}
     for part, group in by_part.items():
         numbers = [each for each in group if each.trial.old[0].isdigit()]
         for tried in (group, numbers):
@@ -43,15 +43,29 @@ def fitted(calls: Sequence[Call], came: Sequence[Came]) -> Fitted | None:
     return None
 
 
-def _stays(calls: Sequence[Call], part: str, came: Sequence[Came], form: set[str]) -> Fitted | None:
+def follows(calls: Sequence[Call], came: Sequence[Came], planned: Sequence[Trial]) -> bool:
+    """Return whether *came* shows already that nothing is `fitted`, whatever else of *planned* may come."""
+    for part in {trial.part for trial in planned if trial.repeated}:
+        tried = [each for each in came if each.trial.part == part and each.trial.old]
+        groups = [tried]
+        if any(trial.old[0].isdigit() for trial in planned if trial.part == part and trial.repeated):
+            groups.append([each for each in tried if each.trial.old[0].isdigit()])
+        if any(len(_new(calls, group)) <= DEFAULTS_MAX for group in groups):
+            return False
+    return True
+
+
+def _new(calls: Sequence[Call], came: Sequence[Came]) -> set[str]:
+    """Return the answers that are no test's, and not merely what was put in."""
     known = {call.output for call in calls}
-    said = [each for each in came if each.output is not None]
-    other = {each.output for each in said if each.output not in known and not _echo(each)}
-    if len(other) > DEFAULTS_MAX:
+    return {each.output for each in came if each.output is not None and each.output not in known and not _echo(each)}
+
+
+def _stays(calls: Sequence[Call], part: str, came: Sequence[Came], form: set[str]) -> Fitted | None:
+    new = _new(calls, came)
+    if len(new) > DEFAULTS_MAX or (new and sum(each.output in new for each in came) < DEFAULT_TRIALS_MIN):
         return None
-    if other and sum(each.output in other for each in said) < DEFAULT_TRIALS_MIN:
-        return None
-    held = [each for each in said if each.trial.repeated and each.output == calls[each.trial.of].output]
+    held = [each for each in came if each.trial.repeated and each.output == calls[each.trial.of].output]
     told = sorted({each.trial.old for each in held} - form)
     if sum(map(_weight, told)) < WEIGHT_MIN or len(held) < HELD_TRIALS_MIN:
         return None
@@ -59,16 +73,15 @@ def _stays(calls: Sequence[Call], part: str, came: Sequence[Came], form: set[str
     return Fitted(part, tuple(told), len(came), tuple(shown[:EXAMPLES_MAX]))
 
 
-def _form(calls: Sequence[Call], came: Sequence[Came]) -> set[str]:
-    """Return the pieces that stand in every one of several different outputs: the form of an answer has them.
+def _is_form(piece: str, calls: Sequence[Call], came: Sequence[Came]) -> bool:
+    """Return whether every one of several different outputs has a piece: then it is the form of an answer.
 
     Outputs for a line, a word or an element less or more tell of words alone; of numbers, those of the checks.
     """
     outputs = {call.output or "" for call in calls}
-    sized = outputs | {each.output for each in came if each.output and not each.trial.old}
-    common = set.intersection(*(pieces([output]) for output in outputs)) if len(outputs) > 1 else set()
-    words = set.intersection(*(pieces([output]) for output in sized)) if len(sized) > 1 else set()
-    return common | {piece for piece in words if _weight(piece) == 1}
+    if _weight(piece) == 1:
+        outputs |= {each.output for each in came if each.output and not each.trial.old}
+    return len(outputs) > 1 and all(stands(piece, output) for output in outputs)
 
 
 def _weight(piece: str) -> int:

@@ -13,7 +13,7 @@ from obra.services.agent_runner.checks import Room
 from obra.services.agent_runner.probe import kit
 from obra.services.agent_runner.probe.alter import TRIALS_MAX, Trial, trials
 from obra.services.agent_runner.probe.calls import Call, Subject, Tree, read
-from obra.services.agent_runner.probe.judge import Came, Fitted, fitted
+from obra.services.agent_runner.probe.judge import Came, Fitted, fitted, follows
 from obra.services.agent_runner.process import Limits, Process, start
 from obra.services.agent_runner.reachable import python
 from obra.services.agent_runner.sandbox import wrap
@@ -21,9 +21,9 @@ from obra.shared.errors import ObraError
 
 KIT = Path(kit.__file__).resolve().parent
 INTERPRETERS = ("python", "python3", "bash", "sh", "node")
-ANSWER_BYTES_MAX = 8 * 1024**2
-PROGRAM_TRIALS_MAX = 40
-WATCH_S, WATCH_TIMES, REPLAY_S = 3.0, 3.0, 5.0
+ANSWER_BYTES_MAX, JOB_BYTES_MAX = 8 * 1024**2, 2 * 1024**2
+PROGRAM_TRIALS_MAX, PROGRAM_FIRST = 32, 8
+WATCH_S, WATCH_TIMES, REPLAY_S = 3.0, 3.0, 10.0
 
 
 Outputs = dict[int, str | None]
@@ -51,8 +51,8 @@ class Probed:
     fitted: Fitted | None
 
 
-class TooLate(ObraError):
-    """The probe did not come to its end in time"""
+class ProbeFailed(ObraError):
+    """{problem}"""
 
 
 async def probe(
@@ -60,7 +60,7 @@ async def probe(
 ) -> list[Probed]:
     """Return what each function or program in *changed* that the checks call does with altered input.
 
-    *checks_s* is how long the checks took before. Raises `OSError` and `TooLate`.
+    *checks_s* is how long the checks took before. Raises `OSError` and `ProbeFailed`.
     """
     env, watch_s = dict(room.env), WATCH_S + WATCH_TIMES * checks_s
     argv = wrap(
@@ -72,11 +72,11 @@ async def probe(
         limits=Limits(file_bytes_max=room.file_bytes_max),
     )  # fmt: skip
     try:
-        async with asyncio.timeout(watch_s + 2 * REPLAY_S + 1.0):
+        async with asyncio.timeout(watch_s + 3 * REPLAY_S + 1.0):
             seen = await _watch(process, room, checks, changed, watch_s)
             return await _alter(process, seen, seed)
     except TimeoutError as error:
-        raise TooLate from error
+        raise ProbeFailed(problem="it did not come to its end in time") from error
     finally:
         await process.close()
 
@@ -95,38 +95,75 @@ async def _watch(
 
 
 async def _alter(process: Process, seen: dict[Subject, list[Call]], seed: str) -> list[Probed]:
-    """Make the calls alone, altered, and alone again; of programs nobody knows yet what they answer."""
+    """Make the calls altered, and alone before and after; of programs nobody knows yet what they answer.
+
+    Programs are slow to start: the few alterations that come first show of most that they follow their input.
+    """
     programs = [(subject, calls) for subject, calls in seen.items() if subject.kind == "program"]
-    outputs = await _replay(process, programs) if programs else []
+    outputs = await _replay(process, programs)
     seen = seen | {subject: _said(calls, out) for (subject, calls), out in zip(programs, outputs, strict=True)}
-    plans = [(subject, calls, trials(calls, seed, _most(subject))) for subject, calls in seen.items() if calls]
-    jobs = [(subject, [*calls, *(trial.call for trial in made), *calls]) for subject, calls, made in plans]
-    came = await _replay(process, jobs) if jobs else []
-    return [_probed(*plan, outputs) for plan, outputs in zip(plans, came, strict=True)]
+    plans = [_Plan(subject, calls, seed) for subject, calls in seen.items() if calls]
+    for plan, came in zip(plans, await _replay(process, [plan.first() for plan in plans]), strict=True):
+        plan.take(came)
+    doubted = [plan for plan in plans if plan.doubted]
+    for plan, came in zip(doubted, await _replay(process, [plan.rest() for plan in doubted]), strict=True):
+        plan.take(came)
+    return [plan.probed() for plan in plans]
 
 
 def _said(calls: Sequence[Call], outputs: Outputs) -> list[Call]:
     return [replace(call, output=said) for at, call in enumerate(calls) if (said := outputs.get(at)) is not None]
 
 
-def _most(subject: Subject) -> int:
-    return PROGRAM_TRIALS_MAX if subject.kind == "program" else TRIALS_MAX
+class _Plan:
+    """What is tried of one subject, and what came of it. The calls themselves are made before and after."""
 
+    def __init__(self, subject: Subject, calls: Sequence[Call], seed: str) -> None:
+        self._subject, self._calls, self._program = subject, calls, subject.kind == "program"
+        size = max(len(msgspec.json.encode(call.parts)) for call in calls)
+        most = PROGRAM_TRIALS_MAX if self._program else TRIALS_MAX
+        self._trials = trials(calls, seed, min(most, JOB_BYTES_MAX // size))
+        self._made: list[Trial | int] = []
+        self._came: list[Came] = []
+        self._unsettled: set[int] = set()
 
-def _probed(subject: Subject, calls: Sequence[Call], made: Sequence[Trial], outputs: Outputs) -> Probed:
-    """Judge what came, where the calls themselves came to the same before and, if there was time for it, after."""
-    last = len(calls) + len(made)
-    same = {
-        at for at, call in enumerate(calls) if outputs.get(at) == outputs.get(last + at, call.output) == call.output
-    }
-    numbers = ((trial, len(calls) + at) for at, trial in enumerate(made))
-    came = [Came(trial, outputs[number]) for trial, number in numbers if number in outputs]
-    kept = tuple(each for each in came if each.trial.of in same)
-    return Probed(subject, tuple(calls), len(same), kept, fitted(calls, kept))
+    def first(self) -> tuple[Subject, Sequence[Call]]:
+        """Return what is tried first: of a function everything, in one process that may remember."""
+        alone = range(len(self._calls))
+        return self._job([*self._trials[:PROGRAM_FIRST]] if self._program else [*alone, *self._trials, *alone])
+
+    def rest(self) -> tuple[Subject, Sequence[Call]]:
+        """Return what is tried after that, and the calls as they are."""
+        return self._job([*self._trials[PROGRAM_FIRST:], *range(len(self._calls))])
+
+    @property
+    def doubted(self) -> bool:
+        """Return whether more can still change what is thought of the subject."""
+        return self._program and not follows(self._calls, self._came, self._trials)
+
+    def take(self, outputs: Outputs) -> None:
+        """Take in what came of the calls that were asked for last."""
+        for number, made in enumerate(self._made):
+            if isinstance(made, Trial):
+                self._came += [Came(made, outputs[number])] if number in outputs else []
+            elif outputs.get(number, self._calls[made].output) != self._calls[made].output:
+                self._unsettled.add(made)
+
+    def probed(self) -> Probed:
+        """Judge what came, of those calls that came to the same each time."""
+        kept = tuple(each for each in self._came if each.trial.of not in self._unsettled)
+        settled = len(self._calls) - len(self._unsettled)
+        return Probed(self._subject, tuple(self._calls), settled, kept, fitted(self._calls, kept))
+
+    def _job(self, made: list[Trial | int]) -> tuple[Subject, Sequence[Call]]:
+        self._made = made
+        return self._subject, [each.call if isinstance(each, Trial) else self._calls[each] for each in made]
 
 
 async def _replay(process: Process, jobs: Sequence[tuple[Subject, Sequence[Call]]]) -> list[Outputs]:
     """Return the outputs of each job."""
+    if not jobs:
+        return []
     request = {"jobs": [_job(subject, calls) for subject, calls in jobs], "until_s": REPLAY_S}
     await process.write(msgspec.json.encode(request) + b"\n")
     found: list[Outputs] = [{} for _ in jobs]
@@ -163,7 +200,7 @@ def _word(part: Tree) -> dict[str, Any]:
 
 
 async def _lines(process: Process) -> list[bytes]:
-    """Return the lines up to an empty one, or to the end; what is too much is not kept."""
+    """Return the lines up to an empty one; what is too much is not kept."""
     kept: list[bytes] = []
     size, rest = 0, b""
     while data := await process.read():
@@ -175,4 +212,4 @@ async def _lines(process: Process) -> list[bytes]:
             kept += [line] if size <= ANSWER_BYTES_MAX else []
         if len(rest) > ANSWER_BYTES_MAX:
             break
-    return kept
+    raise ProbeFailed(problem=f"it ended before it had answered: {process.stderr.strip()[-200:]}")

@@ -1,6 +1,7 @@
 """`obra calibration`: how far confidences can be believed, and where decisions were wrong."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, page
 from obra.shared.calibration_measure import Judged, bins, brier, calibration_error
+from obra.shared.edge import NothingToLabel
 from obra.shared.reverts import Delivered, reverted
 
 LABELLED = "SELECT agent, model, llm, raw, confidence, good, source, outcome FROM calibration ORDER BY position"
@@ -97,9 +99,12 @@ async def _scan(place: Place) -> list[dict[str, str]]:
         found = []
         for project, task, repo, commit, base, attempt in table.rows:
             why = await asyncio.to_thread(reverted, Path(repo), Delivered(commit, base))
-            if why:
-                scope = obra.scope(task, project)
-                await obra.client.label(scope, good=False, attempt=attempt, note=why, source="reverted")
+            if not why:
+                continue
+            with contextlib.suppress(NothingToLabel):  # a person accepted it unscored: there was no confidence
+                await obra.client.label(
+                    obra.scope(task, project), good=False, attempt=attempt, note=why, source="reverted"
+                )
                 found.append({"project": project, "task": task, "why": why})
         return found
 

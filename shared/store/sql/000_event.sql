@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS event (
         CASE WHEN getvariable('storing') THEN NULL ELSE TRY_CAST(body_json AS JSON)::VARIANT END
     ) VIRTUAL,
     raw         BLOB NOT NULL USING COMPRESSION zstd,  -- trying others first costs more than all else
-    hash        BLOB NOT NULL,
+    hash        BLOB NOT NULL USING COMPRESSION uncompressed,  -- what is random can only be tried in vain
     problem     VARCHAR,           -- why the message is no event; null for an event
     stored_at   TIMESTAMPTZ NOT NULL
 );

@@ -17,8 +17,9 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceRestored,
 )
-from obra.services.agent_runner import clone, memory
+from obra.services.agent_runner import memory
 from obra.services.agent_runner.leftovers import alive
+from obra.shared.removal import remove
 from tests.rig import MemoryRig
 from tests.services.agent_runner.repositories import git
 from tests.services.agent_runner.stage import Stage, appears, signal_file, write
@@ -231,7 +232,7 @@ def test_what_is_put_back_lands_nowhere_else_whatever_an_agent_has_linked_there(
     (hooks / "profile").write_text("the agent's")
     assert memory.keep(stage.place, (1, 1)) == ""
     place = stage.place.home / link
-    clone.remove(place)
+    remove(place)
     place.symlink_to(outside / "profile" if link.endswith("profile") else outside)
     memory.put_back(stage.place, (1, 1))
     assert {path.read_text() for path in outside.rglob("profile")} == {"theirs"}

@@ -6,6 +6,7 @@ import pytest
 
 from obra.services.agent_runner.deliver import Refused, deliver
 from obra.services.agent_runner.workspace import Workspace
+from obra.shared.repository import inspect
 from tests.services.agent_runner.repositories import git, prepared, recorded, repository, state_of
 
 
@@ -32,6 +33,21 @@ def test_the_branch_is_one_commit_on_the_base_and_all_else_stays(tmp_path: Path)
     assert git(repo, "fsck", "--no-dangling") == ""
     assert state_of(repo) == before
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_repository_that_git_itself_must_write_runs_none_of_its_hooks_either(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    git(repo, "config", "include.path", "/dev/null")  # so that it is no plain one
+    for name in ("reference-transaction", "post-checkout", "post-index-change", "fsmonitor"):
+        hook = repo / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung-{name}\n")
+        hook.chmod(0o755)
+    git(repo, "config", "core.fsmonitor", str(hook))
+    assert [notice for notice in inspect(repo).notices if "could not be told" in notice] == []
+    workspace, commit = accepted(tmp_path, repo)
+    assert deliver(workspace, commit, 1) == "obra/t1"
+    assert list(tmp_path.glob("sprung-*")) == []
 
 
 def test_delivering_again_is_the_same_branch(tmp_path: Path) -> None:

@@ -133,3 +133,10 @@ async def test_a_probe_that_the_work_brings_down_proves_nothing(stage: Stage) ->
     probed, found = await run(stage, write("text.py", code))
     assert [each.fitted for event in probed for each in event.code] == []
     assert [finding.kind for finding in found if finding.kind == "fitted"] == []
+
+
+async def test_a_probe_that_could_not_be_made_says_why(stage: Stage) -> None:
+    check = 'test -n "$OBRAPROBE" && kill -9 $PPID; python check.py'
+    (probed,), found = await run(stage, DISGUISED, check=check)
+    assert (probed.code, found) == ((), [])
+    assert probed.problem.startswith("it ended before it had answered")

@@ -220,6 +220,18 @@ async def test_only_named_variables_reach_the_agent_and_none_the_checks(
     assert "s3cr3t-value" not in checkpoint.patch.text
 
 
+async def test_nothing_that_lies_in_the_workspace_is_on_the_path_of_agents_and_checks(stage: Stage) -> None:
+    lies = {"write": {"path": "bin/nosuchtool", "text": "#!/bin/sh\nexit 0\n"}}
+    agent = stage.script({"steps": [lies, {"run": "chmod +x bin/nosuchtool; cp bin/nosuchtool ."}]})
+    stage.settings = Settings(agent=AgentSettings(path=f"bin:.::{PATH}:"))
+    async with stage.running():
+        await stage.submit(agent, checks=("nosuchtool",))
+        await stage.request()
+        await stage.finished()
+    (checks,) = await stage.of(ChecksRan)
+    assert checks.checks[0].exit_code == 127
+
+
 async def test_a_missing_repository_is_a_lost_workspace(stage: Stage) -> None:
     stage.repo.rename(stage.root / "elsewhere")
     async with stage.running():

@@ -73,6 +73,12 @@ async def test_nothing_else_is_changed(bwrap: Sandbox, workspace: Path, place: s
     assert not path.exists()
 
 
+async def test_what_stands_in_for_a_hidden_directory_can_not_be_filled(bwrap: Sandbox, workspace: Path) -> None:
+    script = "for place in /home /run $0 /tmp /dev/shm; do touch $place/x 2>/dev/null && echo $place; done; true"
+    code, said = await shell(bwrap, script.replace("$0", str(Path.home())), workspace)
+    assert (code, said.split()) == (0, ["/tmp", "/dev/shm"])
+
+
 async def test_obras_own_home_the_users_and_other_tasks_are_out_of_sight(bwrap: Sandbox, workspace: Path) -> None:
     obra, home = workspace.parents[2], Path.home()
     (obra / "run").mkdir()

@@ -165,6 +165,18 @@ def test_a_submodule_that_the_user_has_not_is_noted(tmp_path: Path) -> None:
     assert (workspace.notes, recorded(workspace).notes) == (said, said)
 
 
+def test_paths_without_end_leave_a_checkpoint_that_fits_into_an_event(tmp_path: Path) -> None:
+    workspace = prepared(tmp_path, repository(tmp_path / "repo"))
+    deep = workspace.path.joinpath(*["d" * 200] * 15)
+    deep.mkdir(parents=True)
+    for number in range(100):
+        (deep / str(number)).write_text("x")
+    found = recorded(workspace).changes
+    kept = sum(len(file.path) for file in found.files)
+    assert (found.files_total, len(found.files)) == (100, 86)
+    assert 256 * 1024 - 4_096 < kept <= 256 * 1024
+
+
 def test_a_submodule_whose_commit_the_user_has_not_fetched_is_noted_and_costs_no_work(tmp_path: Path) -> None:
     library = repository(tmp_path / "library")
     repo = repository(tmp_path / "repo")

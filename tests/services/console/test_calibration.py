@@ -6,7 +6,7 @@ from typing import Any
 from obra.services.console.commands.calibration import told
 from obra.services.console.render.plot import reliability
 from obra.services.console.render.summary import obra_command
-from tests.services.console.person import arrived
+from tests.services.console.person import Person, arrived
 
 WRITE: list[dict[str, Any]] = [{"write": {"path": "b.txt", "text": "b\n"}}, {"say": "Created b.txt."}]
 EMPTY = {
@@ -22,8 +22,9 @@ def test_work_is_labelled_by_hidden_checks_a_person_and_a_revert(tmp_path: Path)
         person.obra(*task, "--task-id", "t1", "--hidden-check", "grep -q b b.txt", "--json")
         done = person.obra(*task, "--task-id", "t2", "--hidden-check", "grep -q c b.txt")
         assert "labelled bad by hidden checks" in done.stdout
-        person.git("merge", "-q", "--no-ff", "-m", "merge", "obra/t1")
-        person.git("revert", "--no-edit", "-m", "1", "HEAD")
+        for accepted in ("t1", _unscored(person)):
+            person.git("merge", "-q", "--no-ff", "-m", "merge", f"obra/{accepted}")
+            person.git("revert", "--no-edit", "-m", "1", "HEAD")
         assert person.json("calibration")["sources"] == {"hidden_check": 2}
         found = person.json("calibration", "--scan")
         assert [each["task"] for each in found["reverted"]] == ["t1"]
@@ -40,6 +41,15 @@ def test_work_is_labelled_by_hidden_checks_a_person_and_a_revert(tmp_path: Path)
     assert "false accepts 1 of 2" in shown
     assert "no map is fitted before 30 outcomes" in shown
     assert "100 % good" in shown
+
+
+def _unscored(person: Person) -> str:
+    """Have work accepted by a person's word that was never scored, since its run came to no end of its own."""
+    steps = [*WRITE, {"write": {"path": "c.txt", "text": "c\n"}}, {"run": "rm -rf ~/nothing"}, {"ending": "max_turns"}]
+    task = ("run", "add c", "--agent", person.script(steps), "--check", "true", "--sandbox", "none", "--task-id", "t3")
+    person.obra(*task, code=3)
+    person.obra("approve", "t3")
+    return "t3"
 
 
 def test_without_labels_it_says_how_to_get_some() -> None:

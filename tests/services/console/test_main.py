@@ -85,7 +85,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     [
         (">&-", 0, ""),
         ("<&- >&- 2>&-", 0, ""),
-        (">/dev/full", 4, "obra: unexpected OSError: [Errno 28] No space left on device; OBRA_LOG__LEVEL=debug shows"),
+        (">/dev/full", 4, "obra: the disk is full: free some"),
         (">/dev/full 2>/dev/full", 4, ""),
     ],
 )

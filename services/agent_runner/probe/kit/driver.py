@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,20 +19,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 KIT = os.path.dirname(os.path.abspath(__file__))
-LINE_CHARS_MAX, LINES_MAX = 200_000, 4_000
+LINE_CHARS_MAX, LINES_MAX = 100_000, 4_000
 SHIM = """#!/bin/sh
 n=0
 for word in "$@"; do
   case $word in -c|-m|-e|-p|--eval|--print|--test|-) break ;; -*) n=$((n + 1)); continue ;; esac
   if [ -z "$OBRAINSIDE" ] && [ -f "$word" ]; then
     full=$(realpath -- "$word" 2> /dev/null)
-    case "$OBRAWATCHED" in *"|$full|"*) exec {python} -I -S {kit}/snap.py {real} $n "$@" ;; esac
+    case "$OBRAWATCHED" in *"|$full|"*) exec {snap} {real} $n "$@" ;; esac
   fi
   break
 done
 {more}exec {real} "$@"
 """
-MORE = 'PYTHONPATH="{home}${{PYTHONPATH:+:$PYTHONPATH}}"; export PYTHONPATH\n'
+SNAP = shlex.join([sys.executable, "-I", "-S", os.path.join(KIT, "snap.py")])
+MORE = 'PYTHONPATH={home}"${{PYTHONPATH:+:$PYTHONPATH}}"; export PYTHONPATH\n'
 
 
 def main() -> None:
@@ -68,7 +70,7 @@ def watch(request: dict[str, Any], home: str) -> Iterator[str]:
     env = {
         **os.environ, "OBRAPROBE": home, "OBRAWATCHED": f"|{watched}|", "PYTHONPATH": home,
         "PATH": os.path.join(home, "bin") + os.pathsep + os.environ["PATH"],
-        "NODE_OPTIONS": "--require=" + os.path.join(home, "observe.cjs"),
+        "NODE_OPTIONS": '--require="{}"'.format(os.path.join(home, "observe.cjs")),
     }  # fmt: skip
     until = time.monotonic() + request["until_s"]
     for command in request["checks"]:
@@ -85,10 +87,10 @@ def shims(home: str, interpreters: Mapping[str, str]) -> None:
     folder = os.path.join(home, "bin")
     os.makedirs(folder, exist_ok=True)
     for name, real in interpreters.items():
-        more = MORE.format(home=home) if "python" in name else ""
+        more = MORE.format(home=shlex.quote(home)) if "python" in name else ""
         path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(SHIM.format(python=sys.executable, kit=KIT, real=real, more=more))
+            file.write(SHIM.format(snap=SNAP, real=shlex.quote(real), more=more))
         os.chmod(path, 0o700)
 
 

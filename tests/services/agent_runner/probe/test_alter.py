@@ -29,6 +29,7 @@ def test_only_what_comes_from_one_part_is_looked_for_the_longest_first() -> None
     both = call("Ann pays 12.50", "to Ann", output="ann: 12.5, thanks")
     assert repeated(both, "0") == ["12.5"]
     assert repeated(call("Ann pays 12.50", output="ann: 12.5, thanks"), "0") == ["12.5", "ann"]
+    assert repeated(call("030 / 123456", output="+4930123456"), "0") == ["123456"]
 
 
 @pytest.mark.parametrize(

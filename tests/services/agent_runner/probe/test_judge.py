@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from obra.services.agent_runner.probe.alter import trials
 from obra.services.agent_runner.probe.calls import Call
-from obra.services.agent_runner.probe.judge import Came, Fitted, fitted
+from obra.services.agent_runner.probe.judge import Came, Fitted, fitted, follows
 
 
 def judged(function: Callable[[str], object], *texts: str) -> Fitted | None:
@@ -82,3 +82,15 @@ def test_numbers_that_stay_while_names_follow_are_told() -> None:
 
 def test_two_words_alone_may_agree_by_chance() -> None:
     assert judged(lambda text: "item price", "item,price") is None
+
+
+def test_a_few_new_answers_of_each_kind_settle_it() -> None:
+    calls = [Call({"0": "ann 12"}, output="ann 12")]
+    planned = trials(calls, "seed")
+    words = [Came(trial, trial.new) for trial in planned if trial.old == "ann"]
+    numbers = [Came(trial, trial.new) for trial in planned if trial.old == "12"]
+    assert not follows(calls, [], planned)
+    assert not follows(calls, words, planned)
+    assert not follows(calls, [*words, *numbers[:1]], planned)
+    assert follows(calls, [*words, *numbers], planned)
+    assert follows(calls, [], [])

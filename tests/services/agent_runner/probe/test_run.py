@@ -8,7 +8,7 @@ import pytest
 
 from obra.services.agent_runner.checks import Room
 from obra.services.agent_runner.leftovers import alive
-from obra.services.agent_runner.probe.run import Probed, probe
+from obra.services.agent_runner.probe.run import Probed, ProbeFailed, probe
 from obra.services.agent_runner.sandbox import choose
 from obra.shared.config import SandboxSettings
 
@@ -122,4 +122,8 @@ def slugify(title):
 async def test_where_nothing_changed_is_called_nothing_is_said(room: Room) -> None:
     assert await probed(room, "python -c pass", "text.py", text_dot_py=SLUG) == []
     assert await probed(room, "exit 1", "text.py", text_dot_py=SLUG) == []
-    assert await probed(room, "kill -9 $PPID; sleep 9", "text.py", text_dot_py=SLUG) == []
+
+
+async def test_checks_that_kill_the_observer_are_told_of(room: Room) -> None:
+    with pytest.raises(ProbeFailed, match="it ended before it had answered"):
+        await probed(room, "kill -9 $PPID; sleep 9", "text.py", text_dot_py=SLUG)
