@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from obra.events import Content, TaskSubmitted
+from obra.events import AttemptStarted, Content, TaskSubmitted
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.back import put_back
 from obra.services.agent_runner.checks import Room
@@ -31,6 +31,17 @@ class Ready:
         """Return where checks run."""
         place = self.workspace.place
         return Room(place.workspace, place.fresh_home(), self.kit.path, self.sandbox, marker, file_bytes_max)
+
+
+def started(key: Key, runner: str, agent: str, ready: Ready | None = None) -> AttemptStarted:
+    """Return what is said before the agent starts; without *ready*, that it could not be made ready."""
+    attempt, run = key
+    if ready is None:
+        return AttemptStarted(attempt=attempt, run=run, runner=runner, agent=agent)
+    return AttemptStarted(
+        attempt=attempt, run=run, runner=runner, agent=agent, agent_version=ready.found.version,
+        sandbox=ready.sandbox.kind, workspace=str(ready.workspace.path), base=ready.workspace.base,
+    )  # fmt: skip
 
 
 async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key, prompt: Content) -> Ready:

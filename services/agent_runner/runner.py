@@ -12,7 +12,6 @@ from obra.events import (
     AttemptFinished,
     AttemptInterrupted,
     AttemptRequested,
-    AttemptStarted,
     ChecksRan,
     Ending,
     Event,
@@ -32,7 +31,7 @@ from obra.services.agent_runner.kit import pack
 from obra.services.agent_runner.ledger import Ledger
 from obra.services.agent_runner.leftovers import sweep
 from obra.services.agent_runner.place import Place
-from obra.services.agent_runner.ready import Ready, to_begin, to_go_on
+from obra.services.agent_runner.ready import Ready, started, to_begin, to_go_on
 from obra.services.agent_runner.redaction import Redactor
 from obra.services.agent_runner.sandbox import Sandbox
 from obra.services.agent_runner.speaker import Speaker
@@ -96,7 +95,7 @@ class Attempt:
             if self._call.stop.is_set():  # nothing has begun, so nothing is lost
                 raise Stopped
             await self._announce(ready.sandbox)
-            await self._say(self._started(ready))
+            await self._say(started(self._key, self._tools.runner, self._task.agent, ready))
             if self._attempt in self._ledger.state.cancelled:
                 await self._end(self._no_agent("cancelled", "it was cancelled before the agent started"))
                 return
@@ -116,7 +115,7 @@ class Attempt:
             await (self._end(exited) if exited.exit_code is None else self._conclude(exited, ready))
 
     async def _never_ran(self, ending: Ending, detail: str) -> None:
-        await self._say(self._started(None))
+        await self._say(started(self._key, self._tools.runner, self._task.agent))
         await self._end(self._no_agent(ending, detail))
 
     async def _end(self, exited: AgentExited) -> None:
@@ -246,8 +245,8 @@ class Attempt:
         """Keep what a lost run left behind, return to the tree that it began with, and say so."""
         said: list[Event] = []
         begin, redact = self._ledger.state.began_with(self._key), self._redactor()
-        started = self._ledger.state.run(self._key).started
-        if started is not None and started.workspace:
+        begun = self._ledger.state.run(self._key).started
+        if begun is not None and begun.workspace:
             try:
                 repo, start = Path(self._task.repo), self._ledger.state.start
                 workspace = await self._tools.blocking(workspaces.prepare, self._place, repo, *start)
@@ -284,15 +283,6 @@ class Attempt:
             effect = "the agent's own permission system is all that confines it, and changed code is not probed"
             await self._say(ServiceDegraded(service=NAME, lacking="sandbox", reason=sandbox.reason, effect=effect))
 
-    def _started(self, ready: Ready | None) -> AttemptStarted:
-        runner, agent = self._tools.runner, self._task.agent
-        if ready is None:
-            return AttemptStarted(attempt=self._attempt, run=self._run, runner=runner, agent=agent)
-        return AttemptStarted(
-            attempt=self._attempt, run=self._run, runner=runner, agent=agent, agent_version=ready.found.version,
-            sandbox=ready.sandbox.kind, workspace=str(ready.workspace.path), base=ready.workspace.base,
-        )  # fmt: skip
-
     def _no_agent(self, ending: Ending, detail: str) -> AgentExited:
         return AgentExited(attempt=self._attempt, run=self._run, ending=ending, detail=detail)
 
@@ -302,10 +292,7 @@ class Attempt:
         finished = AttemptFinished(
             attempt=self._attempt, run=self._run, ending=ending, detail=detail, duration_ms=took_ms
         )
-        if before is None:
-            await self._say(finished)
-        else:
-            await self._ledger.say_in_turn(before, finished, key=self._key)
+        await (self._ledger.say_in_turn(before, finished, key=self._key) if before else self._say(finished))
 
     async def _say(self, event: Event) -> None:
         await self._ledger.say(event, key=self._key)
