@@ -81,7 +81,7 @@ async def _rebuilt(
     last = await bus.last_position()
     await agrees(bus, home, fresh, min(last, manifest.through))
     await reaches_back(bus, manifest.through)
-    made = await from_stream(bus.follow(manifest.through), fresh, last)
+    made = await from_stream(bus.copied(manifest.through), fresh, last)
     put_in_place(fresh, home.store)
     return Imported(made.through, manifest.events + made.events, blobs=await _texts(bus, folder))
 
@@ -203,7 +203,7 @@ async def agrees(bus: JetStreamBus, home: Home, fresh: Path, through: int) -> No
     """Raise `Conflict` where the stream of *home* and the store *fresh* differ up to position *through*."""
     db = opened(fresh, read_only=True)
     try:
-        found = await compared(db, bus.follow(0), through, through)
+        found = await compared(db, bus.copied(0), through, through)
     finally:
         db.close()
     if found.fault:

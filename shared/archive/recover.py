@@ -112,7 +112,7 @@ async def _store(bus: JetStreamBus, home: Home, progress: Progress) -> Restored:
             manifest = await asyncio.to_thread(from_archive, folder, fresh, None, progress)
             at = manifest.through
         await reaches_back(bus, at)
-        made = await from_stream(bus.follow(at), fresh, await bus.last_position(), progress)
+        made = await from_stream(bus.copied(at), fresh, await bus.last_position(), progress)
         _keep(home.store)
         put_in_place(fresh, home.store)
     events = made.events + (manifest.events if manifest else 0)

@@ -1,7 +1,8 @@
 """Makes a store anew: from an export, from a stream, or from the one and then the other."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from obra.shared.archive import manifest as manifests
 from obra.shared.archive.audit import Progress, audited
 from obra.shared.archive.database import literal, workbench
 from obra.shared.archive.manifest import BadArchive, Manifest
-from obra.shared.bus import Raw
+from obra.shared.bus import Stored
 from obra.shared.store import Store, opened
 from obra.shared.store.derived import settle, take_back_all, type_all
-from obra.shared.store.row import row_of
+from obra.shared.store.incoming import Incoming
+from obra.shared.store.rows import rows_of
 
-BATCH_ROWS = 4_000
+BATCH_ROWS = 20_480
 INSERT = """
 INSERT INTO target.event SELECT position, id::UUID, project, task, type, happened_at, cause::UUID, correlation::UUID,
     service, body, raw, hash, problem, stored_at
@@ -82,33 +84,58 @@ def _check(folder: Path, target: Path, manifest: Manifest | None, progress: Prog
 
 
 async def from_stream(
-    messages: AsyncGenerator[Raw, None],
+    messages: AsyncGenerator[Sequence[Stored], None],
     target: Path,
     until: int,
     progress: Progress = lambda done, total: None,
 ) -> Made:
     """Add *messages* up to position *until* to the store *target*, made if it isn't there, as log-sink does.
 
-    *messages* begin behind what the store holds already.
+    *messages* are what `Bus.copied` yields behind what the store holds already.
     """
-    store, batch = Store(target), list[Raw]()
+    store, events, adding = Store(target), 0, set[asyncio.Future[None]]()
     try:
         if store.watermark >= until:
             return Made(0, store.watermark)
-        events = 0
-        async with contextlib.aclosing(messages) as raws:
-            async for raw in raws:
-                if raw.position <= until:
-                    batch.append(raw)
-                if len(batch) == BATCH_ROWS or (batch and raw.position >= until):
-                    store.append([row_of(one) for one in batch], more=raw.position < until)
-                    events, batch = events + len(batch), []
-                    progress(raw.position, until)
-                if raw.position >= until:
-                    break
+        async with contextlib.aclosing(_batches(messages, until)) as batches:
+            async for batch in batches:
+                made = await asyncio.to_thread(_ready, store, batch)
+                await _done(adding)
+                adding = {asyncio.ensure_future(asyncio.to_thread(store.add, made, more=True))}
+                events += len(batch)
+                progress(batch[-1].position, until)
+        await _done(adding)
+        await asyncio.to_thread(store.checkpoint)
         return Made(events, store.watermark)
     finally:
+        await asyncio.gather(*adding, return_exceptions=True)
         store.close()
+
+
+async def _batches(messages: AsyncGenerator[Sequence[Stored], None], until: int) -> AsyncGenerator[list[Stored], None]:
+    """Yield what comes up to position *until*, many at once."""
+    batch = list[Stored]()
+    async with contextlib.aclosing(messages) as copies:
+        async for some in copies:
+            batch += [one for one in some if one.position <= until]
+            end = some[-1].position >= until
+            if len(batch) >= BATCH_ROWS or (batch and end):
+                yield batch
+                batch = []
+            if end:
+                break
+
+
+def _ready(store: Store, batch: Sequence[Stored]) -> Incoming:
+    return store.ready(rows_of(batch).rows)
+
+
+async def _done(adding: set[asyncio.Future[None]]) -> None:
+    """Wait for what a thread has begun, which a cancellation does not end."""
+    if adding:
+        await asyncio.wait(adding)
+    for one in adding:
+        one.result()
 
 
 def remove(path: Path) -> None:

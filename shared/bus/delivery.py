@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from obra.shared.bus.client import Incoming
 from obra.shared.bus.message import encode_json, nanoseconds
@@ -17,7 +18,7 @@ GATHER_S = 0.01
 GATHER_MAX = 64
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """What the reply subject of a delivered message says: ``$JS.ACK.…``."""
 
     deliveries: int

@@ -276,11 +276,11 @@ def _unbroken(messages: Sequence[Incoming], number: int) -> tuple[list[Stored], 
     """Return the *messages* that follow on the one with *number*, the last one's number, and whether these are all."""
     made = list[Stored]()
     for message in messages:
-        _, position, found, stored_at_ns = Place.of(message)
-        if found != number + 1:
+        place = Place.of(message)
+        if place.number != number + 1:
             return made, number, False
-        number = found
-        made.append(Stored(position, message.subject, message.data, stored_at_ns))
+        number = place.number
+        made.append(Stored(place.position, message.subject, message.data, place.stored_at_ns))
     return made, number, True
 
 

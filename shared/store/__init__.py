@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from obra.shared.store.chain import GENESIS, Broken, first_broken, link
 from obra.shared.store.confine import configure
-from obra.shared.store.derived import SETTLE_BEHIND, SETTLE_EVERY, settle, type_batch, unsettled
+from obra.shared.store.derived import SETTLE_BEHIND, SETTLE_EVERY, settle, take_back, type_batch, unsettled
 from obra.shared.store.errors import StoreDamaged, StoreFailed, StoreLocked
 from obra.shared.store.incoming import BATCH, Incoming, columns, let_in
 from obra.shared.store.row import Row
@@ -174,6 +174,8 @@ class Store:
             raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
 
     def _commit(self) -> None:
+        """Commit, with what the rows take back of all that came before: that is looked for once a transaction."""
+        take_back(self.db, self.watermark)
         self.db.execute("UPDATE sink SET watermark = ?", [self._at])
         self.db.commit()
         self.watermark, self._uncommitted = self._at, 0
@@ -208,9 +210,10 @@ class Store:
         return self.db.cursor()
 
     def checkpoint(self) -> None:
-        """Commit what is not, and write everything into the file itself, so that a copy of it is whole."""
+        """Commit what is not, settle, and write everything into the file itself, so that a copy of it is whole."""
         if self._uncommitted:
             self._commit()
+        self._settle(SETTLE_EVERY)
         self.db.execute("CHECKPOINT")
 
     def verify(self) -> Broken | None:

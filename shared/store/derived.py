@@ -44,14 +44,10 @@ WHERE b.cause IS NOT NULL LIMIT 1
 
 
 def type_batch(db: "DuckDBPyConnection", watermark: int) -> None:
-    """Add to `typed` what was let in and was added to `event`; *watermark* is the last position before it.
-
-    What it takes back of what came before is kept, too.
-    """
+    """Add to `typed` what was let in and was added to `event`; *watermark* is the last position before it."""
     recent = max(0, watermark - RECENT)
     far = db.execute(_FAR, [recent]).fetchall()
     db.execute(_TYPE.format(source=BATCH), [0 if far else recent])
-    _take_back(db, watermark, POSITION_MAX)
 
 
 def type_all(db: "DuckDBPyConnection") -> None:
@@ -64,10 +60,10 @@ def type_all(db: "DuckDBPyConnection") -> None:
 def take_back_all(db: "DuckDBPyConnection") -> None:
     """Fill an empty `taken_back` from `typed`."""
     for low, high in _steps(db, 0):
-        _take_back(db, low, high)
+        take_back(db, low, high)
 
 
-def _take_back(db: "DuckDBPyConnection", since: int, upto: int) -> None:
+def take_back(db: "DuckDBPyConnection", since: int, upto: int = POSITION_MAX) -> None:
     """Keep what is undone, and as of when, in the tasks that were rolled back between two positions."""
     rolled = f"SELECT DISTINCT project, task FROM typed WHERE {_ROLLED}"
     if db.execute(f"{rolled} LIMIT 1", [since, upto]).fetchall():

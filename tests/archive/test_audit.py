@@ -161,6 +161,6 @@ async def test_a_store_is_held_against_its_stream(
     bus.log = [*raws, message(100_000, "obra.-.-.later", b"{}")]
     tamper(path, change)
     db = opened(path, read_only=True)
-    fault = (await compared(db, bus.follow(0), 99_999 if expected == ("inserted", 99_999) else len(raws), 0)).fault
+    fault = (await compared(db, bus.copied(0), 99_999 if expected == ("inserted", 99_999) else len(raws), 0)).fault
     db.close()
     assert (fault and (fault.kind, fault.position)) == expected

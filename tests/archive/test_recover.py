@@ -38,7 +38,7 @@ class Lived:
     async def begin(self) -> "Lived":
         for one in history():
             await self.bus.append([one])
-        await from_stream(self.bus.follow(0), self.home.store, await self.bus.last_position())
+        await from_stream(self.bus.copied(0), self.home.store, await self.bus.last_position())
         self.export()
         return self
 
@@ -69,12 +69,12 @@ class Lived:
         pruned = StreamPruned(through=through, tasks=len(ended), messages=1, archive=archive)
         await self.bus.append([answer(asked, "log-sink", pruned)])
         last = await self.bus.last_position()
-        await from_stream(self.bus.follow(through), self.home.store, last)
+        await from_stream(self.bus.copied(through), self.home.store, last)
 
     async def rows(self) -> int:
         """Return how many events the store has, once it has come to the end of the stream."""
         last = await self.bus.last_position()
-        await from_stream(self.bus.follow(head_of(self.home.store)[0]), self.home.store, last)
+        await from_stream(self.bus.copied(head_of(self.home.store)[0]), self.home.store, last)
         db = opened(self.home.store, read_only=True)
         try:
             return len(db.execute("SELECT position FROM event").fetchall())
@@ -125,7 +125,7 @@ async def test_a_store_that_was_rebuilt_without_what_was_pruned_is_incomplete(li
     await lived.prune(str(lived.archive))
     last = await lived.bus.last_position()
     lived.lose_store()
-    await from_stream(lived.bus.follow(0), lived.home.store, last)
+    await from_stream(lived.bus.copied(0), lived.home.store, last)
     assert await lived.rows() < last
     assert (await lived.restored(lived.archive)).what == "store"
     assert await lived.rows() == last

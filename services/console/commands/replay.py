@@ -127,7 +127,7 @@ async def _made(bus: Bus | None, folder: Path | None, fresh: Path, through: int,
         events = await asyncio.to_thread(_rows, fresh)
     if bus:
         await reaches_back(bus, at)
-        made = await from_stream(bus.follow(at), fresh, through, progress)
+        made = await from_stream(bus.copied(at), fresh, through, progress)
     else:
         made = Made(0, at)
     return Replayed(events + made.events, made.through, round(time.monotonic() - begun, 3))

@@ -92,7 +92,7 @@ async def _stream(db: Any, file: StoreFile, through: int) -> tuple[int, Fault | 
 
     assert file.live
     bus = file.live.joined.bus
-    result = await compared(db, bus.follow(0), through, await pruned_through(bus))
+    result = await compared(db, bus.copied(0), through, await pruned_through(bus))
     return result.messages, result.fault
 
 

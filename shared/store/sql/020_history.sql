@@ -23,7 +23,7 @@ SELECT t.project, t.task, t.position, h.begins, h.ends
 FROM typed t JOIN holds h ON t.project = h.project AND t.task = h.task
 WHERE t.position > (SELECT coalesce(min(back_to), 18446744073709551615) FROM holds)  -- NULL would look through all
     AND t.position > h.back_to AND t.position < h.position;
--- Kept with each batch, in its transaction; rollbacks are rare, and working them out is a part of every question else.
+-- Kept by each transaction that adds events, for all of it; rollbacks are rare, and working them out is a part of every question else.
 CREATE OR REPLACE TABLE taken_back AS FROM undone_anew(0, 0);
 CREATE OR REPLACE MACRO undone_behind(as_of, first) AS TABLE  -- of positions from `first` on
 SELECT position FROM taken_back WHERE position >= first AND begins <= as_of AND ends >= as_of;
