@@ -20,7 +20,7 @@ class Ready(NamedTuple):
 
 def made_ready(journal: Journal, store: Store, messages: Sequence[Stored]) -> Ready:
     """Make *messages* ready. They are written to *journal* first, since it knows by itself what it holds."""
-    rows, read = rows_of(messages, ALONE)
+    rows, read = rows_of(messages, ALONE, journal.position)
     journal.write([(row.position, row.line) for row in rows])
     told = [(raw, row) for row in rows if read and (raw := read.get(row.position)) and notable(raw)]
     return Ready(store.ready(rows), told)

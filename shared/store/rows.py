@@ -12,8 +12,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from obra.events import AnyEvent
-from obra.events.subjects import PROJECT_LEVEL, TOKEN, name
+from obra.events import KINDS, AnyEvent
+from obra.events.subjects import PROJECT_LEVEL, TOKEN
 from obra.shared.bus import Raw, Stored
 from obra.shared.bus.message import read
 from obra.shared.errors import Undecodable
@@ -52,6 +52,7 @@ class _Parts(msgspec.Struct, gc=False):
     schema: int = FIRST
 
 
+NAMES = {kind: name for name, kind in KINDS.items()}
 _parts = msgspec.json.Decoder(_Parts)
 _event = msgspec.json.Decoder(AnyEvent)
 _new = tuple.__new__
@@ -61,17 +62,20 @@ _CORRELATION, _SERVICE, _VERSION = len(',"correlation":""') + ID_CHARS, len(',"s
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
-def rows_of(messages: Sequence[Stored], alone: Collection[str] = ()) -> Rows:
-    """Return the rows of *messages*; events of the types *alone* are read by themselves, for who looks at them."""
+def rows_of(messages: Sequence[Stored], alone: Collection[str] = (), logged: int = 0) -> Rows:
+    """Return the rows of *messages*; events of the types *alone* are read by themselves, for who looks at them.
+
+    Up to position *logged* nobody needs the log's lines, and most are left empty.
+    """
     made = Rows([], {})
     for begin in range(0, len(messages), TOGETHER):
-        _add(made, messages[begin : begin + TOGETHER], alone)
+        _add(made, messages[begin : begin + TOGETHER], alone, logged)
     return made
 
 
-def _add(made: Rows, messages: Sequence[Stored], alone: Collection[str]) -> None:
+def _add(made: Rows, messages: Sequence[Stored], alone: Collection[str], logged: int) -> None:
     odd = suspicious_among([one.data for one in messages])
-    rows = [None if number in odd else _quick(one, alone) for number, one in enumerate(messages)]
+    rows = [None if number in odd else _quick(one, alone, logged) for number, one in enumerate(messages)]
     if not _are_ids([id_ for row in rows if row for id_ in (row[1], row[6], row[7]) if id_ is not None]):
         rows = [None] * len(rows)
     for message, row in zip(messages, rows, strict=True):
@@ -90,27 +94,27 @@ def _whole(message: Stored) -> Raw:
         return Raw(position, subject, data, stored_at_ns, None, error)
 
 
-def _quick(message: Stored, alone: Collection[str]) -> Row | None:
+def _quick(message: Stored, alone: Collection[str], logged: int) -> Row | None:
     """Return the row of a *message* in which nothing is suspicious; None if it is not of the form that Obra writes."""
-    data = message.data
+    data, position = message.data, message.position
     try:
         parts = _parts.decode(data)
         event = _event.decode(parts.event)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    project, task, kind, at = parts.project, parts.task, name(event), parts.at
+    project, task, kind, at = parts.project, parts.task, NAMES[type(event)], parts.at
     if (
         kind in CHANGED or kind in alone or parts.schema != FIRST or len(data) > _size(parts)
         or not _is_scope(project, task) or message.subject != f"obra.{project}.{task}.{kind}"
         or not is_shallow_text(data)
     ):  # fmt: skip
         return None
+    line = b"" if position <= logged else b'{"position":%d,%b' % (position, data.strip()[1:])
     return _new(
         Row,
         (
-            message.position, parts.id, project, task, kind, (at - _EPOCH) // _MICROSECOND, parts.cause,
-            parts.correlation, parts.service, bytes(parts.event), data, None, message.stored_at_ns // 1_000,
-            b'{"position":%d,%b' % (message.position, data.strip()[1:]),
+            position, parts.id, project, task, kind, (at - _EPOCH) // _MICROSECOND, parts.cause, parts.correlation,
+            parts.service, bytes(parts.event), data, None, message.stored_at_ns // 1_000, line,
         ),
     )  # fmt: skip
 
@@ -144,7 +148,7 @@ def _is_scope(project: str, task: str) -> bool:
 def _are_ids(ids: Sequence[str]) -> bool:
     """Return whether each of *ids* is a UUID as it is usually written; all of them are looked at together."""
     joined, count = "".join(ids), len(ids)
-    if any(len(one) != ID_CHARS for one in ids) or joined.count("-") != count * len(HYPHENS):
+    if not set(map(len, ids)) <= {ID_CHARS} or joined.count("-") != count * len(HYPHENS):
         return False
     if any(joined[place::ID_CHARS] != "-" * count for place in HYPHENS):
         return False

@@ -15,7 +15,7 @@ from obra.events.subjects import Scope, subject
 from obra.shared.bus import Stored
 from obra.shared.envelope import Envelope, encode
 from obra.shared.redact import HINTS, suspicious_among, suspicious_json
-from obra.shared.store.row import row_of
+from obra.shared.store.row import Row, row_of
 from obra.shared.store.rows import TOGETHER, rows_of
 from tests.recorded import message, simulated
 
@@ -63,7 +63,7 @@ ODD = {
 }  # fmt: skip
 
 
-def as_rows(messages: Sequence[Stored]) -> list[object]:
+def as_rows(messages: Sequence[Stored]) -> list[Row]:
     return [row_of(message(one.position, one.subject, one.data)) for one in messages]
 
 
@@ -100,6 +100,12 @@ def test_what_is_read_by_itself_is_told() -> None:
     messages = stored(*datas)
     assert list(rows_of(messages).read) == [2, 3]
     assert list(rows_of(messages, alone={"input.received"}).read) == [1, 2, 3]
+
+
+def test_what_is_in_the_log_already_gets_no_line() -> None:
+    messages = stored(PLAIN.encode(), PLAIN.encode())
+    first, second = as_rows(messages)
+    assert rows_of(messages, logged=1).rows == [first._replace(line=b""), second]
 
 
 @pytest.mark.parametrize(
