@@ -1,7 +1,7 @@
 """What the store derives from the rows of `event`, in the same file.
 
 That is typed fields, what rollbacks undid, and rows of views that are settled. All can be thrown away and made anew.
-The first two move with each batch, in its transaction; the settled rows follow in long steps, since a view works out by
+The first two move with the rows, in their transaction; the settled rows follow in long steps, since a view works out by
 itself what was not settled yet. See docs/decisions/ for why and what it brings.
 """
 
