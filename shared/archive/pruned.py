@@ -19,7 +19,7 @@ Forgot = StreamPruned | StreamRefilled
 
 OVER = """
 WITH ended AS (
-    SELECT project, task, min(position) AS position FROM history(as_of := {through})
+    SELECT project, task, min(position) AS position, max(stored_at) AS stored_at FROM history(as_of := {through})
     WHERE type IN ('task.completed', 'task.failed', 'task.cancelled', 'task.rejected') AND task <> '-' GROUP BY ALL
 ), runs AS (
     SELECT project, task, bool_or(type = 'attempt.started') AS started,
@@ -27,15 +27,19 @@ WITH ended AS (
     FROM event WHERE type IN ('attempt.started', 'attempt.finished', 'attempt.interrupted') AND problem IS NULL
     GROUP BY project, task, body.attempt::VARCHAR, body.run::VARCHAR
 )
-SELECT project, task, position FROM ended WHERE (project, task) NOT IN (
-    SELECT (project, task) FROM runs WHERE started AND NOT ended
+SELECT project, task, position FROM ended WHERE (
+    stored_at < (SELECT max(stored_at) FROM event) - INTERVAL 1 HOUR
+    OR (project, task) NOT IN (SELECT (project, task) FROM runs WHERE started AND NOT ended)
 ) AND (project, task) IN (
     SELECT (project, task) FROM history() WHERE type IN (
         'task.completed', 'task.failed', 'task.cancelled', 'task.rejected'
     )
 ) ORDER BY position
 """
-"""Tasks that ended, that still stand as ended, and no run of which goes on; with the position of their end."""
+"""Tasks that ended, that still stand as ended, and no run of which goes on; with the position of their end.
+
+Nothing more is said of a run whose task was cancelled meanwhile: after an hour its agent is gone.
+"""
 
 
 def over(db: "DuckDBPyConnection", through: int) -> list[tuple[Scope, int]]:

@@ -8,8 +8,19 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from obra.events import Event, PruneRefused, PruneRequested, ServiceDegraded, StreamPruned, TaskLabelled, TimerSet
+from obra.events import (
+    AttemptStarted,
+    Event,
+    PruneRefused,
+    PruneRequested,
+    ServiceDegraded,
+    StreamPruned,
+    TaskCancelled,
+    TaskLabelled,
+    TimerSet,
+)
 from obra.events.subjects import PLATFORM, Scope
 from obra.services.log_sink.prune import Pruner
 from obra.services.log_sink.sink import Sink
@@ -153,6 +164,17 @@ def test_only_what_ended_in_time_and_runs_no_more_is_over(tmp_path: Path) -> Non
     assert scope == ENDED
     assert over(db, end - 1) == []
     db.close()
+
+
+def test_a_task_that_was_cancelled_during_a_run_is_over_once_its_agent_is_gone(tmp_path: Path) -> None:
+    told = [TASK, AttemptStarted(attempt=1, run=1, runner="r"), TaskCancelled()]
+    *raws, last = messages(*envelopes(ENDED, told), *envelopes(OPEN, [TASK]))
+    for after, gone in ((timedelta(minutes=59), []), (timedelta(minutes=61), [(ENDED, 3)])):
+        path = tmp_path / f"{after.seconds}.duckdb"
+        made(path, [*raws, replace(last, stored_at_ns=last.stored_at_ns + after.seconds * 10**9)])
+        db = opened(path, read_only=True)
+        assert over(db, 4) == gone
+        db.close()
 
 
 @pytest.mark.bus
