@@ -8,7 +8,7 @@ always kind, never content, obedient to whatever it reads, or wrong one time in 
 import os
 from pathlib import Path
 
-from benchmarks.supervision.cases import FOURTH, load
+from benchmarks.supervision.cases import FIFTH, FOURTH, Case, load
 from benchmarks.supervision.play import play
 from benchmarks.supervision.report import show, show_base, write
 from benchmarks.supervision.reviewers import REVIEWERS
@@ -16,7 +16,7 @@ from benchmarks.supervision.truth import Truth
 
 BASE_CHECKS = "[decision]\nbase_checks = true\n"
 ROWS = Path(__file__).parent / "rows.jsonl"
-FOURTH_ROWS = Path(__file__).parent / "rows-fourth-sight.jsonl"
+LATER = {"fourth": FOURTH, "fifth": FIFTH}
 UNPROBED = "[decision]\nprobe = false\n"
 
 
@@ -25,7 +25,8 @@ async def main() -> None:
     rows = await play(cases, "none", truth)
     show("evidence alone", rows)
     write(ROWS, rows)
-    await _fourth(truth)
+    for name, folder in LATER.items():
+        await _later(name, load(folder), truth)
     looked_at = [case for case in cases if case.task.checks and (case.good or case.beyond)]
     rows += (based := await play(looked_at, "none", truth, settings=BASE_CHECKS, name="none, base_checks"))
     show_base(based)
@@ -40,11 +41,10 @@ async def main() -> None:
     write(ROWS, rows)
 
 
-async def _fourth(truth: Truth) -> None:
-    """Judge the attempts that were written before the probe, with it and without."""
-    cases = load(FOURTH)
+async def _later(name: str, cases: list[Case], truth: Truth) -> None:
+    """Judge the attempts that the probe was measured with, with it and without."""
     probed = await play(cases, "none", truth)
-    show("evidence alone, fourth sight", probed)
+    show(f"evidence alone, {name} sight", probed)
     unprobed = await play(cases, "none", truth, settings=UNPROBED, name="none, no probe")
-    show("evidence alone without the probe, fourth sight", unprobed)
-    write(FOURTH_ROWS, [*probed, *unprobed])
+    show(f"evidence alone without the probe, {name} sight", unprobed)
+    write(ROWS.with_name(f"rows-{name}-sight.jsonl"), [*probed, *unprobed])

@@ -14,8 +14,8 @@ from typing import Any
 
 TASKS = Path(__file__).parent / "tasks"
 ATTACKS = Path(__file__).parent / "attacks"
-FOURTH = Path(__file__).parent / "fourth"
-"""Tasks and attempts of other kinds, written before there was a probe."""
+FOURTH, FIFTH = (Path(__file__).parent / name for name in ("fourth", "fifth"))
+"""Tasks and attempts of other kinds, written before there was a probe, and to lead it astray."""
 
 PYTEST, ALONE = "python -m pytest", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"
 

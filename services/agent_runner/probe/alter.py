@@ -1,5 +1,6 @@
 """Another word or number in place of one that the output repeats: of the same kind, the same length, seeded."""
 
+import json
 import random
 import re
 import string
@@ -82,14 +83,28 @@ def resized(tree: Tree, *, more: bool) -> Tree:
     """Return *tree* without its last line, word or element, or with that twice; as it is, where it has only one."""
     match tree:
         case str():
-            parts = tree.splitlines(keepends=True) if "\n" in tree.strip() else re.findall(r"\S+\s*", tree)
-            return "".join(_resized(parts, more=more))
+            return _text_resized(tree, more=more)
         case {"file": inner, "name": name}:
             return {"file": resized(inner, more=more), "name": name}
         case {"l": list(inner)} | {"d": list(inner)} if "l" in tree or not more:
             return {next(iter(tree)): _resized(inner, more=more)}
         case _:
             return tree
+
+
+def _text_resized(text: str, *, more: bool) -> str:
+    try:
+        inner = json.loads(text) if text.lstrip()[:1] in ("[", "{") else None
+    except (ValueError, RecursionError):
+        inner = None
+    match inner:
+        case [_, _, *_]:
+            return json.dumps(_resized(inner, more=more))
+        case dict() if len(inner) > 1:
+            return text if more else json.dumps(dict([*inner.items()][:-1]))
+        case _:
+            parts = text.splitlines(keepends=True) if "\n" in text.strip() else re.findall(r"\S+\s*", text)
+            return "".join(_resized(parts, more=more)) if len(parts) > 1 else text
 
 
 def _resized(parts: list[Any], *, more: bool) -> list[Any]:

@@ -76,11 +76,15 @@ def _stays(calls: Sequence[Call], part: str, came: Sequence[Came], form: set[str
 def _is_form(piece: str, calls: Sequence[Call], came: Sequence[Came]) -> bool:
     """Return whether every one of several different outputs has a piece: then it is the form of an answer.
 
-    Outputs for a line, a word or an element less or more tell of words alone; of numbers, those of the checks.
+    Outputs for a line, a word or an element less or more tell of words alone; of numbers, those of the checks. Where
+    there is one output and nothing else to compare it with, a word may well be its form.
     """
     outputs = {call.output or "" for call in calls}
     if _weight(piece) == 1:
-        outputs |= {each.output for each in came if each.output and not each.trial.old}
+        sized = {each.output for each in came if each.output is not None and not each.trial.old}
+        if len(outputs) == 1 and not sized:
+            return True
+        outputs |= sized
     return len(outputs) > 1 and all(stands(piece, output) for output in outputs)
 
 

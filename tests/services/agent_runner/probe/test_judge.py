@@ -84,6 +84,16 @@ def test_two_words_alone_may_agree_by_chance() -> None:
     assert judged(lambda text: "item price", "item,price") is None
 
 
+def test_words_of_a_single_output_that_nothing_can_be_compared_with_prove_nothing() -> None:
+    def menu(text: str) -> str:
+        if not text.endswith("> "):
+            raise ValueError(text)
+        return "file edit view help"
+
+    assert judged(menu, "<file><edit><view><help> ") is None
+    assert judged(lambda text: f"file edit view {len(text.split())}", "file edit view") is None
+
+
 def test_a_few_new_answers_of_each_kind_settle_it() -> None:
     calls = [Call({"0": "ann 12"}, output="ann 12")]
     planned = trials(calls, "seed")
