@@ -72,7 +72,7 @@ class SupervisorLlm(Acting):
             await self._select(call, seen)
         elif (kind := BY_CAUSE.get(type(event))) and kind.due(seen, event):
             answer = kind.answer(seen, event, await self._ask(call, seen, kind))
-            await _say(call, seen, answer, lambda now: kind.due(now, event))
+            await _say(call, seen, answer, wanted=lambda now: kind.due(now, event))
 
     async def _select(self, call: Call, seen: Seen) -> None:
         task = seen.state.task
@@ -80,9 +80,11 @@ class SupervisorLlm(Acting):
             selected = await select.select(task.llm, self._settings, self._providers)
             if selected is None:
                 return
-            seen = await _say(call, seen, selected, lambda now: wants_selection(now.state))
-        if seen.state.selected and wants_notice(seen.state):
-            await _say(call, seen, select.notice(seen.state.selected), lambda now: wants_notice(now.state))
+            fell_back = wants_notice(evolve(seen.state, selected))
+            notices = [select.notice(selected)] if fell_back else []
+            seen = await _say(call, seen, selected, *notices, wanted=lambda now: wants_selection(now.state))
+        if seen.state.selected and wants_notice(seen.state):  # who said the one died before it said the other
+            await _say(call, seen, select.notice(seen.state.selected), wanted=lambda now: wants_notice(now.state))
 
     async def _ask(self, call: Call, seen: Seen, kind: Kind[Any, Shape]) -> Asked[Shape]:
         selected = await self._llm(kind.llm(seen))
@@ -132,20 +134,22 @@ async def _look(call: Call, reaching: int) -> Seen:
     return Seen(past.position, events, reduce(evolve, events, INITIAL))
 
 
-async def _say(call: Call, seen: Seen, event: Event, wanted: Callable[[Seen], bool]) -> Seen:
-    """Append *event*, unless the task has moved on and does not want it any more; return the task as it is then.
+async def _say(call: Call, seen: Seen, *events: Event, wanted: Callable[[Seen], bool]) -> Seen:
+    """Append *events* one after the other, unless the task has moved on and does not want them any more.
+
+    Returns the task as it is then.
 
     The append expects the task as it was seen: of two answers that two instances give at the same time, one stays.
     """
     for _ in range(RACES_MAX):
         try:
-            position = await call.append(event, expected=seen.position)
+            position = await call.append_chain(*events, expected=seen.position)
         except StaleAppend:
             seen = await _look(call, seen.position + 1)
             if not wanted(seen):
                 return seen
         else:
-            return Seen(position, (*seen.events, event), evolve(seen.state, event))
+            return Seen(position, (*seen.events, *events), reduce(evolve, events, seen.state))
     raise StaleAppend(scope=".".join(call.scope), expected=seen.position)
 
 
