@@ -10,7 +10,11 @@ from pathlib import Path
 
 from obra.shared.git import LONG_S, Git, GitFailed
 
-FEW_FILES_MAX, FEW_BYTES_MAX = 200, 1024 * 1024
+FEW_FILES_MAX, FEW_BYTES_MAX = 200, 1024**2
+LOOKED_FILES_MAX, LOOKED_BYTES_MAX = 10_000, 16 * 1024**2
+"""Of files, and of bytes in a pack, up to which it is found out what is needed. Git packs loose objects by itself from
+6,700 on; as many may have been delivered for other tasks, and no clone needs them."""
+
 KNOWN_MAX = 64
 PIECE_BYTES = 64 * 1024
 
@@ -38,10 +42,10 @@ def copy(objects: Path, to: Path, tips: str) -> bool:
 def foresee(objects: Path, tips: str) -> None:
     """Find out which objects the next `copy` for the same *tips* needs. Blocking.
 
-    What else lies there, such as work that was delivered or rejected, then stays out of it. Only for objects that
-    are few, since others are copied by a program, which takes all.
+    What else lies there, such as work that was delivered or rejected, then stays out of it. Where there is more than
+    that can be found out soon, all is copied.
     """
-    key, found = _key(objects, tips), few(objects)
+    key, found = _key(objects, tips), _listed(objects, LOOKED_FILES_MAX, LOOKED_BYTES_MAX)
     if found is None or key in _needed:
         return
     commits = sorted({line.partition(" ")[0] for line in tips.splitlines()})
@@ -59,8 +63,12 @@ def foresee(objects: Path, tips: str) -> None:
 
 def few(objects: Path) -> dict[str, list[str]] | None:
     """Return the files of every folder in *objects*, if they are few and lie where git puts them; else None."""
+    return _listed(objects, FEW_FILES_MAX, FEW_BYTES_MAX)
+
+
+def _listed(objects: Path, files_max: int, bytes_max: int) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
-    left = FEW_FILES_MAX
+    left = files_max
     with os.scandir(objects) as folders:
         for folder in folders:
             if not folder.is_dir(follow_symlinks=False):
@@ -69,7 +77,7 @@ def few(objects: Path) -> dict[str, list[str]] | None:
             with os.scandir(folder.path) as entries:
                 for entry in entries:
                     left -= 1
-                    large = folder.name == "pack" and entry.stat().st_size > FEW_BYTES_MAX
+                    large = folder.name == "pack" and entry.stat().st_size > bytes_max
                     if left < 0 or large or not entry.is_file(follow_symlinks=False):
                         return None
                     names.append(entry.name)

@@ -1,11 +1,12 @@
 """The agent's clone holds what leads to the user's branches and tags, and, once it is known which that is, no more."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from obra.events.subjects import Scope
-from obra.services.agent_runner import clone
+from obra.services.agent_runner import clone, objects
 from obra.services.agent_runner.deliver import deliver
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.workspace import Workspace, prepare
@@ -57,6 +58,18 @@ def test_work_delivered_before_stays_out_of_the_next_clone_once_it_is_known_what
     assert whole(second, repo)
     assert not has(second, commit)
     assert "obra/t1" not in git(second.path, "for-each-ref", "--format=%(refname)")
+
+
+def test_a_night_of_delivered_work_is_not_copied_into_each_further_clone(tmp_path: Path, repo: Path) -> None:
+    first = prepared(tmp_path, repo)
+    for number in range(objects.FEW_FILES_MAX):
+        git(repo, "hash-object", "-w", "--stdin", data=f"delivered {number}\n".encode())
+    everything = sum(len(names) for names in map(os.listdir, (repo / ".git" / "objects").iterdir()))
+    clone.foresee(first.target)
+    second = following(tmp_path, repo)
+    assert whole(second, repo)
+    copied = sum(len(names) for names in map(os.listdir, (second.path / ".git" / "objects").iterdir()))
+    assert copied == everything - objects.FEW_FILES_MAX
 
 
 @pytest.mark.parametrize("change", ["a commit", "a branch", "a gc", "a gc and a commit", "other work", "nothing"])
