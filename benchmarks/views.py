@@ -10,8 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from zlib import crc32
 
 from msgspec.structs import replace
 
@@ -35,6 +37,7 @@ from obra.events import (
     TaskSubmitted,
 )
 from obra.events.subjects import Scope
+from obra.shared.envelope import Envelope
 from obra.shared.store import Store
 from obra.shared.store.chain import link
 from obra.shared.store.query import local_query
@@ -46,6 +49,7 @@ from tests.simulation.world import World
 SIZE = 1_000_000
 WORLDS = 700
 GOAL_TASKS = 7
+JITTER_US = 20_000
 ROUNDS = 5
 BATCH = 4_000
 QUESTIONS = {
@@ -120,12 +124,17 @@ def seeded(path: Path) -> int:
         seed = number - number // (GOAL_TASKS + 1) - 1
         scope = Scope("shop", f"g{seed + 1}" if name else f"t{seed}")
         told += envelopes(scope, [moved(event, len(told)) for event in events])
-    raws = messages(*told)
+    raws = messages(*map(_unsteady, told))
     store = Store(path)
     for begin in range(0, len(raws), BATCH):
         store.append([row_of(raw) for raw in raws[begin : begin + BATCH]])
     store.close()
     return len(raws)
+
+
+def _unsteady(one: Envelope) -> Envelope:
+    """Return an event that came some time after the one before, and not always the same."""
+    return replace(one, at=one.at + timedelta(microseconds=crc32(one.id.bytes) % JITTER_US))
 
 
 def grown(path: Path, size: int) -> None:

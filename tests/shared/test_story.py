@@ -26,7 +26,10 @@ from obra.events import (
     DecisionMade,
     Event,
     FileChange,
+    GoalSubmitted,
     LlmSelected,
+    PlanAccepted,
+    PlanDrafted,
     ServiceDegraded,
     TaskCancelled,
     TaskCompleted,
@@ -95,6 +98,20 @@ def chapter(attempt: int, begun: int, **fields: Any) -> Chapter:
         ending="completed", detail="ok", result="Done.", cost_usd=0.25, tokens=Tokens(input=9, output=1),
         agent_ms=100.0, files=(FILE,), files_total=1, commit=f"c{attempt}", **fields,
     )  # fmt: skip
+
+
+def test_a_goal_runs_once_its_plan_is_accepted_whoever_spoke_before() -> None:
+    told: list[Event] = [
+        GoalSubmitted(text="a command line", repo="/r"),
+        BreakpointRaised(name="plan_needed"),
+        BreakpointResolved(resolution="retry"),
+        PlanDrafted(tasks=()),
+        PlanAccepted(tasks=()),
+        BreakpointRaised(name="milestone"),
+        BreakpointResolved(resolution="approve"),
+    ]
+    stories = [fold(recorded(*told[:number])).status for number in range(1, len(told) + 1)]
+    assert stories == ["submitted", "waiting", "submitted", "submitted", "running", "waiting", "running"]
 
 
 def test_a_task_accepted_on_its_second_attempt() -> None:

@@ -102,6 +102,14 @@ def test_what_goes_on_or_ends_waits_no_more(end: Event) -> None:
     assert waiting(past(TASK, RAISED, QUESTION, end)) == ()
 
 
+def test_what_is_raised_in_a_task_that_is_over_waits_for_nobody(tmp_path: Path) -> None:
+    begun = past(TASK, RAISED, TaskCancelled(), RAISED)
+    assert waiting(begun) == ()
+    path = stored(tmp_path / "store.duckdb", messages(*(recorded.envelope for recorded in begun)))
+    assert rows(path, "FROM inbox") == []
+    assert rows(path, "SELECT position, resolution FROM wait") == [{"position": 2, "resolution": "cancelled"}]
+
+
 def test_a_task_that_was_rolled_back_waits_for_a_word() -> None:
     (item,) = waiting(past(TASK, RAISED, TaskRolledBack(to=1, reason="wrong")))
     assert (item.kind, item.name, item.reasons) == ("rollback", "rolled_back", ("wrong",))

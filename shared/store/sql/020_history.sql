@@ -42,6 +42,6 @@ WITH these AS MATERIALIZED (
     FROM moving(as_of, since)
 )
 SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
-    ANTI JOIN undone_behind(as_of, (SELECT min(first) FROM these)) USING (position)
+    ANTI JOIN undone_behind(as_of, (SELECT coalesce(min(first), 18446744073709551615) FROM these)) USING (position)
 WHERE t.position <= as_of;
 CREATE OR REPLACE VIEW history AS FROM history();

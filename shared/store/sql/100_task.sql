@@ -7,7 +7,8 @@ WITH these AS MATERIALIZED (
     SELECT t.* FROM typed t SEMI JOIN these m ON t.project = m.project AND t.task = m.task AND t.position >= m.first
     WHERE t.position <= as_of
 ), past AS NOT MATERIALIZED (
-    FROM log ANTI JOIN undone_behind(as_of, (SELECT min(first) FROM these)) USING (position)
+    FROM log
+    ANTI JOIN undone_behind(as_of, (SELECT coalesce(min(first), 18446744073709551615) FROM these)) USING (position)
 ), over AS (
     SELECT project, task, min(position) AS position, arg_min(type[6:], position) AS status,
         arg_min(happened_at, position) AS ended_at
