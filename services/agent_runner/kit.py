@@ -43,7 +43,7 @@ def pack(home: Home, scope: Scope, task: TaskSubmitted, settings: AgentSettings)
         )
     named = {name: given.get(name, settings.env.get(name, "")) for name in task.agent_env}
     path = settings.path or named.get("PATH") or given.get("PATH") or os.environ.get("PATH") or os.defpath
-    path = ":".join(place for place in path.split(":") if place.startswith("/"))
+    path = ":".join(place for place in path.split(":") if place.startswith("/")) or os.defpath  # empty: the workspace
     return Kit(path, {**settings.env, **named, "PATH": path})
 
 

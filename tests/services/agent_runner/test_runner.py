@@ -220,10 +220,11 @@ async def test_only_named_variables_reach_the_agent_and_none_the_checks(
     assert "s3cr3t-value" not in checkpoint.patch.text
 
 
-async def test_nothing_that_lies_in_the_workspace_is_on_the_path_of_agents_and_checks(stage: Stage) -> None:
+@pytest.mark.parametrize("path", [f"bin:.::{PATH}:", "bin:."])
+async def test_nothing_that_lies_in_the_workspace_is_on_the_path_of_agents_and_checks(stage: Stage, path: str) -> None:
     lies = {"write": {"path": "bin/nosuchtool", "text": "#!/bin/sh\nexit 0\n"}}
-    agent = stage.script({"steps": [lies, {"run": "chmod +x bin/nosuchtool; cp bin/nosuchtool ."}]})
-    stage.settings = Settings(agent=AgentSettings(path=f"bin:.::{PATH}:"))
+    agent = stage.script({"steps": [lies, {"run": "/bin/chmod +x bin/nosuchtool; /bin/cp bin/nosuchtool ."}]})
+    stage.settings = Settings(agent=AgentSettings(path=path))
     async with stage.running():
         await stage.submit(agent, checks=("nosuchtool",))
         await stage.request()
