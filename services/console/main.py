@@ -207,7 +207,7 @@ def _main(args: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Exception as error:  # noqa: BLE001,RUF100 - the edge: a person gets a sentence, not a traceback
-        return _failed(error)
+        return 130 if isinstance(error.__cause__, KeyboardInterrupt) else _failed(error)
     return code if isinstance(code, int) else 0
 
 

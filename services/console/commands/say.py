@@ -90,7 +90,8 @@ async def _understood(place: Place, id: str, text: str, project: str | None) -> 
             otherwise=f"nobody has told within {longest_s:.0f} s what that means; {COMMANDS}",
         )  # fmt: skip
     if not event.usable:
-        raise NotUnderstood(text=one_line(text, 60), reason=event.reason, hint=COMMANDS)
+        reason = f"no LLM serves the task ({event.reason})" if event.provider == "none" else event.reason
+        raise NotUnderstood(text=one_line(text, 60), reason=reason, hint=COMMANDS)
     return Meant(it.scope, item, event)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,3 +175,21 @@ def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("OBRA_LOG__LEVEL", "debug")
     assert console._failed(BadUsage(problem="no")) == 2
     assert "obra.shared.errors.BadUsage: no" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_command_is_loaded_ends_it_without_a_traceback() -> None:
+    code = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+from obra.services.console.entry import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False, env={})
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
