@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Say = Callable[[dict[str, Any]], None]
+if TYPE_CHECKING:  # subscripts that Python 3.8 has not
+    Say = Callable[[dict[str, Any]], None]
 
 CHARS_MAX, CALL_S, PROGRAM_S, LATE_MAX = 16_384, 0.5, 2.0, 4
 
