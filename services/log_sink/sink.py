@@ -250,14 +250,18 @@ class Sink:
             await _ended(*storing)
 
     async def _store(self, bus: Bus, batch: Ready, *, more: bool) -> None:
-        """Put *batch* into the store; with *more*, it may be committed with what is behind it."""
+        """Put *batch* into the store; with *more*, it may be committed with what is behind it.
+
+        Whoever waits for it need not wait until it is settled.
+        """
         async with self._still:
             assert self.store
             await self._threaded(partial(self.store.add, batch.incoming, more=more))
-        for raw, row in batch.notable:
-            self.reports.note(raw, row)
-        self._position = self.store.watermark
-        await self._moves()
+            for raw, row in batch.notable:
+                self.reports.note(raw, row)
+            self._position = self.store.watermark
+            await self._moves()
+            await self._threaded(partial(self.store.settle, behind=more))
         await self._report(bus)
 
     async def _threaded(self, work: Callable[[], Done]) -> Done:

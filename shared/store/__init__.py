@@ -131,8 +131,9 @@ class Store:
         return watermark, head
 
     def append(self, rows: Sequence[Row], *, more: bool = False) -> None:
-        """Make *rows* ready and add them; see `ready` and `add`."""
+        """Make *rows* ready, add them, and settle; see `ready`, `add` and `settle`."""
         self.add(self.ready(rows), more=more)
+        self.settle(behind=more)
 
     def ready(self, rows: Sequence[Row]) -> Incoming:
         """Return *rows*, in order and behind those that were made ready before, as what can be added.
@@ -168,7 +169,6 @@ class Store:
             self._at, self._uncommitted = incoming.last, self._uncommitted + incoming.size
             if not more or self._uncommitted >= UNCOMMITTED_MAX:
                 self._commit()
-                self._settle(SETTLE_BEHIND if more else SETTLE_EVERY)
         except duckdb.Error as error:
             self._at = NOWHERE
             raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
@@ -180,12 +180,23 @@ class Store:
         self.db.commit()
         self.watermark, self._uncommitted = self._at, 0
 
-    def _settle(self, events_min: int) -> None:
-        """Settle in a transaction of its own, if that many events are unsettled: no answer depends on it."""
-        if unsettled(self.db, self._at, events_min):
-            self.db.begin()
-            settle(self.db)
-            self.db.commit()
+    def settle(self, *, behind: bool = False) -> None:
+        """Settle in a transaction of its own, if all is committed and much is unsettled; no answer depends on it.
+
+        Where the store is far *behind* the stream that is done more rarely. Raises `StoreFailed` as `add` does.
+        """
+        import duckdb  # noqa: PLC0415 - heavy
+
+        if self._uncommitted:
+            return
+        try:
+            if unsettled(self.db, self._at, SETTLE_BEHIND if behind else SETTLE_EVERY):
+                self.db.begin()
+                settle(self.db)
+                self.db.commit()
+        except duckdb.Error as error:
+            self._at = NOWHERE
+            raise StoreFailed(path=self.path, reason=str(error).splitlines()[0]) from error
 
     def unreported(self, rows_max: int) -> list[Lost]:
         """Return what is no event and for which no message.rejected is stored: the first *rows_max*, in order.
@@ -213,7 +224,7 @@ class Store:
         """Commit what is not, settle, and write everything into the file itself, so that a copy of it is whole."""
         if self._uncommitted:
             self._commit()
-        self._settle(SETTLE_EVERY)
+        self.settle()
         self.db.execute("CHECKPOINT")
 
     def verify(self) -> Broken | None:

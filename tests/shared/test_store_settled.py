@@ -72,6 +72,28 @@ def test_what_is_derived_is_made_anew_from_the_rows(tmp_path: Path, monkeypatch:
     store.close()
 
 
+def test_rows_are_there_before_they_are_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obra.shared.store.SETTLE_EVERY", 1)
+    rows = [row_of(raw) for raw in messages(*envelopes(Scope("shop", "t"), World(1).play()))]
+    store, steps = Store(tmp_path / "s"), list[tuple[int, int]]()
+
+    def note() -> None:
+        ((settled,),) = store.db.execute("SELECT position FROM settling").fetchall()
+        steps.append((store.watermark, settled))
+
+    store.add(store.ready(rows[:2]), more=True)
+    store.settle()
+    note()
+    store.add(store.ready(rows[2:4]))
+    note()
+    store.settle(behind=True)
+    note()
+    store.settle()
+    note()
+    assert steps == [(0, 0), (4, 0), (4, 0), (4, 4)]
+    store.close()
+
+
 def test_so_is_what_is_derived_of_a_large_store(tmp_path: Path) -> None:
     rows = [row_of(raw) for raw in messages(*envelopes(Scope("shop", "t"), World(1).play()))]
     copies = UNCOMMITTED_MAX // len(rows) + 2
