@@ -97,7 +97,7 @@ def _sent(state: State, event: Event, own_rules: str) -> Sequence[Event]:
             return _dispatched(state, own_rules)
         case PromptEnhanced() if state.enhanced == state.prepared:
             return _dispatched(state, own_rules)
-        case BudgetReserved() if state.reserved == state.prepared > state.requested:
+        case BudgetReserved() if state.task and state.reserved == state.prepared > state.requested:
             return [_request(state, state.open_usd, own_rules)]
         case _:
             return []

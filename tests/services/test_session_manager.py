@@ -79,6 +79,10 @@ def test_nobody_needs_to_choose_for_a_task_that_asks_for_no_llm() -> None:
     given(DECIDER, alone, READY, NOBODY).when(READY).then_nothing()
 
 
+def test_money_that_is_set_aside_for_no_task_requests_nothing() -> None:
+    given(DECIDER, prepared()).when(BudgetReserved(attempt=1, run=1, usd=0.0)).then_nothing()
+
+
 def test_an_open_session_prepares_the_first_prompt() -> None:
     made = first_prompt(TASK, READY, NO_LLM)
     told = tuple(rule.id for rule in rules.load().chosen("code"))
