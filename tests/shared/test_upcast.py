@@ -103,6 +103,7 @@ async def sunk(bus: MemoryBus, root: Path) -> Path:
         async with asyncio.timeout(20):
             while not sink.position or sink.position < len(bus.log) or len(sink.reports):
                 await sink.caught_up(len(bus.log), 20)
+                await asyncio.sleep(0)  # it is there before what it gave to report is said
     stop.set()
     await task
     return root / "obra.duckdb"
