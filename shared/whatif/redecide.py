@@ -4,7 +4,7 @@ Up to there everything happened as it is recorded, whichever policy had been in 
 have done nobody knows, and nothing is made up. The scores are computed again too, since a policy weighs them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,7 @@ def redecide(past: Sequence[Recorded], judges: Judges, policy: Policy | None) ->
     """
     course = _Course(judges, judges.scorer.initial, judges.decider.initial)
     decided = decisions(past, judges.decider.name)
+    asked = answered(past, decided)
     questions: dict[Any, Event] = {}
     for recorded in past:
         event = recorded.event
@@ -103,7 +104,7 @@ def redecide(past: Sequence[Recorded], judges: Judges, policy: Policy | None) ->
         course.score(event)
         if isinstance(event, judges.decider.hears):
             questions[recorded.envelope.id] = event
-            if recorded.envelope.id not in decided.values():
+            if recorded.envelope.id not in asked:
                 new = decision_in(judges.decider.decide(course.decider, event))
                 if new is not None:
                     return Divergence(recorded.position, new.attempt, "", new.action, new.reasons)
@@ -120,6 +121,20 @@ def decisions(past: Iterable[Recorded], service: str) -> dict[int, Any]:
         and recorded.envelope.service == service
         and recorded.envelope.cause in ids
     }
+
+
+def answered(past: Iterable[Recorded], decided: Mapping[int, Any]) -> frozenset[Any]:
+    """Return the ids of events that one of the decisions *decided* answers, or had seen when it answered another.
+
+    A score that comes while its attempt's end is being looked at is decided on then; it needs no answer of its own.
+    """
+    open_until: dict[Any, int] = {cause: position for position, cause in decided.items()}
+    ids, until = set(), 0
+    for recorded in past:
+        until = max(until, open_until.get(recorded.envelope.id, 0))
+        if recorded.position < until:
+            ids.add(recorded.envelope.id)
+    return frozenset(ids)
 
 
 def decision_in(answers: Sequence[Event]) -> DecisionMade | None:

@@ -20,6 +20,7 @@ from obra.shared.whatif.candidates import Candidates, members
 from obra.shared.whatif.redecide import (
     Divergence,
     Judges,
+    answered,
     compare,
     decision_in,
     decisions,
@@ -70,7 +71,7 @@ class Together:
     def follow(self, past: Sequence[Recorded]) -> None:
         """Go through *past* until everybody has differed, or the policy that was in force has."""
         decided = decisions(past, self._judges.decider.name)
-        answered = frozenset(decided.values())
+        asked = answered(past, decided)
         for recorded in past:
             event, envelope = recorded.event, recorded.envelope
             self._readied = self._readied or isinstance(event, TaskReadied)
@@ -84,7 +85,7 @@ class Together:
                 self._parties = [parted for party in self._parties for parted in self._score(party, event)]
             if isinstance(event, self._judges.decider.hears):
                 self._questions[envelope.id] = event
-                if envelope.id not in answered and not isinstance(event, DecisionMade):  # none follows from another
+                if envelope.id not in asked and not isinstance(event, DecisionMade):  # none follows from another
                     self._unasked(recorded, event)
             if not self.repeats:
                 return

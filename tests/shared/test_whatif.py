@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from obra.events import (
+    AttemptFinished,
     AttemptScored,
     BreakpointResolved,
     DecisionMade,
@@ -187,6 +188,22 @@ def test_what_would_have_been_is_what_the_same_policy_said_beside_the_live_decis
         assert said[:1] == ([(found.position, found.was, found.would_be)] if found else [])
         changed += found is not None
     assert changed
+
+
+def test_a_decision_that_saw_the_score_before_it_was_asked_about_it_is_the_same_decision() -> None:
+    """The decider hears that the attempt is over, and finds the score in the past already."""
+    one = accepted()
+    finished = next(r for r in one if isinstance(r.event, AttemptFinished))
+    early = tuple(
+        replace(r, envelope=replace(r.envelope, cause=finished.envelope.id)) if isinstance(r.event, DecisionMade) else r
+        for r in one
+    )
+    stricter = {"accept_confidence": 0.999}
+    assert redecide(early, JUDGES, None) is None
+    assert redecide(early, JUDGES, apply(policy_of(one), stricter)) == redecide(
+        one, JUDGES, apply(policy_of(one), stricter)
+    )
+    assert compared([early], [stricter]).verdicts[0].tasks_changed == 1
 
 
 # all candidates at once
