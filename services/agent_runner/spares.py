@@ -96,8 +96,9 @@ class Spares:
             return False
         try:
             target = locate_plain(repo, base) if base in ("", spare.target.base) else None
-            if target == spare.target and clone.refs_of(target) == spare.refs and making.remembered(place) is None:
-                making.adopt(spare.place, place, target, spare.refs)
+            same = target is not None and target == spare.target and clone.refs_of(target) == spare.refs
+            if same and making.remembered(place) is None:
+                making.adopt(spare.place, place, spare.target, spare.refs)
                 return True
         except (ObraError, OSError) as error:  # the workspace is made anew, which says what is wrong, if it still is
             log.info("spare workspace not taken", repo=str(repo), why=str(error))

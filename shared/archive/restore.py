@@ -93,7 +93,7 @@ async def from_stream(
 
     *messages* are what `Bus.copied` yields behind what the store holds already.
     """
-    store, events, adding = Store(target), 0, set[asyncio.Future[None]]()
+    store, events, adding = Store(target), 0, set[asyncio.Task[None]]()
     try:
         if store.watermark >= until:
             return Made(0, store.watermark)
@@ -101,7 +101,7 @@ async def from_stream(
             async for batch in batches:
                 made = await asyncio.to_thread(_ready, store, batch)
                 await _done(adding)
-                adding = {asyncio.ensure_future(asyncio.to_thread(store.add, made, more=True))}
+                adding = {asyncio.create_task(asyncio.to_thread(store.add, made, more=True))}
                 events += len(batch)
                 progress(batch[-1].position, until)
         await _done(adding)
@@ -130,7 +130,7 @@ def _ready(store: Store, batch: Sequence[Stored]) -> Incoming:
     return store.ready(rows_of(batch).rows)
 
 
-async def _done(adding: set[asyncio.Future[None]]) -> None:
+async def _done(adding: set[asyncio.Task[None]]) -> None:
     """Wait for what a thread has begun, which a cancellation does not end."""
     if adding:
         await asyncio.wait(adding)

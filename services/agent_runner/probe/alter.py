@@ -99,7 +99,7 @@ def _text_resized(text: str, *, more: bool) -> str:
         inner = None
     match inner:
         case [_, _, *_]:
-            return json.dumps(_resized(inner, more=more))
+            return json.dumps(_resized([*inner], more=more))
         case dict() if len(inner) > 1:
             return text if more else json.dumps(dict([*inner.items()][:-1]))
         case _:
