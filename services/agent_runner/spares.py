@@ -88,7 +88,7 @@ class Spares:
         """Make the spare for *repo*, if there is one that serves, the workspace of *place*; else False.
 
         `making.pin` is owed then. It reads and renames a few small files, in well under a millisecond, and so is not
-        for a thread: to take turns with one would cost ten times as much.
+        for a thread: taking turns with the event loop made it last several times as long.
         """
         with self._guard:
             spare = self._spares.pop(Path(os.path.realpath(repo), ".git"), None)

@@ -5,8 +5,7 @@ is the one before it (`Nats-Expected-Last-Msg-Id`): it is stored directly behind
 is stored is always the beginning of the chain. Where something else of the stream came in between, or an answer was
 lost, the rest is appended in the ordinary way, each once the one before it is known to be stored.
 
-A batch would be one write as well, but all or none costs JetStream a staging area: 2.4 ms, where three appends that
-do not wait for one another take a third of that.
+A batch would be one write as well, but all or none costs JetStream a staging area, 2.4 ms, and is not needed here.
 """
 
 import asyncio
@@ -39,10 +38,8 @@ class Chain:
 
     async def run(self) -> int:
         """Store the envelopes and return the last one's position. Errors as in `Bus.append_chain`."""
-        position = self.expected
         stored = await self._sent()
-        for last in stored:
-            position = last
+        position = stored[-1] if stored else self.expected
         for envelope in self.envelopes[len(stored) :]:
             position = await self.append(envelope, position).run()
         return position
