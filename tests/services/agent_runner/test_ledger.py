@@ -34,7 +34,9 @@ async def ledger(memory: MemoryRig) -> Ledger:
     question = sealed(requested())
     await memory.bus.append([sealed(TASK)])
     position = await memory.bus.append([question])
-    made = Ledger(Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, (AttemptStarted,)))
+    made = Ledger(
+        Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, (AttemptStarted, AttemptFinished))
+    )
     await made.load()
     return made
 
@@ -66,3 +68,29 @@ async def test_a_run_that_is_awaited_says_it_behind_what_others_said_meanwhile(m
     await memory.bus.append([sealed(TASK)])
     await run.say(STARTED, key=(1, 1))
     assert events(await memory.bus.past(T1)) == [TASK, requested(), TASK, STARTED]
+
+
+FINISHED = AttemptFinished(attempt=1, run=1, ending="completed")
+
+
+async def test_what_is_said_in_turn_goes_behind_what_others_said_meanwhile(memory: MemoryRig) -> None:
+    run = await ledger(memory)
+    await memory.bus.append([sealed(TASK)])
+    await run.say_in_turn(STARTED, FINISHED, key=(1, 1))
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), TASK, STARTED, FINISHED]
+
+
+async def test_of_what_is_said_in_turn_only_what_is_not_stored_yet_is_said(memory: MemoryRig) -> None:
+    run = await ledger(memory)
+    await run.call.append(STARTED)
+    await memory.bus.append([sealed(TASK)])
+    await run.say_in_turn(STARTED, FINISHED, key=(1, 1))
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), STARTED, TASK, FINISHED]
+
+
+async def test_nothing_is_said_in_turn_by_a_run_that_is_not_awaited_any_more(memory: MemoryRig) -> None:
+    run = await ledger(memory)
+    await memory.bus.append([sealed(TaskCancelled())])
+    with pytest.raises(Fenced):
+        await run.say_in_turn(STARTED, FINISHED, key=(1, 1))
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), TaskCancelled()]
