@@ -62,12 +62,16 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Where commands run: a git directory and a working tree by name, or whatever is found from a directory."""
+    """Where commands run: a git directory and a working tree by name, or whatever is found from a directory.
+
+    With ``new_objects`` whatever a command makes goes there instead of among the objects of ``git_dir``.
+    """
 
     git_dir: Path | None = None
     work_tree: Path | None = None
     cwd: Path | None = None
     index: Path | None = None
+    new_objects: Path | None = None
     any_owner: bool = True
 
     def command(self, *args: str) -> list[str]:
@@ -78,7 +82,7 @@ class Git:
 
     def stand_by(self, *args: str) -> None:
         """Start ``git ARGS`` now, to wait until the same is asked for by `start`, `try_` or `run`: see `standby`."""
-        if self.index is None:
+        if self._plain:
             command = self.command(*args)
             gated = [command[0], *standby.GATE, *command[1:]]
             standby.begin(command, gated, self._where, _environment())
@@ -90,7 +94,7 @@ class Git:
     def start(self, *args: str, stdin: int | IO[bytes] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start ``git ARGS`` with its output on pipes. The caller waits for it, with a time limit."""
         command = self.command(*args)
-        if stdin == subprocess.DEVNULL and not self.index and (waiting := standby.take(command, self._where)):
+        if stdin == subprocess.DEVNULL and self._plain and (waiting := standby.take(command, self._where)):
             return waiting
         try:
             process = subprocess.Popen(
@@ -135,8 +139,16 @@ class Git:
     def _where(self) -> Path:
         return self.work_tree or self.cwd or Path("/")
 
+    @property
+    def _plain(self) -> bool:
+        """Return whether the environment is the one that all commands have."""
+        return self.index is None and self.new_objects is None
+
     def _environment(self) -> Mapping[str, str]:
         more = {"GIT_INDEX_FILE": str(self.index)} if self.index else {}
+        if self.new_objects and self.git_dir:
+            there = str(self.git_dir / "objects")
+            more |= {"GIT_OBJECT_DIRECTORY": str(self.new_objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": there}
         return {**_environment(), **more}
 
 

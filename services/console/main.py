@@ -36,6 +36,7 @@ SECTIONS = {
     },
     "See what happens": {
         "status": ("status:status", "Say what runs, what waits for a person and what is lacking."),
+        "report": ("report:report", "Say what happened lately, what it cost, and what to do now."),
         "show": ("show:show", "Tell the whole story of a task."),
         "events": ("events:events", "List events, or follow them as they happen."),
         "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
