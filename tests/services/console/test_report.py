@@ -7,7 +7,7 @@ import pytest
 
 from obra.services.console.render.report import told
 from tests import processes
-from tests.services.console.person import Person, arrived
+from tests.services.console.person import arrived
 
 NIGHT: dict[str, Any] = {
     "since": "2026-01-30T20:00:00+00:00", "until": "2026-01-31T08:00:00+00:00", "project": None, "running": False,
