@@ -86,7 +86,7 @@ def _lost(ended: Rows) -> Iterator[str]:
     lines = []
     for reason, tasks in sorted(lost.items(), key=lambda each: -len(each[1])):
         cost = sum(task["cost_usd"] or 0 for task in tasks)
-        lines += [f"{len(tasks):>3} × {reason}" + (f"  ({money(cost)})" if cost else ""), f"      {_named(tasks)}"]
+        lines += [f"{len(tasks):>3}  {reason}" + (f"  ({money(cost)})" if cost else ""), f"     {_named(tasks)}"]
     yield from _section("not accepted, by reason:", lines, "task list --all")
 
 
