@@ -52,7 +52,7 @@ def prospects(repo: Path, branches: Sequence[str]) -> list[Prospect]:
 def _tips(git: Git, *only: str) -> dict[str, str]:
     """Return the commit of each delivered branch."""
     said = git.run("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", *only, "refs/heads/obra/")
-    return dict(line.rsplit(" ", 1) for line in said.text.splitlines())  # type: ignore[misc]
+    return {branch: commit for branch, _, commit in (line.partition(" ") for line in said.text.splitlines())}
 
 
 class _Merge:
