@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from obra.events import Policy, Rule
 from obra.shared.errors import BadSetting
-from obra.shared.strict import converted
+from obra.shared.strict import CONTAINERS, converted, plainly
 
 PREFIX = "OBRA_"
 NOT_SETTINGS = frozenset({"OBRA_HOME", "OBRA_CONFIG"})
@@ -106,7 +106,9 @@ class StoreSettings(Section):
 
     batch_max: int = Field(default=20_480, ge=1, le=100_000)
     query_timeout_s: PositiveS = 30.0
-    query_memory: str = "1GB"
+    query_memory: str = Field(
+        default="1GB", pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$", description="like 512MB, 1.5GiB; of one operator of a query"
+    )
     query_rows_max: int = Field(default=1_000_000, ge=1)
 
 
@@ -262,9 +264,7 @@ def _check(tree: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        wrong = (
-            f"unknown key {key!r}"
-            if first["type"] == "extra_forbidden"
-            else f"{key!r}: {first['msg'].removeprefix('Value error, ')}"
-        )
-        raise BadSetting(where=where, problem=wrong) from error
+        if first["type"] == "extra_forbidden":
+            raise BadSetting(where=where, problem=f"unknown key {key!r}") from error
+        hint = ", as JSON" if where.startswith(PREFIX) and first["type"] in CONTAINERS else ""
+        raise BadSetting(where=where, problem=f"{key!r}: {plainly(first)}{hint}") from error

@@ -61,9 +61,9 @@ def claude_path(settings: Settings, path: str) -> str | None:
     return str(bundled) if bundled and os.access(bundled, os.X_OK) else None
 
 
-def bwrap_path() -> str | None:
-    """Return the executable of bubblewrap: that on PATH, or where systems put it; None if it is not installed."""
-    return shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin")
+def bwrap_path(path: str | None = None) -> str | None:
+    """Return the executable of bubblewrap on *path* (by default this process's PATH); None if it is not there."""
+    return shutil.which("bwrap", path=path)
 
 
 def _python() -> Finding:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from obra.shared.errors import BadUsage
+from obra.shared.strict import plainly
 
 SCRIPT_BYTES_MAX = 64 * 1024**2
 
@@ -117,4 +118,4 @@ def check_script(path: Path | str) -> None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadUsage(problem=f"{path}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise BadUsage(problem=f"{path}: {where + ': ' if where else ''}{plainly(first)}") from error

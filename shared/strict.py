@@ -1,10 +1,14 @@
-"""Values of events as people write them in settings: every key known, every number in its range."""
+"""Values as people write them in files and settings: every key known, every number in its range, errors in words."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 Made = TypeVar("Made", bound=msgspec.Struct)
+
+CONTAINERS = {"tuple_type": "a list", "dict_type": "a table", "model_type": "a table"}
+"""What errors about types of Python are about to whoever writes TOML or JSON."""
 
 
 def converted(value: dict[str, Any], kind: type[Made]) -> Made:
@@ -28,3 +32,10 @@ def unknown(value: dict[str, Any], kind: type[msgspec.Struct], where: str) -> No
             and issubclass(table, msgspec.Struct)
         ):
             unknown(inner, table, f"{where}{key}.")
+
+
+def plainly(error: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's errors says, in the words of files rather than of Python."""
+    if kind := CONTAINERS.get(error["type"]):
+        return f"Input should be {kind}"
+    return str(error["msg"]).removeprefix("Value error, ").replace("Tuple should", "List should")

@@ -88,7 +88,7 @@ def prepare(
     if wrong := next(problems(event), ""):
         raise BadUsage(problem=wrong)
     if event.sandbox == "bwrap" and not settings.nats.url:
-        _bubblewrap()
+        _bubblewrap(environ)
     return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
 
 
@@ -167,11 +167,11 @@ def _agent(agent: str, settings: Settings, environ: Mapping[str, str]) -> str:
     return agent
 
 
-def _bubblewrap() -> None:
+def _bubblewrap(environ: Mapping[str, str]) -> None:
     """Refuse early where the sandbox that was asked for is missing; whether it works, the runner tries."""
     from obra.shared.doctor import bwrap_path  # noqa: PLC0415 - only where it is asked for
 
-    if bwrap_path() is None:
+    if bwrap_path(environ.get("PATH", os.defpath)) is None:
         raise EnvironmentLacks(
             problem="--sandbox bwrap: bubblewrap is not installed (`apt install bubblewrap`); "
             "--sandbox none leans on the agent's own permission system"

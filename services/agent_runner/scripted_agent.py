@@ -119,7 +119,7 @@ class Agent:
         self.assistant({"type": "tool_use", "id": identity, "name": name, "input": shown})
         try:
             said, wrong = act(), False
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a ValueError: no system takes a NUL in a path or a command
             said, wrong = f"{type(error).__name__}: {error}", True
         block = {"type": "tool_result", "tool_use_id": identity, "content": said, "is_error": wrong}
         self.emit({"type": "user", "message": {"role": "user", "content": [block]}, "parent_tool_use_id": None})

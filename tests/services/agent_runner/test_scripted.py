@@ -81,11 +81,13 @@ async def test_the_attempt_picks_the_entry_and_the_last_repeats(tmp_path: Path) 
 
 
 async def test_a_failing_tool_is_the_tools_error_and_the_agent_goes_on(sandbox: Sandbox, tmp_path: Path) -> None:
-    agent = scripted(tmp_path, {"steps": [{"delete": "nothing"}, {"run": "echo oops; exit 4"}, {"say": "went on"}]})
+    agent = scripted(tmp_path, {"steps": [{"delete": "nothing"}, {"run": "echo oops; exit 4"}, {"delete": "\0"},
+                                 {"say": "went on"}]})  # fmt: skip
     ran = await run(job(tmp_path, agent), sandbox)
     assert (ran.exited.ending, ran.exited.result.text) == ("completed", "went on")
     assert ran.said("error") == [
-        "FileNotFoundError: [Errno 2] No such file or directory: 'nothing'", "OSError: exit code 4: oops\n"
+        "FileNotFoundError: [Errno 2] No such file or directory: 'nothing'", "OSError: exit code 4: oops\n",
+        "ValueError: embedded null byte",
     ]  # fmt: skip
 
 
@@ -328,16 +330,16 @@ async def test_claude_is_found_on_the_path_with_its_version(tmp_path: Path) -> N
     [
         ("{", "Invalid JSON: EOF while parsing an object at line 1 column 1"),
         ("{}", "attempts: Field required"),
-        ('{"attempts": []}', "attempts: Tuple should have at least 1 item after validation, not 0"),
+        ('{"attempts": []}', "attempts: List should have at least 1 item after validation, not 0"),
         ('{"attempts": [{"stepz": []}]}', "attempts.0.stepz: Extra inputs are not permitted"),
-        ('{"attempts": [{"steps": [{}]}]}', "attempts.0.steps.0: Value error, a step is exactly one thing, not 0"),
+        ('{"attempts": [{"steps": [{}]}]}', "attempts.0.steps.0: a step is exactly one thing, not 0"),
         ('{"attempts": [{"steps": [{"say": "a", "exit": 1}]}]}',
-         "attempts.0.steps.0: Value error, a step is exactly one thing, not 2"),
+         "attempts.0.steps.0: a step is exactly one thing, not 2"),
         ('{"attempts": [{"steps": [{"say": "a"}, {"exit": 256}]}]}',
          "attempts.0.steps.1.exit: Input should be less than or equal to 255"),
         ('{"attempts": [{"steps": [{"write": {"path": "a"}}]}]}', "attempts.0.steps.0.write.text: Field required"),
         ('{"attempts": [{"steps": [{"say": "a", "repeat": 2}]}]}',
-         "attempts.0.steps.0: Value error, `repeat` belongs to `raw` or `raw_base64`"),
+         "attempts.0.steps.0: `repeat` belongs to `raw` or `raw_base64`"),
         ('{"attempts": [{"cost_usd": -1}]}', "attempts.0.cost_usd: Input should be greater than or equal to 0"),
     ],
 )  # fmt: skip

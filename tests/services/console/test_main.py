@@ -128,6 +128,27 @@ def test_an_unknown_setting_is_named(
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OBRA_STORE__QUERY_MEMORY", "much", r"'store.query_memory': String should match pattern "
+         r"'^\d+(\.\d+)? ?([KMGT]i?)?B$'"),
+        ("OBRA_NOTIFY__COMMAND", "say", "'notify.command': Input should be a list, as JSON"),
+        ("OBRA_AGENT__ENV", "A=1", "'agent.env': Input should be a table, as JSON"),
+        ("OBRA_LLM", "none", "'llm': Input should be a table, as JSON"),
+        ("OBRA_LOG__LEVEL", "loud", "'log.level': Input should be 'debug', 'info', 'warning' or 'error'"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_in_the_words_of_settings(
+    variable: str, value: str, said: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OBRA_HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    assert console._main(["status"]) == 2
+    assert capsys.readouterr().err == f"obra: {variable}: {said}\n"
+
+
+@pytest.mark.parametrize(
     "command", [["status"], ["events"], ["sql", "SELECT 1"], ["run", "--resume", "x"], ["demo"], ["service", "scorer"]]
 )
 def test_a_home_that_can_not_be_made_is_a_lack_of_the_environment(

@@ -97,6 +97,13 @@ def test_a_missing_agent_is_a_lack_of_the_environment(repo: Path) -> None:
         prepare("x", repo=repo, settings=Settings(), environ={"PATH": str(repo)})
 
 
+def test_a_sandbox_that_is_asked_for_and_not_on_path_is_a_lack_of_the_environment(repo: Path, script: Path) -> None:
+    with pytest.raises(EnvironmentLacks, match="--sandbox bwrap: bubblewrap is not installed"):
+        prepare(
+            "x", repo=repo, settings=Settings(), environ={"PATH": str(repo)}, agent=f"scripted:{script}", sandbox="bwrap"
+        )
+
+
 def test_a_configured_agent_that_is_not_there_is_named(repo: Path) -> None:
     settings = Settings.model_validate({"agent": {"claude": {"path": "/nowhere/claude"}}})
     with pytest.raises(EnvironmentLacks, match=r"agent\.claude.path is '/nowhere/claude', which can't be executed"):
