@@ -107,7 +107,9 @@ class StoreSettings(Section):
     batch_max: int = Field(default=20_480, ge=1, le=100_000)
     query_timeout_s: PositiveS = 30.0
     query_memory: str = Field(
-        default="1GB", pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$", description="like 512MB, 1.5GiB; of one operator of a query"
+        default="1GB",
+        pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$",
+        description="like 512MB, 1.5GiB; of one operator of a query",
     )
     query_rows_max: int = Field(default=1_000_000, ge=1)
 

@@ -100,7 +100,12 @@ def test_a_missing_agent_is_a_lack_of_the_environment(repo: Path) -> None:
 def test_a_sandbox_that_is_asked_for_and_not_on_path_is_a_lack_of_the_environment(repo: Path, script: Path) -> None:
     with pytest.raises(EnvironmentLacks, match="--sandbox bwrap: bubblewrap is not installed"):
         prepare(
-            "x", repo=repo, settings=Settings(), environ={"PATH": str(repo)}, agent=f"scripted:{script}", sandbox="bwrap"
+            "x",
+            repo=repo,
+            settings=Settings(),
+            environ={"PATH": str(repo)},
+            agent=f"scripted:{script}",
+            sandbox="bwrap",
         )
 
 
