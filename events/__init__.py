@@ -32,6 +32,7 @@ from obra.events.base import (
     HOPELESS,
     JUDGED,
     OUTAGES,
+    OUTSIDE,
     CheckResult,
     Content,
     Denial,
@@ -199,7 +200,7 @@ KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind 
 """Every event type by its name."""
 
 __all__ = [
-    "ENDINGS", "HOPELESS", "JUDGED", "KINDS", "OUTAGES", "OVERRIDES", "Action", "AgentExited", "AnyEvent",
+    "ENDINGS", "HOPELESS", "JUDGED", "KINDS", "OUTAGES", "OUTSIDE", "OVERRIDES", "Action", "AgentExited", "AnyEvent",
     "AttemptCancelled", "AttemptFinished", "AttemptInterrupted", "AttemptRequested", "AttemptReviewed", "AttemptScored",
     "AttemptStarted", "BaseChecked", "BranchDelivered", "BranchRefused", "BreakpointRaised", "BreakpointResolved",
     "Breakpoints", "Briefing", "BudgetExhausted", "BudgetReserved", "BudgetSettled", "Calibration", "CalibrationFitted",

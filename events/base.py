@@ -148,3 +148,6 @@ OUTAGES: frozenset[str] = frozenset({"rate_limited", "unreachable"})
 
 HOPELESS: frozenset[str] = frozenset({"not_logged_in", "rejected", "unavailable", "over_budget", "unmergeable"})
 """Endings after which the same attempt again can't end otherwise."""
+
+OUTSIDE: frozenset[str] = OUTAGES | {"not_logged_in", "rejected", "unavailable"}
+"""Endings whose cause is no matter of the task: the provider, the login, the account, the machine."""

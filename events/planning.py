@@ -136,6 +136,7 @@ class ProjectPaused(Event, tag="project.paused"):
     """No further task starts in the project; those in work go on."""
 
     reason: str = ""
+    by: Annotated[str, Meta(description="`planner`: by itself, after misfires; empty: somebody, it is not known")] = ""
 
 
 class ProjectResumed(Event, tag="project.resumed"):

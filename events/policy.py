@@ -101,7 +101,7 @@ class Policy(Value):
     context_warn: Annotated[Unit, Meta(description="of the window in use: session.warned")] = 0.7
     context_refresh: Annotated[Unit, Meta(description="the next attempt goes on from a summary")] = 0.8
     context_emergency: Annotated[Unit, Meta(description="likewise, from an extract, without asking the LLM")] = 0.95
-    outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 3
+    outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 10
     outage_wait_s: Annotated[float, Meta(gt=0, description="the first wait; each later one is 4 times as long")] = 5.0
     outage_wait_s_max: Annotated[float, Meta(gt=0)] = 3_600.0
     outage_reset_s_max: Annotated[
@@ -111,6 +111,14 @@ class Policy(Value):
         int, Meta(ge=1, description="in work at once, over all projects; settings: agent.concurrency unless given")
     ] = 4
     project_tasks_max: Annotated[int, Meta(ge=0, description="the same within one project; 0: as tasks_max")] = 0
+    misfires_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="tasks of a project that fail in a row for reasons outside of them, before it is paused while "
+            "others wait their turn; 0: never",
+        ),
+    ] = 3
     plan_tasks_max: Annotated[int, Meta(ge=1, le=256, description="tasks in one plan")] = 20
     plan_drafts_max: Annotated[int, Meta(ge=1, description="drafts that the LLM makes of one plan")] = 3
     interruptions_max: Annotated[int, Meta(ge=0, description="runs of a task that may be lost to crashes")] = 20

@@ -99,6 +99,9 @@ class TaskFailed(Event, tag="task.failed"):
 
     reasons: tuple[str, ...]
     attempts: Annotated[int, Meta(ge=0, description="attempts made")] = 0
+    outside: Annotated[
+        bool, Meta(description="for a reason outside of the task: the provider, the login, the account, the machine")
+    ] = False
 
 
 class TaskCancelled(Event, tag="task.cancelled"):

@@ -18,6 +18,8 @@ from obra.events import (
     GoalCompleted,
     GoalFailed,
     PlanDrafted,
+    ProjectPaused,
+    ProjectResumed,
     QuestionAnswered,
     QuestionAsked,
     Severity,
@@ -42,7 +44,7 @@ class Item:
     id: str
     position: int
     since: datetime
-    kind: Literal["breakpoint", "question", "rollback"]
+    kind: Literal["breakpoint", "question", "rollback", "pause"]
     name: str
     severity: Severity = "warning"
     reasons: tuple[str, ...] = ()
@@ -71,6 +73,15 @@ def waiting(past: Sequence[Recorded]) -> tuple[Item, ...]:
         if (item := _begun(recorded)) is not None:
             items = (*items, item)
     return items
+
+
+def stopped(past: Sequence[Recorded]) -> tuple[Item, ...]:
+    """Return the pause that a project is in without anybody's word; *past* is what concerns the project as a whole."""
+    said = [recorded for recorded in past if isinstance(recorded.event, ProjectPaused | ProjectResumed)]
+    if not said or not isinstance(event := said[-1].event, ProjectPaused) or event.by != "planner":
+        return ()
+    id, at = str(said[-1].envelope.id), said[-1].envelope.at
+    return (Item(id, said[-1].position, at, "pause", "project_paused", "critical", (event.reason,)),)
 
 
 def _begun(recorded: Recorded) -> Item | None:

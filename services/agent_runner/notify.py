@@ -19,13 +19,13 @@ from pathlib import Path
 
 import msgspec
 
-from obra.events import GoalSubmitted, QuestionAsked, ServiceDegraded, TaskSubmitted
+from obra.events import GoalSubmitted, ProjectPaused, QuestionAsked, ServiceDegraded, TaskSubmitted
 from obra.services.agent_runner.state import NAME
 from obra.shared.config import NotifySettings
 from obra.shared.envelope import Recorded
 from obra.shared.redact import redact
 from obra.shared.service import Call
-from obra.shared.waiting import Item, waiting
+from obra.shared.waiting import Item, stopped, waiting
 
 SEVERITIES = ("notice", "warning", "critical")
 TEXT_CHARS_MAX = 4_000
@@ -49,7 +49,8 @@ async def notify(call: Call, settings: NotifySettings) -> None:
     if not (settings.webhook or settings.command) or (isinstance(event, QuestionAsked) and event.to != "person"):
         return
     past = (await call.past()).events
-    item = next((each for each in waiting(past) if each.position == call.recorded.position), None)
+    items = stopped(past) if isinstance(event, ProjectPaused) else waiting(past)
+    item = next((each for each in items if each.position == call.recorded.position), None)
     if item is None or SEVERITIES.index(item.severity) < SEVERITIES.index(settings.severity):
         return
     body = redact(msgspec.json.encode(_told(call, item, past)).decode()).encode()
@@ -63,13 +64,19 @@ async def notify(call: Call, settings: NotifySettings) -> None:
 
 def _told(call: Call, item: Item, past: tuple[Recorded, ...]) -> dict[str, object]:
     text = next((r.event.text for r in past if isinstance(r.event, TaskSubmitted | GoalSubmitted)), "")
-    verb = "answer" if item.kind == "question" else "approve|reject|retry|take-over"
     return {
         "id": item.id, "project": call.scope.project, "task": call.scope.task, "kind": item.kind, "name": item.name,
         "severity": item.severity, "since": item.since.isoformat(), "text": text[:TEXT_CHARS_MAX],
         "reasons": [reason[:TEXT_CHARS_MAX] for reason in item.reasons], "question": item.question[:TEXT_CHARS_MAX],
-        "attempt": item.attempt, "answer_with": f"obra {verb} {item.id[:8]}",
+        "attempt": item.attempt, "answer_with": f"obra {_how(call, item)}",
     }  # fmt: skip
+
+
+def _how(call: Call, item: Item) -> str:
+    """Return what to say to `obra` so that it goes on."""
+    if item.kind == "pause":
+        return f"project resume {call.scope.project}"
+    return f"{'answer' if item.kind == 'question' else 'approve|reject|retry|take-over'} {item.id[:8]}"
 
 
 async def _tried(settings: NotifySettings, tell: Callable[[], Awaitable[None]]) -> str:

@@ -27,6 +27,7 @@ from obra.events import (
     Event,
     GoalCompleted,
     GoalFailed,
+    ProjectPaused,
     QuestionAsked,
     ServiceDegraded,
     TaskCancelled,
@@ -71,6 +72,7 @@ ENDS = (*get_args(TaskEnd), GoalCompleted, GoalFailed)
 HEARS: tuple[type[Event], ...] = (
     BreakpointRaised,
     QuestionAsked,
+    ProjectPaused,
     TaskReadied,
     AttemptRequested,
     DecisionMade,
@@ -141,7 +143,7 @@ class AgentRunner(Acting):
     async def _handle(self, call: Call) -> None:
         try:
             match call.recorded.event:
-                case BreakpointRaised() | QuestionAsked():
+                case BreakpointRaised() | QuestionAsked() | ProjectPaused():
                     await notify(call, self._settings.notify)
                 case TaskReadied():
                     await self._prefetch(call)

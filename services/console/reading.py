@@ -26,6 +26,9 @@ from obra.shared.store.query import Table, local_query_async
 OVER = f"({', '.join(repr(status) for status in sorted(story.OVER))})"
 """The statuses of tasks that have ended, as SQL has a list."""
 
+LAST = 2**64 - 1
+"""As of the newest position there ever can be."""
+
 FETCH_ROWS = 1_000
 EVENTS = """
     SELECT position, concat_ws('.', 'obra', coalesce(project, '-'), coalesce(task, '-'), type), raw, epoch_ns(stored_at)

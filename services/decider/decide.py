@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from obra.events import (
+    OUTSIDE,
     AttemptFinished,
     AttemptInterrupted,
     AttemptScored,
@@ -104,7 +105,8 @@ def _sequel(state: State) -> Event:
         case "asking":
             return _question(state, state.decision)
         case _:
-            return TaskFailed(reasons=state.decision.reasons, attempts=state.made)
+            outside = state.decision.rule in ("hopeless", "outage") and state.evidence.ending in OUTSIDE
+            return TaskFailed(reasons=state.decision.reasons, attempts=state.made, outside=outside)
 
 
 def _severity(state: State, name: str) -> Severity:

@@ -33,7 +33,7 @@ from obra.events import (
     TimerFired,
     TimerSet,
 )
-from obra.events.subjects import Scope
+from obra.events.subjects import PROJECT_LEVEL, Scope
 from obra.services.planner import gate, steps, words
 from obra.services.planner.evolve import DEADLINE, ENDS, evolve
 from obra.services.planner.line import has_room, next_up
@@ -167,6 +167,7 @@ def _start(state: State) -> Saying:
 
 def _ended(state: State, scope: Scope) -> Saying:
     """A place is free, others have waited for this task, and its goal may be nearer."""
+    state = yield from _fuse(state, scope.project)
     item, dependents = state.tasks.get(scope), state.dependents.get(scope, ())
     if (goal := state.goals.get(scope)) and goal.cancelled:
         state = yield from _cancelled(state, scope)
@@ -183,6 +184,15 @@ def _ended(state: State, scope: Scope) -> Saying:
     state = yield from _start(state)
     state = yield from _told(state, dict.fromkeys((*dependents, *of_goal)))
     return state
+
+
+def _fuse(state: State, project: str) -> Saying:
+    """Pause a project where one task after the other fails for the same want, before the whole line does."""
+    lane, most = state.lane(project), state.policy.misfires_max
+    if lane.paused or not lane.urgent or not most or lane.misfires < most:
+        return state
+    pause = ProjectPaused(reason=words.of_misfires(lane), by="planner")
+    return (yield from _say(state, Scope(project, PROJECT_LEVEL), pause))
 
 
 def _told(state: State, scopes: Iterable[Scope]) -> Saying:
@@ -238,9 +248,9 @@ def planner(policy: Policy) -> Manager[State]:
         hears=(*OF_GOALS, TaskSubmitted, *ENDS, TimerFired, *ROOM),
         says=(
             TaskReadied, TaskHeld, TaskRejected, TaskSubmitted, TaskCancelled, TimerSet, PlanRequested, PlanAccepted,
-            PlanRejected, BreakpointRaised, MilestoneReached, GoalCompleted, GoalFailed,
+            PlanRejected, BreakpointRaised, MilestoneReached, GoalCompleted, GoalFailed, ProjectPaused,
         ),
-        follows=(ProjectPaused, QuestionAnswered, DecisionOverridden, CalibrationFitted, PolicyProposed),
+        follows=(QuestionAnswered, DecisionOverridden, CalibrationFitted, PolicyProposed),
         evolve=evolve,
         decide=decide,
     )  # fmt: skip

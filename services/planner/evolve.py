@@ -123,7 +123,20 @@ def _size(task: TaskSubmitted) -> Complexity:
 
 def _paused(state: State, project: str, event: ProjectPaused | ProjectResumed) -> State:
     pausing = isinstance(event, ProjectPaused)
-    lane = replace(state.lane(project), paused=pausing, why=event.reason if isinstance(event, ProjectPaused) else "")
+    why = event.reason if isinstance(event, ProjectPaused) else ""
+    lane = replace(state.lane(project), paused=pausing, why=why, misfires=0, misfire="")
+    return replace(state, lanes=state.lanes.insert(project, lane))
+
+
+def _fired(state: State, project: str, failed: TaskFailed | None = None) -> State:
+    """Count those that *failed* in a row for reasons outside of them; whatever else became of work ends the row."""
+    lane = state.lane(project)
+    if failed and failed.outside:
+        lane = replace(lane, misfires=lane.misfires + 1, misfire=next(iter(failed.reasons), "")[:400])
+    elif lane.misfires:
+        lane = replace(lane, misfires=0, misfire="")
+    else:
+        return state
     return replace(state, lanes=state.lanes.insert(project, lane))
 
 
@@ -134,10 +147,13 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
         case TaskReadied():
             return moved(state, scope, item, "running")
         case TaskCompleted() as done:
+            state = _fired(state, scope.project)
             item = replace(item, branch=done.branch, commit=done.commit)
             return _released(gate.completed(moved(state, scope, item, "completed"), scope, item), scope)
         case TaskFailed() | TaskRejected() | TaskCancelled() as lost:
             status: Status = _lost(lost)
+            if isinstance(lost, TaskFailed):
+                state = _fired(state, scope.project, lost)
             return moved(state, scope, replace(item, why=_reason(lost)), status)
         case BreakpointRaised() | QuestionAsked(to="person") | MessageDeadLettered() if item.status == "running":
             return moved(state, scope, item, "person")

@@ -73,6 +73,7 @@ class Lane(msgspec.Struct, frozen=True):
     """One project: who waits for a turn, by urgency and by age; how many are in work; how many ever started.
 
     The first of each heap is always a task that is queued; behind it there may be some that are not any more.
+    ``misfires`` are the tasks that failed in a row for reasons outside of them, ``misfire`` the newest such reason.
     """
 
     urgent: Heap[tuple[int, float, int, str]] | None = None
@@ -81,6 +82,8 @@ class Lane(msgspec.Struct, frozen=True):
     starts: int = 0
     paused: bool = False
     why: str = ""
+    misfires: int = 0
+    misfire: str = ""
 
 
 class State(msgspec.Struct, frozen=True):

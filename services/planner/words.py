@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from obra.events.subjects import Scope
 from obra.services.planner.goal import Goal
-from obra.services.planner.state import ENDED, LOST, Item, State
+from obra.services.planner.state import ENDED, LOST, Item, Lane, State
 
 NAMED_MAX = 5
 
@@ -21,6 +21,11 @@ def no_room(state: State, project: str) -> str:
     if most and lane.running >= most:
         return f"waits for its turn: {lane.running} of {most} tasks of project {project} are in work"
     return f"waits for its turn: {state.running} of {state.policy.tasks_max} tasks are in work"
+
+
+def of_misfires(lane: Lane) -> str:
+    """Return why a project was paused without anybody's word."""
+    return f"{lane.misfires} tasks in a row failed for a reason that lies outside of them: {lane.misfire}"
 
 
 def of_milestones(name: str, goal: Goal) -> str:

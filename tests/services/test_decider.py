@@ -197,12 +197,12 @@ OUTAGE = "the provider refused because of a rate or usage limit (429): limit"
 
 def test_an_outage_is_waited_out() -> None:
     given(DECIDER, *BEGUN, *ended("rate_limited", "limit")).when(finished(ending="rate_limited")).then(
-        decision("wait", OUTAGE, numbers=NUMBERS | {"outages": 0, "outages_max": 3})
+        decision("wait", OUTAGE, numbers=NUMBERS | {"outages": 0, "outages_max": 10})
     )
 
 
 def test_each_wait_is_four_times_as_long_up_to_the_bound() -> None:
-    past: list[Event] = [TASK, readied(outage_wait_s=2.0, outage_wait_s_max=20.0), NO_LLM]
+    past: list[Event] = [TASK, readied(outages_max=3, outage_wait_s=2.0, outage_wait_s_max=20.0), NO_LLM]
     waits = []
     for run in (1, 2, 3):
         past += [*ended("unreachable", run=run), finished(run=run, ending="unreachable")]
@@ -356,3 +356,23 @@ def test_after_the_end_nothing_is_decided(end: Event, event: Event) -> None:
 def test_a_run_is_decided_on_once() -> None:
     given(DECIDER, *BEGUN, *ran(), finished(), scored(), decision("retry")).when(scored()).then_nothing()
     given(DECIDER, *BEGUN, *ran(), finished(), scored(), decision("retry"), *ran(2)).when(scored()).then_nothing()
+
+
+@pytest.mark.parametrize(
+    ("rule", "ending", "outside"),
+    [
+        ("hopeless", "not_logged_in", True),
+        ("hopeless", "rejected", True),
+        ("hopeless", "unavailable", True),
+        ("outage", "unreachable", True),
+        ("outage", "rate_limited", True),
+        ("hopeless", "over_budget", False),
+        ("hopeless", "unmergeable", False),
+        ("resolved", "rate_limited", False),
+    ],
+)
+def test_a_failure_says_whether_its_reason_lies_outside_of_the_task(rule: str, ending: str, outside: bool) -> None:
+    past = [*BEGUN, *ended(ending), finished(ending=ending)]
+    given(DECIDER, *past).when(decision("stop", "no", rule=rule)).then(
+        TaskFailed(reasons=("no",), attempts=1, outside=outside)
+    )

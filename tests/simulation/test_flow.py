@@ -151,7 +151,7 @@ def test_attempts_that_never_pass_are_used_up_and_the_task_fails() -> None:
 
 
 def test_a_provider_that_stays_away_is_waited_for_longer_each_time_and_then_given_up() -> None:
-    log = by_hand(TASK, endings=("unreachable",))
+    log = by_hand(TASK, Policy(outages_max=3), endings=("unreachable",))
     waits = [event.delay_s for event in log if isinstance(event, TimerSet)]
     assert [0.9 * longest <= wait_s <= longest for wait_s, longest in zip(waits, (5, 20, 80), strict=True)] == [
         True

@@ -63,7 +63,7 @@ def spoken(event: Event) -> Event | None:
 async def play(plan: Plan, tmp_path: Path, seed: int = 0, *, person: bool = False) -> list[Event]:
     """Run one task from its submission to the end of its session, and return all that happened."""
     bus, stop, dice = MemoryBus(), asyncio.Event(), Random(seed)
-    settings = Settings(decision={"outage_wait_s": 0.01, "outage_wait_s_max": 0.01})
+    settings = Settings(decision={"outages_max": 3, "outage_wait_s": 0.01, "outage_wait_s_max": 0.01})
     services = [make(name, settings, Home(tmp_path)) for name in THINKERS]
     services += [acting(name, plan, dice, tmp_path) for name in STAND_INS]
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, in_project, placed
-from obra.services.console.reading import rows
+from obra.services.console.reading import LAST, answered, reading
+from obra.services.console.render.paused import PAUSED, paused
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import count, duration, one_line, page
 
@@ -25,12 +26,22 @@ OF_PLANS = {"plan_review": "approve|reject|retry", "plan_needed": "reject|retry"
 @placed
 def inbox(place: Place, project: str | None, json_: bool) -> int:
     """List what waits for a person, the most severe first, and of those the oldest."""
-    items = [row for row in asyncio.run(rows(place, "SELECT * FROM inbox")) if not project or row["project"] == project]
+    items, projects = asyncio.run(_found(place, project))
     if json_:
         click.echo(json.dumps({"waiting": items}, default=str))
         return 0
-    page(told(items, datetime.now(UTC), place.settings.project))
+    if items or not projects:
+        page(told(items, datetime.now(UTC), place.settings.project))
+    page(paused(projects))
     return 0
+
+
+async def _found(place: Place, project: str | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what waits, and the projects that are paused."""
+    async with reading(place) as reader:
+        found = [await answered(reader, query) for query in ("FROM inbox", PAUSED.format(at=LAST))]
+    items, projects = ([row for row in rows if project in (None, row["project"])] for rows in found)
+    return items, projects
 
 
 def told(items: list[dict[str, Any]], now: datetime, project: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ def show(place: Place, name: str | None, json_: bool) -> int:
 @placed
 def pause(place: Place, name: str | None, reason: str) -> int:
     """Start nothing more in project NAME. Tasks in work go on to their end; new ones wait."""
-    wanted = _say(place, name, ProjectPaused(reason=reason))
+    wanted = _say(place, name, ProjectPaused(reason=reason, by=person()))
     click.echo(f"project {wanted} is paused: tasks in work go on, others wait; `obra project resume {wanted}`")
     return 0
 

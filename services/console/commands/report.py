@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, placed
-from obra.services.console.reading import OVER, Reader, answered, newest, reading
+from obra.services.console.reading import LAST, OVER, Reader, answered, newest, reading
+from obra.services.console.render.paused import PAUSED
 from obra.services.console.render.report import told
 from obra.services.console.render.text import page
 from obra.shared.errors import ObraError
@@ -36,7 +37,6 @@ WAITS = """
     FROM decision WHERE action = 'wait' AND happened_at >= $since AND $mine
 """
 INBOX = "SELECT id, project, task, name, severity, since, reasons, question, text FROM inbox WHERE $mine"
-PAUSED = "SELECT project, reason, queued FROM project WHERE paused AND $mine ORDER BY project"
 LACKING = """
     SELECT what, arg_max(reason, position) AS reason, count(*) AS times, arg_max(task, position) AS task FROM error
     WHERE type IN ('service.degraded', 'message.rejected', 'message.dead_lettered', 'branch.refused')
@@ -84,7 +84,7 @@ async def _found(place: Place, since: str, project: str | None) -> dict[str, Any
             "ended": ended,
             "open": {row["status"]: row["tasks"] for row in await rows(OPEN)},
             "waiting": await rows(INBOX),
-            "paused": await rows(PAUSED),
+            "paused": [p for p in await rows(PAUSED.format(at=LAST)) if project in (None, p["project"])],
             "outages": waits[0] if waits else {},
             "lacking": await rows(LACKING),
         }

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from obra.services.console.options import Place, as_json, as_of, placed
-from obra.services.console.reading import OVER, Reader, answered, newest, reading
+from obra.services.console.reading import LAST, OVER, Reader, answered, newest, reading
+from obra.services.console.render.paused import PAUSED, paused
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.table import grid
 from obra.services.console.render.text import count, one_line, page
@@ -35,7 +36,6 @@ LACKING = """
 """
 MOMENT = "SELECT coalesce(max(happened_at), now()) FROM event WHERE position <= {at}"
 BY_THEN = "SELECT coalesce(max(position), 0) AS position FROM event WHERE happened_at <= '{moment}'::TIMESTAMPTZ"
-WITHOUT_END = 2**64 - 1
 
 
 @click.command(short_help="Say what runs, what waits for a person and what is lacking.")
@@ -56,7 +56,7 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
     async with reading(place) as reader:
         live = reader.live if reader.live and not reader.live.joined.started else None  # not one that we ourselves keep
         at = None if as_of is None else await _position(reader, as_of)
-        fill = {"at": WITHOUT_END, "now": "now()"} if at is None else {"at": at, "now": f"({MOMENT.format(at=at)})"}
+        fill = {"at": LAST, "now": "now()"} if at is None else {"at": at, "now": f"({MOMENT.format(at=at)})"}
         return {
             "running": live is not None,
             "url": live.joined.url if live else "",
@@ -65,6 +65,7 @@ async def _status(place: Place, as_of: str | None) -> dict[str, Any]:
             "tasks": {row["status"]: row["tasks"] for row in await answered(reader, COUNTS.format_map(fill))},
             "open": await answered(reader, OPEN.format_map({**fill, "over": OVER})),
             "goals": await answered(reader, GOALS.format_map(fill)),
+            "paused": await answered(reader, PAUSED.format_map(fill)),
             "lacking": await answered(reader, LACKING.format_map(fill)),
         }
 
@@ -97,6 +98,7 @@ def told(found: dict[str, Any], home: str) -> Iterator[str]:
         yield f"as of position {found['as_of']:,}:"
     counts = ", ".join(f"{n:,} {status}" for status, n in sorted(found["tasks"].items()))
     yield f"tasks: {counts or 'none yet; `' + obra_command() + ' demo` shows one'}"
+    yield from paused(found["paused"])
     waiting = [task for task in found["open"] if task["status"] in RESTING]
     going = [task for task in found["open"] if task["status"] not in RESTING]
     if going:

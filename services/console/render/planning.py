@@ -80,7 +80,8 @@ def _failed(e: p.GoalFailed) -> Iterable[Line]:
 
 @of(p.ProjectPaused)
 def _paused(e: p.ProjectPaused) -> Iterable[Line]:
-    yield Line("the project is paused" + (f": {one_line(e.reason)}" if e.reason else ""), "warning")
+    itself = " by itself" if e.by == "planner" else ""
+    yield Line(f"the project is paused{itself}" + (f": {one_line(e.reason)}" if e.reason else ""), "warning")
 
 
 @of(p.ProjectResumed)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from obra.services.console.render.paused import paused
 from obra.services.console.render.summary import obra_command
 from obra.services.console.render.text import count, duration, money, one_line
 
@@ -20,7 +21,7 @@ def told(found: dict[str, Any], project: str) -> Iterator[str]:
     yield _headline(found)
     yield _spent(found)
     yield from _waiting(found["waiting"], project)
-    yield from _paused(found["paused"])
+    yield from paused(found["paused"])
     yield from _lost(found["ended"])
     yield from _accepted(found)
     yield from _open(found)
@@ -66,13 +67,6 @@ def _item(item: dict[str, Any], project: str) -> str:
     name = "question" if item["question"] else item["name"]
     where = "" if item["project"] == project else f" (project {item['project']})"
     return f"{item['task']}{where}  {name}, {item['severity']}: {one_line(what, REASON_CHARS_MAX)}"
-
-
-def _paused(projects: Rows) -> Iterator[str]:
-    for each in projects:
-        why = f": {one_line(each['reason'], 2 * REASON_CHARS_MAX)}" if each["reason"] else ""
-        yield ""
-        yield f"project {each['project']} is paused, {count(each['queued'], 'task')} waiting in it{why}"
 
 
 def _lost(ended: Rows) -> Iterator[str]:

@@ -19,6 +19,8 @@ from obra.events import (
     BreakpointResolved,
     Content,
     Event,
+    ProjectPaused,
+    ProjectResumed,
     QuestionAsked,
     ServiceDegraded,
     TaskSubmitted,
@@ -75,16 +77,18 @@ async def bus() -> AsyncIterator[MemoryBus]:
     await bus.close()
 
 
-async def told(bus: MemoryBus, settings: NotifySettings, *events: Event, after: tuple[Event, ...] = ()) -> list[Event]:
+async def told(
+    bus: MemoryBus, settings: NotifySettings, *events: Event, after: tuple[Event, ...] = (), scope: Scope = SCOPE
+) -> list[Event]:
     """Let *events* happen, hand the last one to the notifier, and return what it says."""
     for event in events:
-        envelope = fresh(SCOPE, event, "test")
+        envelope = fresh(scope, event, "test")
         position = await bus.append([envelope])
     for event in after:
-        await bus.append([fresh(SCOPE, event, "test")])
-    end = (await bus.past(SCOPE)).position
+        await bus.append([fresh(scope, event, "test")])
+    end = (await bus.past(scope)).position
     await notify(Call(bus, Recorded(position, envelope), 1, asyncio.Event(), NAME, SAYS), settings)
-    return [recorded.event for recorded in (await bus.past(SCOPE, end)).events]
+    return [recorded.event for recorded in (await bus.past(scope, end)).events]
 
 
 async def test_a_webhook_gets_a_signed_object_once(bus: MemoryBus, hook: Hook, tmp_path: Path) -> None:
@@ -103,6 +107,23 @@ async def test_a_webhook_gets_a_signed_object_once(bus: MemoryBus, hook: Hook, t
     assert headers["Obra-Event-Id"] == str(raised.id)
     at, signed = (part.partition("=")[2] for part in headers["Obra-Signature"].split(","))
     assert signed == hmac.new(b"s3cret", f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+async def test_a_project_that_was_paused_by_itself_is_told_and_one_that_somebody_paused_is_not(
+    bus: MemoryBus, hook: Hook
+) -> None:
+    settings, project = NotifySettings(webhook=hook.url), Scope("shop", "-")
+    pause = ProjectPaused(reason="3 tasks in a row failed", by="planner")
+    await told(bus, settings, ProjectPaused(reason="lunch", by="me"), scope=project)
+    await told(bus, settings, pause, after=(ProjectResumed(by="me"),), scope=project)
+    assert hook.heard == []
+    await told(bus, settings, pause, scope=project)
+    ((_, body),) = hook.heard
+    said = json.loads(body)
+    assert {key: said[key] for key in ("task", "kind", "name", "severity", "reasons", "answer_with")} == {
+        "task": "-", "kind": "pause", "name": "project_paused", "severity": "critical",
+        "reasons": ["3 tasks in a row failed"], "answer_with": "obra project resume shop",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("statuses", "tries"), [([500, 429, 204], 3), ([404], 1)])

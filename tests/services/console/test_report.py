@@ -43,6 +43,7 @@ def test_the_night_is_told_from_the_most_urgent_on(monkeypatch: pytest.MonkeyPat
         "$4.50 spent, $1.50 of it in vain; 45,000 tokens in, 6,300 out; 9 runs, 1 h 30 min of agents' work",
         "", "1 thing waiting for you:", "  t4  question, warning: JSON or CSV?",
         "", "project shop is paused, 2 tasks waiting in it: the key is no good",
+        "  `obra project resume shop` lets it go on",
         "", "not accepted, by reason:", "    1  check `pytest` exited 1  ($1.50)", "       t3",
         "", "accepted work in /r: 1 to merge, 1 in conflict",
         "  obra/t2 conflicts with obra/t1 in page.html", "  obra/t1  Add a page",

@@ -369,3 +369,55 @@ def test_any_plan_is_worked_off_in_order_within_its_room_and_without_a_deadlock(
     assert sorted(started) == sorted(names)
     assert scene.state.running == 0
     assert not scene.state.busy
+
+
+# a project that is paused by itself
+
+NO_LOGIN = TaskFailed(reasons=("the provider did not accept the credentials",), attempts=1, outside=True)
+FUSED = ProjectPaused(
+    by="planner",
+    reason="2 tasks in a row failed for a reason that lies outside of them: the provider did not accept the credentials",
+)
+
+
+def night(**policy: int) -> Scene:
+    """Return a scene in which three tasks wait in line behind one that is in work."""
+    scene = Scene(Policy(tasks_max=1, misfires_max=2, **policy))  # type: ignore[arg-type]
+    for task in ("a", "b", "c", "d"):
+        scene.when(task, wish())
+    return scene
+
+
+def test_tasks_that_fail_in_a_row_for_want_of_a_login_pause_the_project_before_the_whole_line_does() -> None:
+    scene = night()
+    assert scene.when("a", NO_LOGIN) == ["b task.readied"]
+    assert scene.when("b", NO_LOGIN) == ["- project.paused"]
+    assert scene.only("-", ProjectPaused) == FUSED
+    assert scene.when("e", wish()) == ["e task.held"]
+    held = scene.only("e", TaskHeld)
+    assert isinstance(held, TaskHeld)
+    assert (held.waits_for, FUSED.reason in held.reason) == ("project", True)
+    assert scene.when("-", ProjectResumed(by="me")) == ["c task.readied"]
+    assert scene.when("c", NO_LOGIN) == ["d task.readied"], "the row begins anew with a person's word"
+
+
+@pytest.mark.parametrize("between", [DONE, FAILED], ids=lambda e: type(e).__name__)
+def test_what_work_came_to_ends_the_row(between: TaskCompleted) -> None:
+    scene = night()
+    scene.when("a", NO_LOGIN)
+    scene.when("b", between)
+    assert scene.when("c", NO_LOGIN) == ["d task.readied"]
+
+
+def test_a_project_where_nobody_waits_is_not_paused() -> None:
+    scene = night()
+    for task, end in (("a", DONE), ("b", DONE), ("c", NO_LOGIN), ("d", NO_LOGIN)):
+        scene.when(task, end)
+    assert scene.when("e", wish()) == ["e task.readied"]
+
+
+def test_a_policy_may_have_the_line_go_on() -> None:
+    scene = Scene(Policy(tasks_max=1, misfires_max=0))
+    for task in ("a", "b", "c"):
+        scene.when(task, wish())
+    assert [scene.when(task, NO_LOGIN) for task in ("a", "b")] == [["b task.readied"], ["c task.readied"]]
