@@ -74,7 +74,7 @@ def _of_scope(state: State, told: Told) -> State:
     if isinstance(event, TaskRolledBack):
         state = _returned(state, scope, item, event)
     elif item.status not in ENDED:
-        state = _of_task(state, scope, item, told)
+        state = _of_task(_counted(state, scope.project, event), scope, item, told)
     after = state.tasks[scope]
     if after.status == item.status:
         return state
@@ -128,15 +128,16 @@ def _paused(state: State, project: str, event: ProjectPaused | ProjectResumed) -
     return replace(state, lanes=state.lanes.insert(project, lane))
 
 
-def _fired(state: State, project: str, failed: TaskFailed | None = None) -> State:
-    """Count those that *failed* in a row for reasons outside of them; whatever else became of work ends the row."""
+def _counted(state: State, project: str, event: Event) -> State:
+    """Count the tasks that fail in a row for reasons outside of them; whatever else becomes of work ends the row."""
     lane = state.lane(project)
-    if failed and failed.outside:
-        lane = replace(lane, misfires=lane.misfires + 1, misfire=next(iter(failed.reasons), "")[:400])
-    elif lane.misfires:
-        lane = replace(lane, misfires=0, misfire="")
-    else:
-        return state
+    match event:
+        case TaskFailed(outside=True, reasons=reasons):
+            lane = replace(lane, misfires=lane.misfires + 1, misfire=next(iter(reasons), "")[:400])
+        case TaskFailed() | TaskCompleted() if lane.misfires:
+            lane = replace(lane, misfires=0, misfire="")
+        case _:
+            return state
     return replace(state, lanes=state.lanes.insert(project, lane))
 
 
@@ -147,13 +148,10 @@ def _of_task(state: State, scope: Scope, item: Item, told: Told) -> State:
         case TaskReadied():
             return moved(state, scope, item, "running")
         case TaskCompleted() as done:
-            state = _fired(state, scope.project)
             item = replace(item, branch=done.branch, commit=done.commit)
             return _released(gate.completed(moved(state, scope, item, "completed"), scope, item), scope)
         case TaskFailed() | TaskRejected() | TaskCancelled() as lost:
             status: Status = _lost(lost)
-            if isinstance(lost, TaskFailed):
-                state = _fired(state, scope.project, lost)
             return moved(state, scope, replace(item, why=_reason(lost)), status)
         case BreakpointRaised() | QuestionAsked(to="person") | MessageDeadLettered() if item.status == "running":
             return moved(state, scope, item, "person")

@@ -373,10 +373,9 @@ def test_any_plan_is_worked_off_in_order_within_its_room_and_without_a_deadlock(
 
 # a project that is paused by itself
 
-NO_LOGIN = TaskFailed(reasons=("the provider did not accept the credentials",), attempts=1, outside=True)
+NO_LOGIN = TaskFailed(reasons=("the login is no good",), attempts=1, outside=True)
 FUSED = ProjectPaused(
-    by="planner",
-    reason="2 tasks in a row failed for a reason that lies outside of them: the provider did not accept the credentials",
+    by="planner", reason="2 tasks in a row failed for a reason that lies outside of them: the login is no good"
 )
 
 
