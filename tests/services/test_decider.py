@@ -371,7 +371,7 @@ def test_a_run_is_decided_on_once() -> None:
         ("resolved", "rate_limited", False),
     ],
 )
-def test_a_failure_says_whether_its_reason_lies_outside_of_the_task(rule: str, ending: str, outside: bool) -> None:
+def test_a_failure_says_whether_its_reason_lies_outside_of_the_task(rule: str, ending: Ending, outside: bool) -> None:
     past = [*BEGUN, *ended(ending), finished(ending=ending)]
     given(DECIDER, *past).when(decision("stop", "no", rule=rule)).then(
         TaskFailed(reasons=("no",), attempts=1, outside=outside)
