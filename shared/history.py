@@ -7,11 +7,11 @@ two equal.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from obra.events import AgentExited, TaskRolledBack, Tokens
+from obra.events import AgentExited, Event, TaskRolledBack, Tokens
 from obra.shared.envelope import Recorded
 from obra.shared.errors import ObraError
 
@@ -36,7 +36,21 @@ def turn(past: Iterable[Recorded]) -> int:
     return max((recorded.position for recorded in past if isinstance(recorded.event, TaskRolledBack)), default=0)
 
 
-def undone(past: Sequence[Recorded]) -> tuple[Span, ...]:
+class Placed(Protocol):
+    """An event and its place in the stream: a `Recorded`, or what somebody keeps of one."""
+
+    @property
+    def position(self) -> int:
+        """Return its place."""
+        ...
+
+    @property
+    def event(self) -> Event:
+        """Return the event."""
+        ...
+
+
+def undone(past: Sequence[Placed]) -> tuple[Span, ...]:
     """Return which positions of *past*, all events of one scope in order, are undone at its end."""
     spans: list[Span] = []
     for recorded in reversed(past):

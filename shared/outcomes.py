@@ -10,14 +10,16 @@ Where no person has spoken, one bad label is enough. A label of the task as a wh
 where none was accepted, of the last one that was scored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from obra.events import AttemptScored, Event, TaskCompleted, TaskLabelled, TaskRolledBack
+from msgspec.structs import replace
+
+from obra.events import AttemptScored, Content, Event, TaskCompleted, TaskLabelled, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.envelope import Recorded
-from obra.shared.history import standing
+from obra.shared.history import counts, undone
 
 KINDS: tuple[type[Event], ...] = (AttemptScored, TaskCompleted, TaskLabelled, TaskRolledBack)
 """All events that outcomes follow from."""
@@ -30,22 +32,51 @@ class Outcome(NamedTuple):
     good: bool
 
 
+class Said(NamedTuple):
+    """An event with its place in the stream, and no more of either than is needed: one of each task is kept for ever."""
+
+    position: int
+    event: Event
+
+
 @dataclass(slots=True)
 class Outcomes:
-    """The outcomes of all tasks up to ``position``, and the events that they follow from."""
+    """The outcomes of all tasks up to ``position``, and what they follow from."""
 
     position: int = 0
-    _scopes: dict[Scope, list[Recorded]] = field(default_factory=dict)
+    _scopes: dict[Scope, tuple[Said, ...]] = field(default_factory=dict)
 
     def take(self, recorded: Recorded) -> None:
         """Take in one event, in the order of positions."""
         if isinstance(recorded.event, KINDS):
-            self._scopes.setdefault(recorded.envelope.scope, []).append(recorded)
+            scope = recorded.envelope.scope
+            said = Said(recorded.position, _needed(recorded.event))
+            self._scopes[scope] = (*self._scopes.get(scope, ()), said)
         self.position = max(self.position, recorded.position)
 
     def all(self) -> list[Outcome]:
         """Return every labelled attempt, tasks in the order in which they came."""
-        return [found for past in self._scopes.values() for found in outcomes(r.event for r in standing(past))]
+        labelled = (past for past in self._scopes.values() if any(isinstance(s.event, TaskLabelled) for s in past))
+        return [found for past in labelled for found in outcomes(_counting(past))]
+
+
+def _needed(event: Event) -> Event:
+    """Return *event* without what no outcome follows from."""
+    match event:
+        case AttemptScored():
+            raw = event.confidence if event.confidence_raw is None else event.confidence_raw
+            return AttemptScored(attempt=event.attempt, run=event.run, quality=0.0, confidence=raw)
+        case TaskCompleted():
+            return TaskCompleted(attempt=event.attempt, branch="", commit="")
+        case TaskLabelled():
+            return replace(event, note=Content())
+        case _:
+            return event
+
+
+def _counting(past: Sequence[Said]) -> Iterator[Event]:
+    spans = undone(past)
+    return (said.event for said in past if counts(said.position, spans))
 
 
 def outcomes(past: Iterable[Event]) -> list[Outcome]:

@@ -1,6 +1,8 @@
 """A run's view of its task, and the only way it says something: refused once the run is not the one that counts."""
 
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from typing import Protocol
 
 from obra.events import AgentExited, ChecksRan, Event, WorkspaceCheckpointed, WorkspaceInspected
 from obra.events.subjects import name
@@ -16,6 +18,13 @@ RACES_MAX = 50
 
 class Fenced(ObraError):
     """Run {key} of {scope} is not awaited any more; nothing more is said about it"""
+
+
+class Append(Protocol):
+    """`Call.append` or `Call.append_chain`."""
+
+    async def __call__(self, *events: Event, expected: int) -> int:
+        """Store *events* where the past is as *expected*; return the last one's position."""
 
 
 class Ledger:
@@ -54,54 +63,37 @@ class Ledger:
         awaited (without a key: the task, or the end of its rollback) and nobody has said the same thing. `Fenced`
         otherwise.
         """
+        await self._say(events, self.call.append, partial(self._check, key))
+
+    async def say_in_turn(self, *events: Event, key: Key) -> None:
+        """Append *events* one directly after the other, as `say` does each: faster, and for steps that stand alone."""
+        await self._say(events, self.call.append_chain, partial(self._check, key))
+
+    async def say_afterwards(self, event: Event) -> None:
+        """Append *event* to a task that is over, unless its hidden checks have spoken, or it was rolled back."""
+        await self._say((event,), self.call.append, lambda _: not self.state.labelled)
+
+    async def _say(self, events: Sequence[Event], append: Append, wanted: Callable[[Sequence[Event]], bool]) -> None:
+        """Have *append* store *events*, but for those that are stored already, as long as they are *wanted*."""
         for _ in range(RACES_MAX):
-            self._check(events, key)
+            if not events or not wanted(events):
+                return
             try:
-                self.position = await self.call.append(*events, expected=self.position)
+                self.position = await append(*events, expected=self.position)
             except StaleAppend:
                 await self.load(fresh=True)
-                if self._said(events[-1]):
-                    return
+                events = [event for event in events if not self._said(event)]
             else:
                 self.state = reduce(evolve, events, self.state)
                 return
         raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
 
-    async def say_in_turn(self, *events: Event, key: Key) -> None:
-        """Append *events* one directly after the other, as `say` does each: faster, and for steps that stand alone."""
-        left = list(events)
-        for _ in range(RACES_MAX):
-            self._check(tuple(left), key)
-            try:
-                self.position = await self.call.append_chain(*left, expected=self.position)
-            except StaleAppend:
-                await self.load(fresh=True)
-                left = [event for event in left if not self._said(event)]
-                if not left:
-                    return
-            else:
-                self.state = reduce(evolve, left, self.state)
-                return
-        raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
-
-    async def say_afterwards(self, event: Event) -> None:
-        """Append *event* to a task that is over, unless it was said already or the task was rolled back meanwhile."""
-        for _ in range(RACES_MAX):
-            try:
-                self.position = await self.call.append(event, expected=self.position)
-            except StaleAppend:
-                await self.load(fresh=True)
-                if self._said(event) or self.state.labelled:
-                    return
-            else:
-                self.state = evolve(self.state, event)
-                return
-        raise StaleAppend(scope=".".join(self.call.scope), expected=self.position)
-
-    def _check(self, events: tuple[Event, ...], key: Key | None) -> None:
+    def _check(self, key: Key | None, events: Sequence[Event]) -> bool:
+        """Return True, or raise `Fenced`."""
         wanted = self.state.wanted(key) if key else self.state.returned or not self.state.over
         if not wanted or (key and any(_taken(self.state.run(key), event) for event in events)):
             raise Fenced(key=key, scope=".".join(self.call.scope))
+        return True
 
     def _said(self, event: Event) -> bool:
         """Return whether this runner's own append arrived after all, only its acknowledgement was lost."""

@@ -37,6 +37,9 @@ from obra.shared.evidence import at_base, gather
 
 AT_REST = ("waiting", "person", "asking")
 
+OVER = State(stands="closed")
+"""What is remembered of a task that is over: nothing, since a thousand of them are remembered."""
+
 
 def evolve(state: State, event: Event) -> State:
     """Take in one event. After the task's end nothing changes any more."""
@@ -44,7 +47,7 @@ def evolve(state: State, event: Event) -> State:
         return state
     match event:
         case TaskCompleted() | TaskFailed() | TaskRejected() | TaskCancelled():
-            return replace(state, stands="closed", due="")
+            return OVER
         case TaskSubmitted() | TaskReadied() | LlmSelected():
             return _begun(state, event)
         case DecisionMade():

@@ -44,7 +44,7 @@ from obra.shared.tuning import tuned
 Saying = Generator[Answer, None, State]
 """Yields answers, and returns the state that they lead to."""
 
-ROOM = (BreakpointRaised, QuestionAsked, MessageDeadLettered, TaskRolledBack, ProjectResumed, PolicyAdopted)
+ROOM = (BreakpointRaised, QuestionAsked, MessageDeadLettered, ProjectResumed, PolicyAdopted)
 OF_GOALS = (GoalSubmitted, PlanDrafted, PlanAccepted, BreakpointResolved)
 
 
@@ -58,6 +58,8 @@ def decide(state: State, told: Told) -> Iterable[Answer]:
             yield from _expire(state, scope)
         case _ if isinstance(event, ENDS):
             yield from _ended(state, scope)
+        case TaskRolledBack():
+            yield from _told((yield from _start(state)), state.dependents.get(scope, ()))
         case _ if isinstance(event, ROOM):
             yield from _start(state)
         case BreakpointResolved() if scope in state.tasks:
@@ -196,7 +198,7 @@ def _fuse(state: State, project: str) -> Saying:
 
 
 def _told(state: State, scopes: Iterable[Scope]) -> Saying:
-    """Say what held tasks among *scopes* wait for now, where that is not other tasks, or a milestone, any more."""
+    """Say what held tasks among *scopes* wait for now, where that is or was something else than their turn."""
     for scope in scopes:
         item = state.tasks.get(scope)
         if item is None or item.status not in ("blocked", "queued") or not item.held:
@@ -245,7 +247,7 @@ def planner(policy: Policy) -> Manager[State]:
     return Manager(
         name="planner",
         initial=State(policy=policy),
-        hears=(*OF_GOALS, TaskSubmitted, *ENDS, TimerFired, *ROOM),
+        hears=(*OF_GOALS, TaskSubmitted, *ENDS, TimerFired, TaskRolledBack, *ROOM),
         says=(
             TaskReadied, TaskHeld, TaskRejected, TaskSubmitted, TaskCancelled, TimerSet, PlanRequested, PlanAccepted,
             PlanRejected, BreakpointRaised, MilestoneReached, GoalCompleted, GoalFailed, ProjectPaused,

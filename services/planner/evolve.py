@@ -87,9 +87,10 @@ def _returned(state: State, scope: Scope, item: Item, event: TaskRolledBack) -> 
     then = replace(item.at(event.to), timed=item.timed, late=item.late, past=item.past)
     if then.status in ENDED:
         state = moved(state, scope, replace(then, status=item.status), then.status)
-        return _released(state, scope) if then.status == "completed" else state
-    again = then.again or then.status in ("new", "blocked", "queued")
-    return moved(state, scope, replace(then, status=item.status, again=again), "person")
+    else:
+        again = then.again or then.status in ("new", "blocked", "queued")
+        state = moved(state, scope, replace(then, status=item.status, again=again), "person")
+    return _released(state, scope) if then.status == "completed" else _held_back(state, scope)
 
 
 def submitted(task: TaskSubmitted, position: int) -> Item:
@@ -177,7 +178,7 @@ def _held(state: State, scope: Scope, item: Item, event: TaskHeld) -> State:
 def _in_line(state: State, scope: Scope, item: Item) -> State:
     """Put the task behind those that it waits for, or in line if there are none any more."""
     waits = open_dependencies(state, scope, item)
-    for other in waits:
+    for other in (Scope(scope.project, name) for name in item.after):
         known = state.dependents.get(other, ())
         if scope not in known:
             state = replace(state, dependents=state.dependents.insert(other, (*known, scope)))
@@ -192,6 +193,15 @@ def _released(state: State, scope: Scope) -> State:
             continue
         if not gate.shut(state, other, item):
             state = moved(state, other, item, "queued")
+    return state
+
+
+def _held_back(state: State, scope: Scope) -> State:
+    """Take those out of the line who grow from what *scope* had done, and does not have any more."""
+    for other in state.dependents.get(scope, ()):
+        item = state.tasks.get(other)
+        if item is not None and item.status == "queued":
+            state = moved(state, other, item, "blocked")
     return state
 
 

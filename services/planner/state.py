@@ -89,7 +89,7 @@ class Lane(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """Everything, over all projects. Nothing here is ever walked through whole: a decision costs what it touches.
 
-    ``dependents`` are the tasks that were said to wait for a task, ``busy`` the projects in which somebody queues.
+    ``dependents`` are the held tasks that grow from a task, ``busy`` the projects in which somebody queues.
     """
 
     policy: Policy = msgspec.field(default_factory=Policy)

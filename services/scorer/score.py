@@ -5,6 +5,8 @@ prior, loses a factor for each witness against the work, gains where a review ap
 calibration, which was fitted to what became of earlier work. No number is the LLM's word about itself.
 """
 
+from collections.abc import Iterable
+
 from obra.events import AttemptReviewed, AttemptScored, Calibration, Claim, Part, Policy
 from obra.shared.calibration import calibrated
 from obra.shared.evidence import Evidence, oddities
@@ -31,13 +33,18 @@ def score(
     *checked* says whether the task has checks, *unproved* whether all of them are known to have passed before any work.
     """
     review = evidence.review if evidence.review and evidence.review.usable else None
-    parts = _parts(evidence, review, claims, policy, without_checks=policy.accept_without_checks and not checked)
+    values = _values(evidence, review, claims, without_checks=policy.accept_without_checks and not checked)
+    shares = _shares(values, policy)
     raw = _confidence(evidence, review, claims, policy, checked=checked, unproved=unproved)
     return AttemptScored(
         attempt=evidence.attempt, run=evidence.run,
-        quality=round(min(1.0, sum(part.value * part.weight for part in parts)), DIGITS),
+        quality=round(min(1.0, sum(values[name] * share for name, share in shares.items())), DIGITS),
         confidence=calibrated(raw, calibration), confidence_raw=raw,
-        parts=parts, claims=claims, basis="evidence and review" if review else "evidence",
+        parts=tuple(
+            Part(name=name, value=round(values[name], DIGITS), weight=round(share, DIGITS))
+            for name, share in shares.items()
+        ),
+        claims=claims, basis="evidence and review" if review else "evidence",
     )  # fmt: skip
 
 
@@ -49,14 +56,10 @@ def weights(policy: Policy) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _parts(
-    evidence: Evidence,
-    review: AttemptReviewed | None,
-    claims: tuple[Claim, ...],
-    policy: Policy,
-    *,
-    without_checks: bool,
-) -> tuple[Part, ...]:
+def _values(
+    evidence: Evidence, review: AttemptReviewed | None, claims: tuple[Claim, ...], *, without_checks: bool
+) -> dict[str, float]:
+    """Return what each part comes to, from 0 to 1; where there is nothing to go by, the part is missing."""
     values = {"checks": _share(evidence), "change": float(evidence.changed), "ending": _ending(evidence)}
     if without_checks:
         del values["checks"]
@@ -64,12 +67,14 @@ def _parts(
         values["review"] = review.quality
     if held := [claim.verdict == "supported" for claim in claims if claim.verdict != "unverified"]:
         values["claims"] = sum(held) / len(held)
+    return values
+
+
+def _shares(values: Iterable[str], policy: Policy) -> dict[str, float]:
+    """Return the weight of each part among those that there are. They add up to 1, unless nothing weighs anything."""
     named = weights(policy)
     whole = sum(named[name] for name in values) or 1.0
-    return tuple(
-        Part(name=name, value=round(value, DIGITS), weight=round(named[name] / whole, DIGITS))
-        for name, value in values.items()
-    )
+    return {name: named[name] / whole for name in values}
 
 
 def _share(evidence: Evidence) -> float:

@@ -79,7 +79,7 @@ def _over(state: State, event: TaskEnd) -> State:
     closing = account.of_work(state.task, state.evidence, (*state.earlier, account.outcome([event]))) if told else ""
     return replace(
         state, over=True, closing=closing, last=None, tree=None, evidence=Evidence(), earlier=(), findings=(),
-        summary=None, briefings=(), answers=(),
+        summary=None, briefings=(), answers=(), asked=None, prompt=None, advice="",
     )  # fmt: skip
 
 

@@ -241,7 +241,7 @@ def test_claims_are_part_of_the_quality_and_stand_in_the_score() -> None:
         ),
     )
     assert score.parts[-1] == Part(name="claims", value=0.5, weight=0.1111)
-    assert score.quality == 0.9445
+    assert score.quality == 0.9444
 
 
 def test_a_plain_lie_weighs_heavily() -> None:
@@ -256,6 +256,13 @@ def test_the_weights_are_the_policys() -> None:
     (score,) = given(DECIDER, *past).when(finished()).events
     assert isinstance(score, AttemptScored)
     assert (score.quality, [part.weight for part in score.parts]) == (0.5, [1.0, 0.0, 0.0])
+
+
+def test_work_without_a_flaw_is_of_full_quality_whatever_its_weights_are_rounded_to() -> None:
+    policy = readied(weight_checks=0.3, weight_change=0.3, weight_ending=0.3, accept_quality=1.0)
+    score = given(DECIDER, TASK, policy, NO_LLM, *ran()).when(finished()).only
+    assert isinstance(score, AttemptScored)
+    assert (score.quality, [part.weight for part in score.parts]) == (1.0, [0.3333, 0.3333, 0.3333])
 
 
 def test_weights_that_are_all_nothing_make_a_quality_of_nothing() -> None:

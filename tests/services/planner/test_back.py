@@ -107,3 +107,16 @@ def test_a_task_that_rests_takes_no_room() -> None:
     assert scene.when("a", back(1)) == ["b task.readied"]
     assert scene.when("a", RETRY) == ["a task.held"]
     assert scene.when("b", DONE) == ["a task.readied"]
+
+
+def test_a_task_that_still_queues_waits_again_for_one_that_was_rolled_back() -> None:
+    scene = Scene(Policy(tasks_max=1))
+    scene.when("a", wish())
+    scene.when("b", wish(after=("a",)))
+    scene.when("c", wish(priority=9))
+    assert scene.when("a", DONE) == ["c task.readied", "b task.held"]
+    assert scene.when("a", back(2)) == ["b task.held"]
+    assert scene.only("b", TaskHeld) == TaskHeld(waits_for="tasks", reason="waits for a", tasks=("a",))
+    assert scene.when("c", DONE) == []
+    assert scene.when("a", RETRY) == []
+    assert scene.when("a", DONE) == ["b task.readied"]
