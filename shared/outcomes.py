@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 class Said(NamedTuple):
-    """An event with its place in the stream, and no more of either than is needed: one of each task is kept for ever."""
+    """An event with its place in the stream, and no more of either than is needed: they are kept for ever."""
 
     position: int
     event: Event
