@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from obra.events import Event, TaskRolledBack
+from obra.events import BreakpointRaised, BreakpointResolved, Event, ProjectPaused, ProjectResumed, TaskRolledBack
 from obra.events.subjects import Scope
 from obra.shared.bus import Raw
 from obra.shared.store import UNCOMMITTED_MAX, Store, derived, schema
@@ -16,16 +16,23 @@ from tests.recorded import envelopes, messages
 from tests.simulation.world import World
 
 TASKS, ROLLBACKS, POSITIONS = 6, 5, 6
+PROJECT = [
+    ProjectPaused(reason="lunch"), ProjectResumed(), BreakpointRaised(name="policy"), ProjectPaused(), ProjectResumed(),
+    BreakpointResolved(resolution="approve", by="ann"), ProjectPaused(), BreakpointRaised(name="policy"),
+    ProjectResumed(), BreakpointResolved(resolution="approve", by="ann"), ProjectPaused(),
+]  # fmt: skip
 
 
 def interleaved(chance: random.Random) -> list[Raw]:
-    """Return what happened in several tasks at once, some of it rolled back again and again."""
+    """Return what happened in several tasks and two projects at once, some of it rolled back again and again."""
     pasts: list[list[Event]] = [World(chance.randrange(1_000)).play()[:60] for _ in range(TASKS)]
     total = sum(map(len, pasts)) + ROLLBACKS
     for _ in range(ROLLBACKS):
         past = chance.choice(pasts)
         past.insert(chance.randrange(len(past) + 1), TaskRolledBack(to=chance.randrange(total)))
     queues = [envelopes(Scope("shop", f"t{number}"), past) for number, past in enumerate(pasts)]
+    queues.append(envelopes(Scope("shop", "-"), PROJECT))
+    queues.append(envelopes(Scope("store", "-"), [ProjectPaused(reason="lunch"), ProjectResumed()] * 20))
     told = []
     while queues := [queue for queue in queues if queue]:
         told.append(chance.choice(queues).pop(0))

@@ -7,11 +7,17 @@ CREATE OR REPLACE TABLE settling AS SELECT 0::UBIGINT AS position;
 -- The end of what a question sees: of the position asked for and the one set for the whole query, the earlier one.
 CREATE OR REPLACE MACRO upto(as_of) AS least(as_of, coalesce(getvariable('as_of')::UBIGINT, 18446744073709551615));
 -- The tasks whose rows do not hold as of a position, if rows were kept as of `since`, and the first event of each.
+-- A project itself is among them only where something in it waited for a person, and from there on: it is as old as the
+-- log, moves all the time, and no other view has a row for it.
 CREATE OR REPLACE MACRO moving(as_of, since) AS TABLE
 SELECT m.project, m.task, coalesce(s.first, m.first) AS first
 FROM (
-    SELECT project, task, min(position) AS first FROM typed WHERE position > since AND position <= as_of GROUP BY ALL
+    SELECT project, task, min(position) FILTER (
+            task <> '-' OR type IN ('breakpoint.raised', 'question.asked', 'task.rolled_back')
+        ) AS first
+    FROM typed WHERE position > since AND position <= as_of GROUP BY ALL
 ) m LEFT JOIN settled s USING (project, task)
+WHERE coalesce(s.first, m.first) IS NOT NULL
 UNION ALL
 SELECT project, task, first FROM settled WHERE first <= as_of AND newest > as_of AND as_of <= since;
 -- Of the tasks whose rows were kept, those that moved since; rows of tasks that moved later than `as_of` say so.
