@@ -1,6 +1,7 @@
 """Runs one service as a process of its own: ``obra service NAME``, or ``python -m obra.services.NAME``."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -11,12 +12,17 @@ from obra.shared.embedded.host import keep_running
 from obra.shared.embedded.join import NotRunning, external_login
 from obra.shared.errors import ObraError
 from obra.shared.home import Home
-from obra.shared.log import setup
+from obra.shared.log import get_logger, setup
+from obra.shared.service import Service
 from obra.shared.services import make
+
+LOOK_EVERY_S = 1.0
+
+log = get_logger("service")
 
 
 async def run_service(name: str, home: Home, settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT, on the external server that *settings* name or the home's host.
+    """Run the service until SIGTERM or SIGINT, on the external server that *settings* name or the home's hosts.
 
     Raises `NotRunning` where there is neither.
     """
@@ -31,7 +37,33 @@ async def run_service(name: str, home: Home, settings: Settings) -> None:
     board = notice.read(home)
     if board is None:
         raise NotRunning(home=home.root)
-    await keep_running(service, board.url, board.services[name], stop)
+    await beside(service, home, board, stop)
+
+
+async def beside(service: Service, home: Home, board: notice.Notice, stop: asyncio.Event) -> None:
+    """Run *service* until *stop* on the host whose notice is *board*, then on the one after it, and so on.
+
+    Each host has an address and passwords of its own, so what led to one leads nowhere once it is gone.
+    """
+    while not stop.is_set():
+        over = asyncio.Event()
+        running = asyncio.create_task(keep_running(service, board.url, board.services[service.name], over))
+        try:
+            board = await _following(home, board, stop)
+        finally:
+            over.set()
+            await running
+
+
+async def _following(home: Home, board: notice.Notice, stop: asyncio.Event) -> notice.Notice:
+    """Return the next host's notice as soon as it is up; once *stop* is set, *board*."""
+    while not stop.is_set():
+        if (found := notice.read(home)) and found != board:
+            log.info("another host runs", url=found.url, pid=found.host_pid)
+            return found
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    return board
 
 
 def main(name: str, config: Path | None = None) -> int:

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
@@ -34,6 +36,8 @@ SERVER_GONE = 2
 """The place of the server's end among what ends a host."""
 
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_S = 60.0
+"""A service that ran for so long before it failed is started again as if it had never failed before."""
 
 log = get_logger("host")
 
@@ -145,9 +149,10 @@ async def _prepare(home: Home, server: Server, settings: Settings, services: Seq
 async def keep_running(
     service: Service, url: str, password: str, stop: asyncio.Event, *, user: str = "", tail: Tail | None = None
 ) -> None:
-    """Run *service* on a connection of its own until *stop*; start it again, ever more slowly, if it fails."""
-    user = user or service.name
-    for failures in range(1_000_000):
+    """Run *service* on a connection of its own until *stop*; start it again, more slowly each time, if it fails."""
+    user, failures = user or service.name, 0
+    while True:
+        began_s = time.monotonic()
         try:
             bus = await JetStreamBus.connect(url, user=user, password=password, service=service.name, tail=tail)
             try:
@@ -161,8 +166,11 @@ async def keep_running(
             log.exception("service crashed", service=service.name)
         if stop.is_set() or _cancelled():
             return
+        failures = 0 if time.monotonic() - began_s > STEADY_S else failures
+        pause_s = RESTART_S[min(failures, len(RESTART_S) - 1)] * random.uniform(0.5, 1.0)
+        failures += 1
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), RESTART_S[min(failures, len(RESTART_S) - 1)])
+            await asyncio.wait_for(stop.wait(), pause_s)
             return
 
 

@@ -175,3 +175,23 @@ async def test_a_service_is_present_while_it_runs(home: Home) -> None:
         async with asyncio.timeout(20):
             while {presence.service for presence in await present(joined.bus)} != set(NAMES):
                 await asyncio.sleep(0.02)
+
+
+async def test_a_service_beside_the_host_goes_on_beside_the_next_one(home: Home) -> None:
+    from obra.shared.presence import present  # noqa: PLC0415 - beside its only use
+    from obra.shared.runtime import beside  # noqa: PLC0415
+    from obra.shared.services import make  # noqa: PLC0415
+
+    async def there() -> None:
+        async with join(home, Settings()) as joined, asyncio.timeout(30):
+            while ("scorer", os.getpid()) not in {(each.service, each.pid) for each in await present(joined.bus)}:
+                await asyncio.sleep(0.02)
+
+    stop = asyncio.Event()
+    async with join(home, Settings()):
+        scorer = make("scorer", Settings(), home)
+        running = asyncio.create_task(beside(scorer, home, board_of(home), stop))
+        await there()
+    await there()
+    stop.set()
+    await running
