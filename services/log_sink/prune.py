@@ -5,13 +5,15 @@ import contextlib
 import random
 
 from obra.events import Event, PruneRefused, PruneRequested, StreamPruned
-from obra.events.subjects import PLATFORM, subject
+from obra.events.subjects import PLATFORM, Scope, subject
+from obra.events.task import TaskEnd
 from obra.services.log_sink.lost import NAME
 from obra.services.log_sink.sink import Sink
 from obra.shared.archive.pruned import over
 from obra.shared.bus import Bus
 from obra.shared.envelope import Recorded, answer
 from obra.shared.errors import AppendRefused, ObraError
+from obra.shared.history import standing
 from obra.shared.log import get_logger
 from obra.shared.store.errors import StoreSilent
 
@@ -67,11 +69,18 @@ class Pruner:
                 await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.0))
         if not found or bytes(found[0]).hex() != request.hash:
             return PruneRefused(reason=f"the export's hash at position {request.through:,} is not that of the store")
-        messages = pruned = 0
         try:
-            for scope, end in tasks:
-                if gone := await bus.purge(scope, end):
-                    messages, pruned = messages + gone, pruned + 1
+            gone = [await forget(bus, scope, end) for scope, end in tasks]
         except AppendRefused as error:
             return PruneRefused(reason=str(error))
-        return StreamPruned(through=request.through, tasks=pruned, messages=messages, archive=request.archive)
+        pruned = sum(messages > 0 for messages in gone)
+        return StreamPruned(through=request.through, tasks=pruned, messages=sum(gone), archive=request.archive)
+
+
+async def forget(bus: Bus, scope: Scope, end: int) -> int:
+    """Have the stream forget what stands before position *end*, at which a task ended; return how many messages.
+
+    None, where the task was rolled back since the store was asked, and needs its past.
+    """
+    since = standing((await bus.past(scope, end - 1)).events)
+    return await bus.purge(scope, end) if any(isinstance(each.event, TaskEnd) for each in since) else 0

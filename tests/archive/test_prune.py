@@ -19,10 +19,12 @@ from obra.events import (
     StreamPruned,
     TaskCancelled,
     TaskLabelled,
+    TaskRolledBack,
     TimerSet,
 )
 from obra.events.subjects import PLATFORM, Scope
-from obra.services.log_sink.prune import Pruner
+from obra.events.task import TaskEnd
+from obra.services.log_sink.prune import Pruner, forget
 from obra.services.log_sink.sink import Sink
 from obra.shared.archive.pruned import is_cut, over
 from obra.shared.archive.refill import refilled
@@ -105,6 +107,21 @@ async def test_what_is_over_goes_and_what_goes_on_stays(bus: Bus, tmp_path: Path
     assert store.verify() is None
     assert store.db.execute("SELECT count(*) FROM event WHERE task = 'ended'").fetchone() == (len(before[ENDED]),)
     store.close()
+
+
+async def test_a_task_that_is_rolled_back_at_that_moment_keeps_its_past(bus: Bus) -> None:
+    told = envelopes(ENDED, World(1).play())
+    last = next(at for at, one in enumerate(told) if isinstance(one.event, TaskEnd))
+    for one in told[:last]:
+        await bus.append([one])
+    end = await bus.append([told[last]])
+    back = await bus.append([fresh(ENDED, TaskRolledBack(to=end - 1), "edge")])
+    whole = (await bus.past(ENDED)).events
+    assert await forget(bus, ENDED, end) == 0
+    assert (await bus.past(ENDED)).events == whole
+    await bus.append([fresh(ENDED, TaskRolledBack(to=back - 1), "edge")])
+    assert await forget(bus, ENDED, end) == last
+    assert is_cut((await bus.past(ENDED)).events)
 
 
 async def test_a_sink_begins_again_behind_what_was_pruned(bus: Bus, tmp_path: Path) -> None:
