@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import click
 
 from obra.events.subjects import Scope
 from obra.services.console.options import Place, as_json, placed
+from obra.services.console.pins import let_go, of_pruned
 from obra.services.console.reading import OVER, rows
 from obra.services.console.render.text import count, size
 from obra.services.console.selection import Bound, bound
@@ -32,11 +33,15 @@ MADE_AGAIN = ("workspace", "check-home")
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """How many tasks had something to remove, how much it was, and how many were left since something works there."""
+    """How many tasks had something to remove, how much it was, and how many were left since something works there.
+
+    ``pins`` are references in people's repositories that were of no more use.
+    """
 
     tasks: int
     size_bytes: int
     busy: int
+    pins: int = 0
 
 
 @click.command(short_help="Make room: remove the workspaces of tasks that are over.")
@@ -45,18 +50,22 @@ class Tidied:
 @as_json()
 @placed
 def tidy(place: Place, before: str | None, dry_run: bool, json_: bool) -> int:
-    """Remove the workspaces of tasks that are over, and nothing else.
+    """Remove the workspaces of tasks that are over.
 
     Branches, checkpoints, transcripts and the record stay: every command answers as before, and a task that is
-    rolled back gets its workspace again. Tasks that were taken over keep theirs.
+    rolled back gets its workspace again. Tasks that were taken over keep theirs. Of tasks that were pruned, which
+    can't be rolled back, the references refs/obra/TASK/base in your repositories go as well.
     """
     done = asyncio.run(_tidied(place, bound(before, datetime.now(UTC), "--before"), dry_run=dry_run))
     if json_:
-        told = {"tasks": done.tasks, "bytes": done.size_bytes, "busy": done.busy, "dry_run": dry_run}
+        told = {"tasks": done.tasks, "bytes": done.size_bytes, "busy": done.busy, "pins": done.pins, "dry_run": dry_run}
         click.echo(json.dumps(told))
         return 0
     verb = "would be freed" if dry_run else "freed"
     click.echo(f"{size(done.size_bytes)} {verb}: the workspaces of {count(done.tasks, 'task')} that ended")
+    if done.pins:
+        verb = "would be let go" if dry_run else "let go"
+        click.echo(f"{count(done.pins, 'reference')} of tasks that were pruned {verb} in your repositories")
     if done.busy:
         click.echo(f"{count(done.busy, 'task')} left as they are: something works there now")
     return 0
@@ -70,7 +79,9 @@ async def _tidied(place: Place, before: Bound, *, dry_run: bool) -> Tidied:
         ended = f"position < {before}"
     found = await rows(place, LEFT.format(over=OVER, before=ended))
     scopes = [Scope(str(row["project"]), str(row["task"])) for row in found]
-    return await asyncio.to_thread(_removed, place.home, scopes, dry_run=dry_run)
+    done = await asyncio.to_thread(_removed, place.home, scopes, dry_run=dry_run)
+    pins = {} if before is not None else await of_pruned(place)
+    return replace(done, pins=await asyncio.to_thread(let_go, pins, dry_run=dry_run))
 
 
 def _removed(home: Home, scopes: list[Scope], *, dry_run: bool) -> Tidied:

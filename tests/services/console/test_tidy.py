@@ -24,10 +24,29 @@ def test_workspaces_of_tasks_that_are_over_go_and_come_back_where_they_are_neede
         assert (would["tasks"], would["busy"], would["dry_run"]) == (1, 0, True)
         with (tasks / "over" / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            assert person.json("tidy") == {"tasks": 0, "bytes": 0, "busy": 1, "dry_run": False}
-        assert person.json("tidy", "--before", "1") == {"tasks": 0, "bytes": 0, "busy": 0, "dry_run": False}
+            assert person.json("tidy") == {"tasks": 0, "bytes": 0, "busy": 1, "pins": 0, "dry_run": False}
+        assert person.json("tidy", "--before", "1") == {"tasks": 0, "bytes": 0, "busy": 0, "pins": 0, "dry_run": False}
         assert person.json("tidy") == would | {"dry_run": False}
         assert [(tasks / name / "workspace").exists() for name in ("over", "waits", "mine")] == [False, True, True]
         person.obra("rollback", "over", "--to", "attempt:1")
         assert person.json("approve", "over")["branch"] == "obra/over"
         assert person.git("show", "obra/over:b.txt") == "b\n"
+
+
+def test_what_pins_the_beginning_of_a_task_goes_once_it_can_not_be_returned_to(tmp_path: Path) -> None:
+    person = arrived(tmp_path)
+    write = person.script([{"write": {"path": "b.txt", "text": "b\n"}}])
+    wishes = ("--agent", write, "--llm", "none", "--sandbox", "none")
+    pins = ("for-each-ref", "--format=%(refname)", "refs/obra")
+    with person.up():
+        person.obra("run", "over", *wishes, "--check", "true", "--task-id", "over")
+        person.obra("run", "waits", *wishes, "--task-id", "waits", code=3)
+        assert person.json("tidy")["pins"] == 0
+        person.obra("export", str(tmp_path / "archive"))
+        person.obra("prune", str(tmp_path / "archive"))
+        assert person.git(*pins).split() == ["refs/obra/over/base", "refs/obra/waits/base"]
+        assert person.json("tidy", "--dry-run")["pins"] == 1
+        said = person.obra("tidy").stdout.splitlines()
+        assert said[1] == "1 reference of tasks that were pruned let go in your repositories"
+        assert person.git(*pins).split() == ["refs/obra/waits/base"]
+        assert person.json("tidy")["pins"] == 0
