@@ -1,4 +1,4 @@
-"""Lets go of `refs/obra/TASK/base` in people's repositories, of tasks that can't be returned to that commit any more."""
+"""Lets go of references in people's repositories: the base of tasks that can't be returned to it any more."""
 
 from collections import defaultdict
 from pathlib import Path
