@@ -12,7 +12,7 @@ from obra.shared.waiting import Item, last_word, waiting
 
 
 class NotWaiting(BadUsage):
-    """Task {task!r} does not wait for a person: it is {status}."""
+    """Task {task!r} does not wait for a person: it is {status}{hint}."""
 
 
 class TaskGone(BadUsage):
@@ -51,7 +51,10 @@ def meant(scope: Scope, past: Sequence[Recorded], item: str) -> Item:
     if (word := last_word(past)) is not None:
         at = word.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         raise AlreadyResolved(what=item[:8] or scope.task, said=word.said, at=at)
-    raise NotWaiting(task=scope.task, status=fold(past).status)
+    story = fold(past)
+    failed = story.status == "failed" and story.attempts
+    hint = f"; `obra rollback {scope.task} --to attempt:0` takes it back, so that it can be tried again" if failed else ""
+    raise NotWaiting(task=scope.task, status=story.status, hint=hint)
 
 
 def there(scope: Scope, past: Sequence[Recorded]) -> Story:

@@ -15,11 +15,9 @@ from obra.events import GoalSubmitted, TaskSubmitted
 from obra.events.subjects import PROJECT_LEVEL, TOKEN, Scope
 from obra.shared.config import Settings
 from obra.shared.errors import BadUsage, EnvironmentLacks
-from obra.shared.exclusive import exclusive
-from obra.shared.home import Home, write_private
 from obra.shared.problems import problems
+from obra.shared.variables import variables
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LIMIT = re.compile(r"Expected `(\w+)`( of length)? (>=|<=|>|<) ([0-9.]+)")
 RELATIONS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 SLUG_CHARS_MAX = 24
@@ -71,7 +69,7 @@ def prepare(
         raise BadUsage(problem="the task is empty: say in words what is to be done")
     scope = Scope(token(project or settings.project, "project"), token(task or task_id(text), "task id"))
     target, notices = _target(Path(repo), str(wishes.get("base") or ""))
-    named = dict(_variable(entry, environ) for entry in agent_env)
+    named = variables(agent_env, environ)
     fields = {name: value for name, value in wishes.items() if value is not None}
     checks = tuple(fields.pop("checks", ()))
     hidden = fields["hidden_checks"] = tuple(fields.pop("hidden_checks", ()))
@@ -90,28 +88,6 @@ def prepare(
     if event.sandbox == "bwrap" and not settings.nats.url:
         _bubblewrap(environ)
     return Submission(scope, event, {"PATH": environ.get("PATH", os.defpath), **named}, notices)
-
-
-async def renew_environment(
-    home: Home, scope: Scope, task: TaskSubmitted, environ: Mapping[str, str] = os.environ
-) -> str:
-    """Leave the runner PATH and the task's variables once more, if they are gone since the task ended.
-
-    Returns a sentence on what is missing in *environ*; empty: nothing is.
-    """
-    file = home.environment(scope)
-    missing = [name for name in task.agent_env if name not in environ]
-    async with exclusive(file.parent):  # the runner that deletes it looks whether the task is still over
-        if file.exists():
-            return ""
-        named = {name: environ[name] for name in task.agent_env if name in environ}
-        write_private(file, msgspec.json.encode({"PATH": environ.get("PATH", os.defpath), **named}))
-    if not missing:
-        return ""
-    return (
-        f"{scope.task}: its agent needs {', '.join(missing)}, which your environment has not: set it under [agent.env] "
-        "in the configuration, or the next attempt can't start"
-    )
 
 
 def token(text: str, what: str) -> str:
@@ -138,17 +114,6 @@ def _target(repo: Path, base: str) -> tuple[str, tuple[str, ...]]:
 
     target = inspect(repo, base)
     return str(target.path), tuple(target.notices)
-
-
-def _variable(entry: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    name, given, value = entry.partition("=")
-    if not NAME.fullmatch(name):
-        raise BadUsage(problem=f"--agent-env {name!r} is no name of a variable: give NAME or NAME=VALUE")
-    if given:
-        return name, value
-    if name not in environ:
-        raise BadUsage(problem=f"--agent-env {name}: your environment has no {name}; give {name}=VALUE or export it")
-    return name, environ[name]
 
 
 def _agent(agent: str, settings: Settings, environ: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ from obra.shared.history import until
 from obra.shared.moment import ATTEMPT, point_of, position_at
 from obra.shared.rollback import Plan
 from obra.shared.story import Story, fold
-from obra.shared.submission import renew_environment
 from obra.shared.turning import halt, planned, restored, roll_back
+from obra.shared.variables import renew_environment
 
 if TYPE_CHECKING:
     from obra.shared.client import Orchestrator

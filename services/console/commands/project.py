@@ -12,12 +12,13 @@ from obra.services.console.commands.run import CONTEXT
 from obra.services.console.options import Place, as_json, placed
 from obra.services.console.reading import OVER, rows
 from obra.services.console.render.table import grid, listed
-from obra.services.console.render.text import one_line, page
+from obra.services.console.render.text import count, one_line, page
 from obra.services.console.whoever import speaking
 from obra.shared.edge import EDGE, person
 from obra.shared.envelope import fresh
 from obra.shared.errors import BadUsage
 from obra.shared.submission import token
+from obra.shared.variables import replace_variables, variables
 
 COLUMNS = ("project", "state", "tasks", "queued", "working", "waiting", "completed", "lost")
 ALL = "SELECT * FROM project ORDER BY project"
@@ -87,9 +88,19 @@ def pause(place: Place, name: str | None, reason: str) -> int:
 
 @project.command(short_help="Let a paused project go on.")
 @click.argument("name", required=False)
+@click.option(
+    "--agent-env", multiple=True, metavar="NAME[=VALUE]", help="New value for the tasks that were given NAME; yours."
+)
 @placed
-def resume(place: Place, name: str | None) -> int:
-    """Let project NAME go on: those that wait start in their order."""
+def resume(place: Place, name: str | None, agent_env: tuple[str, ...]) -> int:
+    """Let project NAME go on: those that wait start in their order.
+
+    Where they failed for want of a key that has been replaced since, --agent-env gives the others the new one.
+    """
+    if agent_env:
+        project, values = token(name or place.settings.project, "project"), variables(agent_env)
+        named = asyncio.run(replace_variables(place.home, project, values))
+        click.echo(f"{count(named, 'open task')} of project {project} got another {', '.join(values)}")
     wanted = _say(place, name, ProjectResumed(by=person()))
     click.echo(f"project {wanted} goes on")
     return 0

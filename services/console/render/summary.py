@@ -81,6 +81,11 @@ def _between(start: str, end: str) -> float:
 def _advice(story: Story) -> list[str]:
     if story.status == "completed":
         return [_row("merge it", f"git merge {story.branch}")]
+    if story.status == "failed" and story.attempts:
+        obra = obra_command()
+        changed = any(chapter.files_total for chapter in story.chapters)
+        look = [_row("see it", f"`{obra} diff {story.task} --from attempt:0`")] if changed else []
+        return [*look, _row("try again", f"`{obra} rollback {story.task} --to attempt:0`, `{obra} retry {story.task}`")]
     if story.resting and story.submitted_at:
         obra = obra_command()
         asked = [_row("question", one_line(story.question))] if story.question else []

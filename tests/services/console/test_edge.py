@@ -9,6 +9,7 @@ import pytest
 
 from obra.events import (
     AttemptRequested,
+    AttemptStarted,
     BreakpointRaised,
     BreakpointResolved,
     Content,
@@ -130,6 +131,13 @@ async def test_what_does_not_wait_cannot_be_resolved(client: Client, bus: Memory
     await happen(bus, SUBMITTED)
     with pytest.raises(NotWaiting, match=r"^Task 't1' does not wait for a person: it is submitted\.$"):
         await client.resolve(SCOPE, "approve")
+
+
+async def test_what_failed_can_be_taken_back_and_tried_again(client: Client, bus: MemoryBus) -> None:
+    await happen(bus, SUBMITTED, AttemptStarted(attempt=1, run=1, runner="r"), TaskFailed(reasons=("no",)))
+    hint = r"it is failed; `obra rollback t1 --to attempt:0` takes it back, so that it can be tried again\.$"
+    with pytest.raises(NotWaiting, match=hint):
+        await client.resolve(SCOPE, "retry")
 
 
 async def test_a_task_is_taken_back_once(client: Client, bus: MemoryBus) -> None:
