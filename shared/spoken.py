@@ -53,7 +53,9 @@ def meant(scope: Scope, past: Sequence[Recorded], item: str) -> Item:
         raise AlreadyResolved(what=item[:8] or scope.task, said=word.said, at=at)
     story = fold(past)
     failed = story.status == "failed" and story.attempts
-    hint = f"; `obra rollback {scope.task} --to attempt:0` takes it back, so that it can be tried again" if failed else ""
+    hint = (
+        f"; `obra rollback {scope.task} --to attempt:0` takes it back, so that it can be tried again" if failed else ""
+    )
     raise NotWaiting(task=scope.task, status=story.status, hint=hint)
 
 
