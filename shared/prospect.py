@@ -18,7 +18,7 @@ FILES_MAX = 20
 TRIED_MAX = 200
 """Branches that are tried; more take minutes, and nobody merges as many by hand."""
 
-State = Literal["merged", "clean", "conflict", "gone", "untried"]
+State = Literal["merged", "clean", "conflict", "contained", "gone", "untried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Prospect:
 
     *merged*: what is checked out has it already. *clean*: it goes together with what is checked out and the clean
     ones before it. *conflict*: it does not, in ``files``; ``other`` is the first of those branches that it conflicts
-    with, empty where that is what is checked out. *gone*: there is no such branch any more. *untried*: ``reason``.
+    with, empty where that is what is checked out. *contained*: another of the branches grew from it. *gone*: there is no such branch any more. *untried*: ``reason``.
     """
 
     branch: str
@@ -46,7 +46,9 @@ def prospects(repo: Path, branches: Sequence[str]) -> list[Prospect]:
     tips = _tips(target.git)
     with tempfile.TemporaryDirectory(prefix="obra-merge-") as scratch:
         git = replace(target.git, new_objects=Path(scratch))
-        return list(_Merge(git, target.base, tips, _tips(target.git, f"--merged={target.base}")).each(branches))
+        merged = _tips(target.git, f"--merged={target.base}")
+        open_ = {branch: tips[branch] for branch in branches if branch in tips and branch not in merged}
+        return list(_Merge(git, target.base, tips, merged, _contained(git, open_)).each(branches))
 
 
 def _tips(git: Git, *only: str) -> dict[str, str]:
@@ -55,11 +57,26 @@ def _tips(git: Git, *only: str) -> dict[str, str]:
     return {branch: commit for branch, _, commit in (line.partition(" ") for line in said.text.splitlines())}
 
 
+def _contained(git: Git, tips: dict[str, str]) -> frozenset[str]:
+    """Return the branches that another one of *tips* holds already."""
+    outer = set(git.run("merge-base", "--independent", *dict.fromkeys(tips.values())).text.split()) if tips else set()
+    contained = set()
+    for branch, commit in tips.items():
+        if commit in outer:
+            outer.remove(commit)
+        else:
+            contained.add(branch)
+    return frozenset(contained)
+
+
 class _Merge:
     """One merge after the other: ``head`` grows with each that is clean."""
 
-    def __init__(self, git: Git, head: str, tips: dict[str, str], merged: dict[str, str]) -> None:
-        self.git, self.base, self.head, self.tips, self.merged = git, head, head, tips, merged
+    def __init__(
+        self, git: Git, head: str, tips: dict[str, str], merged: dict[str, str], contained: frozenset[str]
+    ) -> None:
+        self.git, self.base, self.head, self.tips = git, head, head, tips
+        self.merged, self.contained = merged, contained
         self.clean: list[str] = []
         self.tried = 0
 
@@ -69,6 +86,8 @@ class _Merge:
                 yield Prospect(branch, "gone")
             elif branch in self.merged:
                 yield Prospect(branch, "merged")
+            elif branch in self.contained:
+                yield Prospect(branch, "contained")
             elif self.tried >= TRIED_MAX:
                 yield Prospect(branch, "untried", reason=f"only the first {TRIED_MAX} are tried")
             else:

@@ -55,3 +55,15 @@ def test_nothing_in_the_repository_is_changed_by_looking(person: Person) -> None
     before = everything()
     prospects(person.repo, ALL)
     assert everything() == before
+
+
+def test_a_branch_that_another_one_grew_from_need_not_be_merged_by_itself(person: Person) -> None:
+    person.git("checkout", "-q", "-b", "obra/four", "obra/one")
+    (person.repo / "d.txt").write_text("4\n")
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "four")
+    person.git("branch", "obra/same", "obra/four")
+    person.git("checkout", "-q", "main")
+    assert prospects(person.repo, ("obra/one", "obra/four", "obra/same")) == [
+        Prospect("obra/one", "contained"), Prospect("obra/four", "clean"), Prospect("obra/same", "contained")
+    ]  # fmt: skip

@@ -96,7 +96,8 @@ def _accepted(found: dict[str, Any]) -> Iterator[str]:
     for repo in repos:
         here = [merge for merge in found["merges"] if merge["repo"] == repo]
         states = Counter(merge["state"] for merge in here)
-        parts = {"clean": "to merge", "conflict": "in conflict", "merged": "merged already", "gone": "gone"}
+        parts = {"clean": "to merge", "conflict": "in conflict", "merged": "merged already", "gone": "gone",
+                 "contained": "within others"}  # fmt: skip
         tally = ", ".join(f"{states[state]} {words}" for state, words in parts.items() if states[state])
         lines = [_merge(merge, texts.get((repo, merge["branch"]))) for merge in _ordered(here)]
         yield from _section(f"accepted work in {repo}: {tally or 'unknown'}", lines, "report --json")

@@ -221,7 +221,7 @@ def test_what_comes_after_the_plan_or_the_end_changes_nothing() -> None:
         ((A,) * 2, "two tasks are called 'api'"),
         (
             tuple(PlannedTask(task=f"t{n}", text="x", checks=("c",)) for n in range(5)),
-            "the plan has 5 tasks; 4 are allowed, so make them larger or the goal smaller",
+            "the plan has 5 tasks; 4 are allowed (decision.plan_tasks_max): make them larger, or fewer",
         ),
         ((PlannedTask(task="a", text=" ", checks=("c",)),), "task 'a' says nothing to do"),
         ((PlannedTask(task="a", text="x" * 20_001, checks=("c",)),), "task 'a' is over 20,000 characters"),
