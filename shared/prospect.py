@@ -27,7 +27,8 @@ class Prospect:
 
     *merged*: what is checked out has it already. *clean*: it goes together with what is checked out and the clean
     ones before it. *conflict*: it does not, in ``files``; ``other`` is the first of those branches that it conflicts
-    with, empty where that is what is checked out. *contained*: another of the branches grew from it. *gone*: there is no such branch any more. *untried*: ``reason``.
+    with, empty where that is what is checked out. *contained*: another of the branches grew from it. *gone*: there is
+    no such branch any more. *untried*: ``reason``.
     """
 
     branch: str

@@ -17,7 +17,8 @@ def faults(goal: GoalSubmitted, tasks: Sequence[PlannedTask], tasks_max: int) ->
     if not tasks:
         yield "the plan has no tasks"
     if len(tasks) > tasks_max:
-        yield f"the plan has {len(tasks)} tasks; {tasks_max} are allowed (decision.plan_tasks_max): make them larger, or fewer"
+        allowed = f"{tasks_max} are allowed (decision.plan_tasks_max)"
+        yield f"the plan has {len(tasks)} tasks; {allowed}: make them larger, or fewer"
     names = [task.task for task in tasks]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"two tasks are called {name!r}"
