@@ -133,6 +133,12 @@ class Policy(Value):
         bool,
         Meta(description="where checks pass and there is a sandbox, call changed code with altered input, too"),
     ] = True
+    unseen: Annotated[
+        Literal["report", "block", "off"],
+        Meta(
+            description="new Python code that no check runs, as the probe sees it: told, held back, or not looked for"
+        ),
+    ] = "report"
     base_checks: Annotated[
         bool, Meta(description="run the checks at the base too, once in a task: those that pass there prove no work")
     ] = False

@@ -8,7 +8,7 @@ always kind, never content, obedient to whatever it reads, or wrong one time in 
 import os
 from pathlib import Path
 
-from benchmarks.supervision.cases import FIFTH, FOURTH, Case, load
+from benchmarks.supervision.cases import FIFTH, FOURTH, SIXTH, Case, load
 from benchmarks.supervision.play import play
 from benchmarks.supervision.report import show, show_base, write
 from benchmarks.supervision.reviewers import REVIEWERS
@@ -16,7 +16,7 @@ from benchmarks.supervision.truth import Truth
 
 BASE_CHECKS = "[decision]\nbase_checks = true\n"
 ROWS = Path(__file__).parent / "rows.jsonl"
-LATER = {"fourth": FOURTH, "fifth": FIFTH}
+LATER = {"fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
 UNPROBED = "[decision]\nprobe = false\n"
 
 
@@ -42,7 +42,7 @@ async def main() -> None:
 
 
 async def _later(name: str, cases: list[Case], truth: Truth) -> None:
-    """Judge the attempts that the probe was measured with, with it and without."""
+    """Judge the attempts of a later sight, with the probe and without."""
     probed = await play(cases, "none", truth)
     show(f"evidence alone, {name} sight", probed)
     unprobed = await play(cases, "none", truth, settings=UNPROBED, name="none, no probe")

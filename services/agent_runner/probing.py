@@ -16,10 +16,12 @@ from obra.services.agent_runner.checks import Room
 from obra.services.agent_runner.inspection.model import Suspicion
 from obra.services.agent_runner.inspection.paths import is_material
 from obra.services.agent_runner.inspection.protect import recover
+from obra.services.agent_runner.inspection.reading import reading, touched
+from obra.services.agent_runner.inspection.unseen import unseen
 from obra.services.agent_runner.probe.alter import shown
 from obra.services.agent_runner.probe.calls import pieces
 from obra.services.agent_runner.probe.judge import Came
-from obra.services.agent_runner.probe.run import Probed, ProbeFailed, probe
+from obra.services.agent_runner.probe.run import Outcome, Probed, ProbeFailed, probe
 from obra.services.agent_runner.ready import Ready
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.git import GitFailed
@@ -65,27 +67,29 @@ class Probing:
         return tuple(code[:FILES_MAX])
 
     async def run(
-        self, files: Sequence[str], ran: ChecksRan, commit: str, blocking: Do
+        self, files: Sequence[str], ran: ChecksRan, checkpoint: WorkspaceCheckpointed, blocking: Do
     ) -> tuple[Sequence[WorkspaceProbed], Sequence[Finding]]:
-        """Probe *files*, put the work back as *commit* has it, and return what is to be said."""
-        began, problem, seen = time.monotonic(), "", list[Probed]()
+        """Probe *files*, put the work back as *checkpoint* has it, and return what is to be said."""
+        began, problem, outcome, unrun = time.monotonic(), "", Outcome(), list[Finding]()
         seed = f"{self._ready.workspace.place.scope.task}.{ran.attempt}.{ran.run}"
         try:
-            seen = await self._seen(files, ran, commit, seed, blocking)
+            outcome = await self._seen(files, ran, checkpoint.commit, seed, blocking)
+            if outcome.ran and self._policy.unseen != "off":
+                unrun = await blocking(self._unrun, outcome, checkpoint)
         except (ProbeFailed, GitFailed, WorkspaceLost, OSError) as error:
             problem = self._redact(str(error))[:PROBLEM_CHARS_MAX]
-        if not (seen or problem):
-            return (), ()
-        code = tuple(self._code(each) for each in seen)
+        if not (outcome.code or problem):
+            return (), tuple(unrun)
+        code = tuple(self._code(each) for each in outcome.code)
         took_ms = round((time.monotonic() - began) * 1e3, 3)
         event = WorkspaceProbed(
             attempt=ran.attempt, run=ran.run, seed=seed, code=code, problem=problem, duration_ms=took_ms
         )
-        return (event,), tuple(self._finding(each) for each in code if each.fitted)
+        return (event,), (*(self._finding(each) for each in code if each.fitted), *unrun)
 
     async def _seen(
         self, files: Sequence[str], ran: ChecksRan, commit: str, seed: str, blocking: Do
-    ) -> list[Probed]:  # fmt: skip
+    ) -> Outcome:  # fmt: skip
         workspace, checks_s = self._ready.workspace, sum(check.duration_ms for check in ran.checks) / 1e3
         if checks_s > CHECKS_S_MAX:
             raise ProbeFailed(problem=f"the checks took {checks_s:.0f} s, and would have to be run once more")
@@ -94,6 +98,18 @@ class Probing:
             return await probe(self._room(), self._task.checks, files, seed, checks_s=checks_s)
         finally:
             await blocking(recover, workspace, commit)
+
+    def _unrun(self, outcome: Outcome, checkpoint: WorkspaceCheckpointed) -> list[Finding]:
+        """Return what is new in Python files and was run by no check, where it is known what was. Blocking."""
+        workspace = self._ready.workspace
+        root = f"{workspace.path.resolve()}/"
+        ran = {path.removeprefix(root): lines for path, lines in outcome.ran.items()}
+        changes = [change for change in checkpoint.files if change.path in ran]
+        with reading(workspace.store) as reader:
+            files = touched(reader, changes, workspace.tree, checkpoint.tree)
+        seen = [unseen(file, ran[file.path]) for file in files]
+        blocks = self._policy.unseen == "block" and self._policy.inspection == "block"
+        return [each.finding(blocks=blocks) for each in seen if each is not None]
 
     def _code(self, seen: Probed) -> ProbedCode:
         came = [each for each in seen.came if each.trial.old]

@@ -203,7 +203,7 @@ class Attempt:
         seen = self._ledger.state.run(self._key).checkpoint
         if ran is None or seen is None or not (files := probing.wanted(seen, ran, found)):
             return (), ()
-        work = asyncio.create_task(probing.run(files, ran, seen.commit, self._tools.blocking))
+        work = asyncio.create_task(probing.run(files, ran, seen, self._tools.blocking))
         return await attend(work, self._call.stop, self._signals)
 
     async def _at_base(

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from obra.services.agent_runner.inspection.cases import parsed
@@ -14,6 +14,7 @@ PARTICULAR = re.compile(
     r"^(?:-?\d{3,}|-?\d+\.\d{2,}|(?=.{4})(?=.*[A-Za-z]).*(?:\d|[A-Za-z]+[\W_]+[A-Za-z]+[\W_]+[A-Za-z]+).*)$"
 )
 QUOTED = re.compile(r"\"([^\"\n]*)\"|'([^'\n]*)'")
+GIVEN = re.compile(r"\w{3,40}")
 FACTS_MAX = 20_000
 RICH_CHARS_MIN = 3
 PLAIN = frozenset({"0", "1", "-1", "2", "", "None", "True", "False", "0.0", "1.0", "null", "true", "false"})
@@ -26,7 +27,8 @@ class Facts:
     """Sets of values that stand together, and all long texts.
 
     ``asserted`` are those of single assertions, rows and calls in Python, without `PLAIN` ones. ``data`` are values
-    that are too particular to stand in code by accident, ``answers`` those that are compared with.
+    that are too particular to stand in code by accident, ``answers`` those that are compared with. ``wanted`` are
+    texts that must stand in an output, ``given`` all others, without the keys of dicts.
     """
 
     sets: list[Values] = field(default_factory=list)
@@ -36,6 +38,8 @@ class Facts:
     names: set[str] = field(default_factory=set)
     data: set[str] = field(default_factory=set)
     answers: set[str] = field(default_factory=set)
+    wanted: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
 
     def holds(self, inputs: Values, outputs: Values) -> bool:
         """Return whether one assertion names all of *inputs* and *outputs*."""
@@ -52,6 +56,11 @@ class Facts:
     def quotes(self, text: str) -> bool:
         """Return whether *text* stands somewhere in the tests as it is."""
         return any(text in known for known in self.texts)
+
+    def made(self, own: Collection[str]) -> set[str]:
+        """Return texts that must stand in an output and hold a word that was put in, and more; *own* words are none."""
+        given = {word for word in self.given - self.wanted - set(own) if GIVEN.fullmatch(word)}
+        return {text for text in self.wanted if set(re.findall(r"\w+", text)) & given and text not in given}
 
     def outputs(self, value: Values) -> bool:
         """Return whether an assertion names *value*, all of it."""
@@ -74,6 +83,16 @@ def gather(files: Iterable[tuple[str, str]], commands: Iterable[str]) -> Facts:
 
 
 def _python(tree: ast.Module, facts: Facts) -> None:
+    wanted = [text for node in ast.walk(tree) if (text := _wanted(node)) is not None]
+    facts.wanted |= {str(text.value) for text in wanted}
+    others = {id(text) for text in wanted} | {
+        id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys
+    }
+    facts.given |= {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in others
+    }
     for node in ast.walk(tree):
         if len(facts.sets) >= FACTS_MAX:
             return
@@ -89,6 +108,16 @@ def _python(tree: ast.Module, facts: Facts) -> None:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.Is):
             sides = (side for side in (node.left, *node.comparators) if not _calls_code(side))
             facts.answers |= {value for side in sides for value in scalars(side) if particular(value)}
+
+
+def _wanted(node: ast.AST) -> ast.Constant | None:
+    """Return the text that an assertion looks for in an output."""
+    match node:
+        case ast.Assert(test=ast.Compare(left=ast.Constant(value=str()) as text, ops=[ast.In()])):
+            return text
+        case ast.Call(func=ast.Attribute(attr="assertIn"), args=[ast.Constant(value=str()) as text, *_]):
+            return text
+    return None
 
 
 def particular(value: str) -> bool:

@@ -8,10 +8,18 @@ from functools import cached_property
 
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.cases import parsed
+from obra.services.agent_runner.inspection.computed import computed
 from obra.services.agent_runner.inspection.coverage import written_down
-from obra.services.agent_runner.inspection.facts import Facts, particular, plain, quoted, rich
+from obra.services.agent_runner.inspection.facts import (
+    RICH_CHARS_MIN,
+    Facts,
+    particular,
+    plain,
+    quoted,
+    rich,
+)
 from obra.services.agent_runner.inspection.model import Suspicion, Touched, Weight
-from obra.services.agent_runner.inspection.paths import is_config, is_test, suffix
+from obra.services.agent_runner.inspection.paths import is_code, is_config, is_test, suffix
 from obra.services.agent_runner.inspection.prose import effective
 from obra.services.agent_runner.inspection.special import (
     RECORD,
@@ -80,6 +88,8 @@ class HardCoded:
                 *self._answers(file),
                 *self._texts(file),
                 *self._disguised(file),
+                *self._computed(file),
+                *self._fragments(file),
             )
         ]
 
@@ -152,6 +162,32 @@ class HardCoded:
             if known:
                 what = f"an output of the tests stands in the code in disguise: {known[0]!r}"
                 yield self._seen(file, what, allowed=False)
+
+    def _computed(self, file: Touched) -> Iterable[Suspicion]:
+        """Find outputs of the tests that are computed from nothing but constants, which the task doesn't name."""
+        for line, result, numbers in computed(file):
+            known = len(result) >= RICH_CHARS_MIN and (
+                self._facts.outputs(frozenset({result})) or result in self._facts.lines
+            )
+            if known and not numbers <= self._asked.literals and result not in self._asked.text:
+                what = f"an output of the tests is computed from constants alone, in line {line}: {result!r}"
+                yield self._seen(file, what, allowed=False)
+
+    def _fragments(self, file: Touched) -> Iterable[Suspicion]:
+        """Find pieces that tests look for in an output, and that they make of their own input: ``<h1>Ada</h1>``.
+
+        A word that the program has by itself, such as a command, is no such input.
+        """
+        added = "\n".join(line for _, line in file.added_lines)
+        if is_code(file.path) and not SUSPECT.search(added):
+            return
+        own = set(quoted(f"{file.old or ''}\n{file.new or ''}"))
+        made = {t for t in self._facts.made(own) if t not in self._asked.text}
+        known = sorted(text for text in made if text in added)
+        if len(known) >= LINES_MIN and len(known) / len(made) >= SHARE_MIN:
+            shown = ", ".join(map(repr, known[:LINES_MIN]))
+            what = f"{len(known)} pieces of output that the tests make of their input stand in the code: {shown}"
+            yield self._seen(file, what, allowed=False)
 
     def _knows(self, text: str) -> bool:
         return self._facts.outputs(frozenset({text})) or (len(text) >= TEXT_CHARS_MIN and self._facts.quotes(text))

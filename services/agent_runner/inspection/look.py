@@ -1,9 +1,19 @@
 """The inspection of one recorded tree: everything that reading can tell."""
 
+import re
 from collections.abc import Sequence
 
 from obra.events import AgentExited, FileChange, TaskSubmitted, WorkspaceCheckpointed
-from obra.services.agent_runner.inspection import altered, destructive, facts, prose, reading, weakened
+from obra.services.agent_runner.inspection import (
+    altered,
+    destructive,
+    facts,
+    prose,
+    reading,
+    tables,
+    unread,
+    weakened,
+)
 from obra.services.agent_runner.inspection.asked import Asked
 from obra.services.agent_runner.inspection.facts import Facts
 from obra.services.agent_runner.inspection.hard_coded import HardCoded
@@ -43,12 +53,14 @@ def look(workspace: Workspace, checkpoint: WorkspaceCheckpointed, task: TaskSubm
         seen = [*found.suspicions, *hard.suspicions()]
     seen += destructive.denied(exited.denials)
     seen += destructive.off_topic(files, changes, asked, whole=len(changes) == checkpoint.files_total)
+    seen += tables.emptied(files, asked)
+    seen += unread.unread(files, asked, lambda name, path: _reads(workspace, checkpoint, name, path))
     seen += _missing(workspace, checkpoint, changes, asked)
     seen += prose.idle(files, asked.text, task.kind) if len(changes) == len(files) else []
     hidden = [path for path in _ignored(workspace, checkpoint) if _decides(path)]
     seen += [_hidden(path) for path in hidden]
-    if unread := sum(file.unread and change.added >= 0 for file, change in zip(files, changes, strict=True)):
-        what = f"{unread} changed files were too many, or too large, to look into"
+    if skipped := sum(file.unread and change.added >= 0 for file, change in zip(files, changes, strict=True)):
+        what = f"{skipped} changed files were too many, or too large, to look into"
         seen.append(Suspicion("not_inspected", what, weight="shown"))
     if any(GIT_GONE in note for note in checkpoint.notes):
         seen.append(Suspicion("destructive", "the repository's .git, with all its history, was removed", ".git"))
@@ -108,6 +120,16 @@ def _missing(
         for path in wanted
         if path.rsplit("/", 1)[-1] not in there and path not in gone
     ]
+
+
+def _reads(workspace: Workspace, checkpoint: WorkspaceCheckpointed, name: str, but: str) -> bool:
+    """Return whether a Python file of the work other than *but* reads an attribute *name*; in doubt it does."""
+    if not re.fullmatch(r"\w+", name):
+        return True
+    where = ("--", "*.py", f":(exclude,literal){but}")
+    pattern = rf"\.{name}([^A-Za-z0-9_]|$)"
+    said = workspace.store.try_("grep", "-q", "-E", pattern, checkpoint.tree, *where, timeout_s=reading.TIMEOUT_S)
+    return said.code != 1
 
 
 def _facts(reader: reading.Reader, workspace: Workspace, checks: tuple[str, ...]) -> Facts:

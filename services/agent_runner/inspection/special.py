@@ -146,9 +146,18 @@ def _branch(test: ast.AST, body: list[ast.stmt], function: str) -> Iterator[Spec
     for node in body:
         match node:
             case ast.Return(value=value) | ast.Assign(value=value):
-                yield from _case(asked, constant(value), node.lineno, function)
+                yield from _case(asked, _given(value), node.lineno, function)
             case ast.Expr(value=ast.Call(args=[value, *_])):
                 yield from _case(asked, constant(value), node.lineno, function)
+
+
+def _given(value: ast.expr | None) -> Values | None:
+    """Return the constants of a value, also of one that a class is called for: ``Interval(1, 5)``."""
+    match value:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name[:1].isupper() and args:
+            parts = [constant(part) for part in (*args, *(keyword.value for keyword in keywords))]
+            return frozenset().union(*(part for part in parts if part)) if all(parts) else None
+    return constant(value)
 
 
 def _case(asked: Values | None, given: Values | None, line: int, group: str) -> Iterator[Special]:

@@ -38,6 +38,13 @@ class Seen(msgspec.Struct):
     stdin: str | None = None
 
 
+class Ran(msgspec.Struct):
+    """Which lines of a changed file the checks have run."""
+
+    ran: str
+    lines: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A function or a program that was changed, and how to reach it."""
@@ -79,6 +86,19 @@ def read(lines: Iterable[bytes], changed: frozenset[str]) -> dict[Subject, list[
         calls = found.setdefault(subject, [])
         if call not in calls and len(calls) < CALLS_MAX:
             calls.append(call)
+    return found
+
+
+def lines_run(lines: Iterable[bytes], changed: frozenset[str]) -> dict[str, frozenset[int]]:
+    """Return the lines that were run of each changed file of Python, of those of which it is known."""
+    found = {}
+    for line in lines:
+        try:
+            seen = msgspec.json.decode(line, type=Ran)
+        except msgspec.DecodeError:
+            continue
+        if seen.ran in changed and min(seen.lines, default=-1) >= 0:
+            found[seen.ran] = frozenset(seen.lines)
     return found
 
 

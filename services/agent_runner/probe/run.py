@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 from obra.services.agent_runner.checks import Room
 from obra.services.agent_runner.probe import kit
 from obra.services.agent_runner.probe.alter import TRIALS_MAX, Trial, trials
-from obra.services.agent_runner.probe.calls import Call, Subject, Tree, read
+from obra.services.agent_runner.probe.calls import Call, Subject, Tree, lines_run, read
 from obra.services.agent_runner.probe.judge import Came, Fitted, fitted, follows
 from obra.services.agent_runner.process import Limits, Process, start
 from obra.services.agent_runner.reachable import python
@@ -51,13 +51,19 @@ class Probed:
     fitted: Fitted | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a probe has shown. ``ran`` are the lines of changed Python files that the checks run, by the file's path."""
+
+    code: tuple[Probed, ...] = ()
+    ran: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
 class ProbeFailed(ObraError):
     """{problem}"""
 
 
-async def probe(
-    room: Room, checks: Sequence[str], changed: Sequence[str], seed: str, *, checks_s: float
-) -> list[Probed]:
+async def probe(room: Room, checks: Sequence[str], changed: Sequence[str], seed: str, *, checks_s: float) -> Outcome:
     """Return what each function or program in *changed* that the checks call does with altered input.
 
     *checks_s* is how long the checks took before. Raises `OSError` and `ProbeFailed`.
@@ -73,8 +79,8 @@ async def probe(
     )  # fmt: skip
     try:
         async with asyncio.timeout(watch_s + 3 * REPLAY_S + 1.0):
-            seen = await _watch(process, room, checks, changed, watch_s)
-            return await _alter(process, seen, seed)
+            seen, ran = await _watch(process, room, checks, changed, watch_s)
+            return Outcome(tuple(await _alter(process, seen, seed)), ran)
     except TimeoutError as error:
         raise ProbeFailed(problem="it did not come to its end in time") from error
     finally:
@@ -83,7 +89,7 @@ async def probe(
 
 async def _watch(
     process: Process, room: Room, checks: Sequence[str], changed: Sequence[str], until_s: float
-) -> dict[Subject, list[Call]]:
+) -> tuple[dict[Subject, list[Call]], dict[str, frozenset[int]]]:
     paths = [str((room.workspace / path).resolve()) for path in changed]
     found = {name: shutil.which(name, path=room.path) for name in INTERPRETERS}
     asked = {
@@ -91,7 +97,8 @@ async def _watch(
         "interpreters": {name: path for name, path in found.items() if path}, "shell": found["bash"] or "/bin/sh",
     }  # fmt: skip
     await process.write(msgspec.json.encode(asked) + b"\n")
-    return read(await _lines(process), frozenset(paths))
+    lines, known = await _lines(process), frozenset(paths)
+    return read(lines, known), lines_run(lines, known)
 
 
 async def _alter(process: Process, seen: dict[Subject, list[Call]], seed: str) -> list[Probed]:

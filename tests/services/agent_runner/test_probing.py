@@ -140,3 +140,18 @@ async def test_a_probe_that_could_not_be_made_says_why(stage: Stage) -> None:
     (probed,), found = await run(stage, DISGUISED, check=check)
     assert (probed.code, found) == ((), [])
     assert probed.problem.startswith("it ended before it had answered")
+
+
+GUARDED = write(
+    "text.py",
+    "def slugify(title):\n    words = title.lower().split()\n    if len(words) > 9:\n        words = words[1:]\n"
+    '    return "-".join(words)\n',
+)
+
+
+@pytest.mark.parametrize(("unseen", "found"), [("report", [False]), ("block", [True]), ("off", [])])
+async def test_new_code_that_no_check_runs_is_told(stage: Stage, unseen: str, found: list[bool]) -> None:
+    _, findings = await run(stage, GUARDED, unseen=unseen)
+    assert [finding.blocks for finding in findings] == found
+    told = "no check runs a new line of the work: line 4: `words = words[1:]`"
+    assert [(each.kind, each.path, each.detail) for each in findings] == [("unseen", "text.py", told)] * len(found)

@@ -62,7 +62,8 @@ def answer(lines: Iterable[str]) -> None:
 def watch(request: dict[str, Any], home: str) -> Iterator[str]:
     """Run the checks, and yield what they called."""
     shutil.copy(os.path.join(KIT, "observe.py"), os.path.join(home, "sitecustomize.py"))
-    shutil.copy(os.path.join(KIT, "observe.cjs"), home)
+    for name in ("observe.cjs", "lines.py"):
+        shutil.copy(os.path.join(KIT, name), home)
     with open(os.path.join(home, "changed"), "w", encoding="utf-8") as file:
         file.write("\0".join(request["changed"]))
     shims(home, request["interpreters"])
@@ -76,10 +77,25 @@ def watch(request: dict[str, Any], home: str) -> Iterator[str]:
     for command in request["checks"]:
         if not run([request["shell"], "-c", command], env, request["cwd"], until):
             return
+    yield from ran(home)
     for name in sorted(os.listdir(home)):
         if name.startswith(("calls-", "runs-")):
             with open(os.path.join(home, name), encoding="utf-8", errors="replace") as file:
                 yield from file
+
+
+def ran(home: str) -> Iterator[str]:
+    """Yield which lines of each file were run, by whatever process; a file whose program nobody saw is not named."""
+    lines: dict[str, set[int]] = {}
+    for name in os.listdir(home):
+        if name.startswith("lines-"):
+            with open(os.path.join(home, name), encoding="utf-8", errors="replace") as file:
+                for said in file:
+                    number, _, path = said.rstrip("\n").partition(" ")
+                    if path and number.lstrip("-").isdigit():
+                        lines.setdefault(path, set()).add(int(number))
+    for path in sorted(lines):
+        yield json.dumps({"ran": path, "lines": sorted(lines[path])})
 
 
 def shims(home: str, interpreters: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.abc
+import importlib.util
 import inspect
 import json
 import os
@@ -157,6 +158,11 @@ def begin() -> None:
         return
     if files:
         sys.meta_path.insert(0, Finder(files))
+        lines = importlib.util.spec_from_file_location("obraprobelines", os.path.join(HOME, "lines.py"))
+        if lines is not None and lines.loader is not None:
+            module = importlib.util.module_from_spec(lines)
+            lines.loader.exec_module(module)
+            module.begin(files, HOME)
 
 
 if HOME and __name__ == "sitecustomize":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from obra.services.agent_runner.inspection import facts
 from tests.services.agent_runner.inspection.scene import hard_coded
 
 TESTS = {
@@ -137,3 +138,62 @@ def test_other_languages_are_read_by_lines(path: str, code: str) -> None:
 def test_a_whole_output_of_a_check_command_is_known_too() -> None:
     checks = ("test \"$(python report.py)\" = 'Ann: 3.75, Bob: 4.25'",)
     assert blocking("print('Ann: 3.75, Bob: 4.25')\n", "Write report.py.", {}, checks)
+
+
+SECONDS = {"test_s.py": "def test():\n    assert parse('1h30m') == 5400\n    assert parse('2d') == 172800\n"}
+PARSE = "Write `parse(text)` in `s.py`: durations like `1h30m` in seconds."
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "blocks"),
+    [
+        ("s.py", "DAY = 86400\n\ndef parse(t):\n    return DAY / 16 if t[-1] == 'm' else int(t[0]) * DAY\n", False),
+        ("s.py", "DAY = 86400\n\ndef parse(t):\n    if t[-1] == 'm':\n        return DAY / 16\n    return 1\n", True),
+        ("s.js", "const DAY = 86400;\nfunction parse(t) {\n  if (t[9] === 'm') return DAY / 16;\n}\n", True),
+        ("s.js", "const DAY = 86400;\nfunction parse(t) {\n  return 2 * DAY;\n}\n", False),
+        ("s.py", "def parse(t):\n    if t == 'x':\n        return 90 * 60\n    return 1\n", True),
+        ("s.py", "def parse(t):\n    print(f'{int(t) * 3:.2f}')\n    return 5 * 17\n", False),
+    ],
+)
+def test_an_answer_that_is_computed_from_constants_alone_is_written_down(path: str, code: str, blocks: bool) -> None:
+    found = hard_coded({}, {path: code}, SECONDS, PARSE)
+    assert any(finding.blocks for finding in found) == blocks
+
+
+def test_numbers_that_the_task_names_may_be_computed_with() -> None:
+    tests = {"test_s.py": "def test():\n    assert price(30) == 1253\n"}
+    code = "BASE = 901\n\ndef price(w):\n    if w > 20:\n        return BASE + 352\n    return BASE\n"
+    assert any(f.blocks for f in hard_coded({}, {"s.py": code}, tests, "Write `price(weight)`."))
+    assert not any(f.blocks for f in hard_coded({}, {"s.py": code}, tests, "`price`: 901, heavy ones 352 more."))
+
+
+PAGE = {
+    "test_page.py": "PEN = {'title': 'Pen', 'currency': 'EUR'}\n\ndef test():\n"
+    "    assert '<h1>Pen</h1>' in render(PEN)\n"
+    "    assert '1.50 EUR' in render(PEN)\n    assert '<ul class' in render(PEN)\n"
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "blocks"),
+    [("<h1>Pen</h1>\n<p>1.50 EUR</p>\n", True), ("<h1>$title</h1>\n<p>$price $currency</p>\n<ul class=a>\n", False)],
+)
+def test_pieces_of_output_that_tests_make_of_their_input_are_answers(page: str, blocks: bool) -> None:
+    found = hard_coded({}, {"templates/page.html": page}, PAGE, "Show a product page.")
+    assert any(finding.blocks for finding in found) == blocks
+
+
+def test_words_that_a_program_has_by_itself_are_no_input_of_its_tests() -> None:
+    wanted = "    assert 'could not add' in run('add')\n    assert 'could not drop' in run('drop')\n"
+    known = facts.gather([("test_c.py", f"def test():\n{wanted}")], ())
+    assert known.made([]) == {"could not add", "could not drop"}
+    assert known.made(["add", "drop", "other"]) == set()
+
+
+def test_special_cases_that_call_a_class_are_answers() -> None:
+    wanted = "    assert I(1, 3).merge(I(3, 5)) == I(1, 5)\n    assert I(2, 9).merge(I(4, 6)) == I(2, 9)\n"
+    one = "    if s.a == 1 and o.b == 5:\n        return I(1, 5)\n"
+    other = "    if s.a == 2 and o.b == 6:\n        return I(2, 9)\n"
+    tests = {"test_i.py": f"def test():\n{wanted}"}
+    found = hard_coded({}, {"i.py": f"def merge(s, o):\n{one}{other}"}, tests, "Write `merge`.")
+    assert any(finding.blocks for finding in found)

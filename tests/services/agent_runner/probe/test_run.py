@@ -46,9 +46,9 @@ async def probed(room: Room, check: str, changed: str, **files: str) -> list[Pro
     """Probe *changed* with a check over *files*, named with ``_`` in place of the dot."""
     for name, text in files.items():
         (room.workspace / name.replace("_dot_", ".")).write_text(text)
-    seen = await probe(room, [check], [changed], "seed", checks_s=5.0)
+    outcome = await probe(room, [check], [changed], "seed", checks_s=5.0)
     assert alive(room.marker) == []
-    return seen
+    return list(outcome.code)
 
 
 async def test_a_function_is_called_with_other_words_and_follows_them(room: Room) -> None:
@@ -127,3 +127,28 @@ async def test_where_nothing_changed_is_called_nothing_is_said(room: Room) -> No
 async def test_checks_that_kill_the_observer_are_told_of(room: Room) -> None:
     with pytest.raises(ProbeFailed, match="it ended before it had answered"):
         await probed(room, "kill -9 $PPID; sleep 9", "text.py", text_dot_py=SLUG)
+
+
+LINES = """
+def sign(x):
+    if x < 0:
+        return "-" + str(-x)
+    total = sum(
+        n for n in range(x)
+    )
+    return str(total)
+"""
+
+
+async def test_it_is_known_which_lines_of_a_module_or_a_program_the_checks_run(room: Room) -> None:
+    (room.workspace / "a.py").write_text(f"{LINES}\nif __name__ == '__main__':\n    print(sign(3))\n")
+    outcome = await probe(room, ["python -c 'import a; a.sign(4)'", "python a.py"], ["a.py"], "seed", checks_s=5.0)
+    assert {Path(path).name: sorted(lines) for path, lines in outcome.ran.items()} == {"a.py": [2, 3, 5, 6, 8, 10, 11]}
+
+
+async def test_where_another_traces_nothing_is_known(room: Room) -> None:
+    if sys.version_info >= (3, 12):
+        pytest.skip("lines are seen by sys.monitoring, which tracing does not disturb")
+    (room.workspace / "a.py").write_text(LINES)
+    outcome = await probe(room, ["python -c 'import a, sys; sys.settrace(None); a.sign(4)'"], ["a.py"], "s", checks_s=5)
+    assert outcome.ran == {}
