@@ -30,11 +30,7 @@ def setup(level: str = "info", path: Path | None = None) -> None:
     written as its ``repr``. A file of more than 16 MiB is begun anew, and the one before stays as ``NAME.1``. What
     can't be written, since the disk is full, is lost: whoever logs goes on.
     """
-    if path:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > FILE_BYTES_MAX:
-            path.replace(path.with_name(f"{path.name}.1"))
-    stream: Any = _File(path.open("a", buffering=1)) if path else _Stderr()
+    stream: Any = _File(path) if path else _Stderr()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -53,13 +49,28 @@ def setup(level: str = "info", path: Path | None = None) -> None:
 
 
 class _File:
-    """A file that keeps what it can."""
+    """A file that keeps what it can of what was written last."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._file, self._chars = self._begun()
+
+    def _begun(self) -> tuple[TextIO, int]:
+        """Return the file, open at its end, and about how much is in it."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size > FILE_BYTES_MAX:
+            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            size = 0
+        return self._path.open("a", buffering=1), size
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
+            if self._chars > FILE_BYTES_MAX:
+                full = self._file
+                self._file, self._chars = self._begun()
+                full.close()
+            self._chars += len(text)
             return self._file.write(text)
         return 0
 

@@ -63,7 +63,7 @@ from obra.services.agent_runner.workspace import find, prepare
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
 from obra.shared.exclusive import exclusive
-from obra.shared.git import stop_all
+from obra.shared.git import GitFailed, stop_all
 from obra.shared.home import Home
 from obra.shared.log import get_logger
 from obra.shared.service import Acting, Call, Service
@@ -193,7 +193,10 @@ class AgentRunner(Acting):
                     log.info("no workspace yet", scope=".".join(call.scope), why=str(error))
                 return
         if (made := find(place)) and made.base:  # a spare, or one that was taken just before a runner died
-            await self._tools.blocking(pin, place, made.target)
+            try:
+                await self._tools.blocking(pin, place, made.target)
+            except GitFailed as error:  # the work is recorded all the same, unless git collects what it grows from
+                log.warning("the base is not pinned", scope=".".join(call.scope), why=str(error))
 
     async def _attempt(self, call: Call) -> None:
         event = call.recorded.event

@@ -32,7 +32,6 @@ def test_a_file_that_has_grown_large_is_begun_anew_and_the_one_before_is_kept(tm
     path.write_bytes(b"x" * FILE_BYTES_MAX)
     setup("info", path)
     get_logger("decider").info("the last that fits")
-    setup("info", path)
     get_logger("decider").info("the first of the next")
     assert [len(file.read_text().splitlines()) for file in sorted(tmp_path.iterdir())] == [1, 1]
     assert (tmp_path / "x.log.1").read_text().startswith("xxx")

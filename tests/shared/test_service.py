@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from obra.events import (
+    Content,
     Event,
     MessageDeadLettered,
     TaskCancelled,
@@ -20,6 +21,7 @@ from obra.events import (
     TaskRolledBack,
     TaskSubmitted,
 )
+from obra.events.base import INLINE_BYTES_MAX
 from obra.events.subjects import Scope
 from obra.shared.bus import Bus, Delivery, Past
 from obra.shared.bus.memory import MemoryBus
@@ -99,6 +101,18 @@ class Counting(MemoryBus):
         return past
 
 
+class Behind(MemoryBus):
+    """A bus whose next reads, as many as ``late``, come from a replica that has nothing yet."""
+
+    late = 0
+
+    async def past(self, scope: Scope, after: int = 0, *, reaching: int = 0) -> Past:
+        if self.late:
+            self.late -= 1
+            return Past(after, ())
+        return await super().past(scope, after, reaching=reaching)
+
+
 @contextlib.asynccontextmanager
 async def running(bus: Bus, *services: Service) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
@@ -152,6 +166,14 @@ async def test_what_comes_between_reading_and_appending_is_taken_in(memory: Memo
     assert events(await bus.past(T1)) == [SUBMITTED, SUBMITTED, TaskReadied(), TaskFailed(reasons=()), TaskReadied()]
 
 
+async def test_a_question_that_is_not_to_be_seen_yet_is_answered_once_it_is() -> None:
+    bus = Behind()
+    bus.late = 2
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, thinking()):
+        assert await said(bus, "task.readied") == [TaskReadied()]
+
+
 async def test_what_follows_from_an_answer_of_its_own_is_said_with_it(bus: Bus, rig: Any) -> None:
     service = Thinking(RELAY)
     await rig.provide(service.consumer)
@@ -162,6 +184,27 @@ async def test_what_follows_from_an_answer_of_its_own_is_said_with_it(bus: Bus, 
     assert events(past) == STAGES
     assert [r.envelope.cause for r in past.events[1:]] == [r.envelope.id for r in past.events[:-1]]
     assert {r.envelope.correlation for r in past.events[1:]} == {UUID(int=7)}
+
+
+async def test_what_follows_from_a_large_answer_follows_from_it_as_it_is_stored(bus: Bus, rig: Any) -> None:
+    large = TaskLabelled(good=True, note=Content.of("x" * 2 * INLINE_BYTES_MAX))
+
+    def follow(seen: int, event: Event) -> int:
+        return max(seen, 1 + isinstance(event, TaskLabelled) + 2 * isinstance(event, TaskRejected))
+
+    def told(seen: int, event: Event) -> Sequence[Event]:
+        match event:
+            case TaskSubmitted() if seen == 1:
+                return [large]
+            case TaskLabelled(note=note) if seen == 2:
+                return [TaskRejected(reasons=(f"stored elsewhere: {note.stored}",))]
+        return []
+
+    service = Thinking(Decider("tester", 0, (TaskSubmitted, TaskLabelled), (TaskLabelled, TaskRejected), follow, told))
+    await rig.provide(service.consumer)
+    await bus.append([sealed(SUBMITTED)])
+    async with running(bus, service):
+        assert await said(bus, "task.rejected") == [TaskRejected(reasons=("stored elsewhere: True",))]
 
 
 async def test_what_is_said_with_an_answer_costs_no_look_of_its_own() -> None:
