@@ -105,25 +105,18 @@ SELECT columns(*) FROM (SUMMARIZE FROM '/etc/passwd')
 DESCRIBE FROM '/etc/passwd'
 SUMMARIZE '/etc/passwd'
 EXPLAIN FROM read_text('/etc/passwd')
-SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON::VARIANT
+SELECT (repeat('[', 9999) || repeat(']', 9999))::JSON::VARIANT
 SELECT TRY_CAST(decode(raw)::JSON AS VARIANT) FROM event
 SELECT x::VARIANT FROM (SELECT decode(raw)::JSON AS x FROM event)
 SELECT ['[]'::JSON]::VARIANT[]
 SELECT lag(body, 1, CASE WHEN NULL THEN NULL ELSE TRY_CAST(body_json AS JSON) END) OVER () FROM event
 SELECT cast_to_type('[]'::JSON, body) FROM event
-SELECT json_contains(repeat('[', 100000), '1')
-SELECT repeat('x', 4000000000)
-SELECT range(1000000000)
-SELECT range(position * 1000000) FROM event
-SELECT list_resize([1], 2000000000, 0)
-SELECT array_agg(position) OVER () FROM event
-SELECT repeat('[', 100000)::JSON
-SELECT lag(body, 1, (repeat('[', 100000) || repeat(']', 100000))::JSON) OVER () FROM event
+SELECT lag(body, 1, (repeat('[', 9999) || repeat(']', 9999))::JSON) OVER () FROM event
 SELECT first_value(x) OVER () FROM (SELECT lead(body, 1, decode(raw)::JSON) OVER () AS x FROM event)
-SELECT list_resize([body], 3, (repeat('[', 100000) || repeat(']', 100000))::JSON) FROM event
-SELECT union_value(k := body) = union_value(k := (repeat('[', 100000) || repeat(']', 100000))::JSON) FROM event
-SELECT x::VARIANT[] FROM (SELECT [(repeat('[', 100000) || repeat(']', 100000))::JSON] AS x)
-SELECT list_zip([body], [(repeat('[', 100000) || repeat(']', 100000))::JSON]) = list_zip([body], [body]) FROM event
+SELECT list_resize([body], 3, (repeat('[', 9999) || repeat(']', 9999))::JSON) FROM event
+SELECT union_value(k := body) = union_value(k := (repeat('[', 9999) || repeat(']', 9999))::JSON) FROM event
+SELECT x::VARIANT[] FROM (SELECT [(repeat('[', 9999) || repeat(']', 9999))::JSON] AS x)
+SELECT list_zip([body], [(repeat('[', 9999) || repeat(']', 9999))::JSON]) = list_zip([body], [body]) FROM event
 WITH RECURSIVE r AS (SELECT body AS j, 0 AS n FROM event UNION ALL SELECT '[]'::JSON, 1 FROM r) SELECT n FROM r
 WITH RECURSIVE r AS (SELECT body AS j, 0 AS n FROM event UNION ALL SELECT [j], n + 1 FROM r) SELECT count(j) FROM r
 WITH RECURSIVE r USING KEY (n) AS (SELECT body AS j, 0 AS n FROM event UNION SELECT '1'::JSON, n + 1 FROM r) FROM r
@@ -132,15 +125,6 @@ EXPLAIN SELECT lag(body, 1, '[]'::JSON) OVER () FROM event
 SELECT coalesce(body, json(COLUMNS('y_j'))) FROM event, (SELECT COLUMNS('(.+)') AS 'body_\\1' FROM (SELECT '[]' json))
 SELECT coalesce(body, json(#2)) FROM (SELECT body, service FROM event)
 SELECT coalesce(body, json(COLUMNS('_j'))) FROM event, (PIVOT (SELECT 'body' k) ON k IN ('body') USING first(k) AS json)
-SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))
-SELECT length(replace(repeat('ab', 400000), 'a', repeat('x', 1000000)))
-SELECT regexp_replace(repeat('ab', 400000), '', repeat('x', 1000), 'g')
-SELECT string_agg(range::VARCHAR, repeat('x', 1000000)) FROM range(1000000)
-SELECT list_aggregate(range(1000000), 'string_agg', repeat('x', 1000000))
-SELECT format('{:>2000000000}', 1)
-SELECT printf('%2000000000d', 1)
-SELECT format(task, 1) FROM task
-SELECT bitstring('1', 2000000000)
 FROM pg_catalog.pg_settings
 SELECT setting FROM "PG_SETTINGS" WHERE name = 'temp_directory'
 WITH x AS (SELECT * FROM (FROM pg_settings)) FROM x
@@ -185,14 +169,36 @@ SET VARIABLE storing = false
 SELECT 1 FROM event FOR UPDATE
 EXPLAIN (FORMAT json) COPY event TO '/tmp/x'
 EXPLAIN EXPLAIN SELECT 1
-SELECT length(repeat(repeat('x', 1000000), 1000000))
 SELECT bar(1, 0, 1, 2000000000)
 SELECT to_base(1, 2, 2000000000)
 SELECT factorial(1000000)
-SELECT editdist3(repeat('a', 100000), repeat('b', 100000))
 FROM test_all_types()
 FROM repeat_row(1, num_rows := 1000000000000)
 FROM storage_info('event')
+""".splitlines(),
+    "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
+    "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,
+    "", ";", "-- nothing", "SELECT '\0'",
+]  # fmt: skip
+
+UNSTOPPABLE = """\
+SELECT json_contains(repeat('[', 100000), '1')
+SELECT repeat('x', 4000000000)
+SELECT range(1000000000)
+SELECT range(position * 1000000) FROM event
+SELECT list_resize([1], 2000000000, 0)
+SELECT array_agg(position) OVER () FROM event
+SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))
+SELECT length(replace(repeat('ab', 400000), 'a', repeat('x', 1000000)))
+SELECT regexp_replace(repeat('ab', 400000), '', repeat('x', 1000), 'g')
+SELECT string_agg(range::VARCHAR, repeat('x', 1000000)) FROM range(1000000)
+SELECT list_aggregate(range(1000000), 'string_agg', repeat('x', 1000000))
+SELECT format('{:>2000000000}', 1)
+SELECT printf('%2000000000d', 1)
+SELECT format(task, 1) FROM task
+SELECT bitstring('1', 2000000000)
+SELECT length(repeat(repeat('x', 1000000), 1000000))
+SELECT editdist3(repeat('a', 100000), repeat('b', 100000))
 SELECT list_transform(range(position), lambda x: x) FROM event
 SELECT repeat(range::VARCHAR, 10000) FROM range(2048)
 SELECT repeat(repeat('x', 10000), 10000)
@@ -236,12 +242,14 @@ SELECT parse_path('a/b')
 SELECT parse_dirpath('a/b')
 SELECT parse_filename('a/b')
 SELECT parse_dirname('a/b')
-""".splitlines(),
-    "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
-    "SELECT * FROM " + "(SELECT * FROM " * 800 + "event" + ")" * 800,
-    "SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON",
-    "", ";", "-- nothing", "SELECT '\0'",
-]  # fmt: skip
+SELECT replace(replace(text, 'a', 'aaaaaaaaaa'), 'a', 'aaaaaaaaaa') FROM task
+SELECT list_reduce(reasons, lambda a, b: a || a) FROM task
+SELECT reduce(reasons, lambda a, b: concat(a, b, a)) FROM task
+WITH RECURSIVE r AS (SELECT 'ab' AS s UNION ALL SELECT s || s FROM r) SELECT max(length(s)) FROM r
+WITH RECURSIVE r AS (SELECT [1] AS s UNION ALL SELECT list_concat(s, s) FROM r) SELECT count(*) FROM r
+EXPLAIN SELECT repeat('x', 20000)
+""".splitlines()
+"""Queries that DuckDB may not hear an interrupt in, or that fill the memory: they get a process of their own."""
 
 
 def assert_a_reason(error: ObraError, sql: str) -> None:

@@ -28,7 +28,7 @@ async def taken(store: Store, folder: Path) -> Path:
                 copy.touch(mode=0o600)
                 await _copied(source, copy)
     except BaseException:
-        _removed(target)
+        removed(target)
         raise
     return target
 
@@ -43,7 +43,8 @@ def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _removed(path: Path) -> None:
+def removed(path: Path) -> None:
+    """Remove the copy *path*."""
     for file in (path, _log_of(path)):
         file.unlink(missing_ok=True)
 

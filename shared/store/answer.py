@@ -13,17 +13,18 @@ import msgspec
 
 from obra.shared.store.confine import bound
 from obra.shared.store.errors import QueryFailed, StoreSilent
-from obra.shared.store.query import (
+from obra.shared.store.syntax import checked
+from obra.shared.store.wire import (
     ANSWER_BYTES_MAX,
     INTERRUPT_EVERY_S,
     MESSAGE_BYTES_MAX,
     End,
     Head,
+    Limits,
     Piece,
     Query,
     Rows,
 )
-from obra.shared.store.syntax import checked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,17 +43,20 @@ BROAD = frozenset({"HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE"})
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 
 
-def answered(reader: "DuckDBPyConnection", query: Query, settings: "StoreSettings") -> Generator[Piece, None, None]:
+def answered(
+    reader: "DuckDBPyConnection", query: Query, settings: "StoreSettings | Limits", *, alone: bool = False
+) -> Generator[Piece, None, None]:
     """Yield the pieces of the answer to *query*; *reader* is a connection that nothing else uses, to be closed after.
 
-    Raises `QueryRefused` or `QueryFailed`, also in the middle. The query is interrupted after its time.
+    Raises `QueryRefused` or `QueryFailed`, also in the middle. The query is interrupted after its time; one that DuckDB
+    would not hear that in raises `QueryUnstoppable` at once, unless *alone*: it runs in a process that can be killed.
     """
     timeout_s = min(query.timeout_s or settings.query_timeout_s, settings.query_timeout_s)
     rows_max = min(query.rows_max or settings.query_rows_max, settings.query_rows_max)
     with _clock(reader, timeout_s) as expired:
         try:
             bound(reader, settings.query_memory)
-            text, wraps = checked(reader, query.sql)
+            text, wraps = checked(reader, query.sql, alone=alone)
             position = _as_of(reader, query.as_of)
             reader.execute("BEGIN TRANSACTION READ ONLY")
             yield from _pieces(reader, text, wraps, query.params, rows_max, position)

@@ -33,6 +33,10 @@ class QueryRefused(ObraError):
     exit_code = 2
 
 
+class QueryUnstoppable(QueryRefused):
+    """The query needs a process of its own, which can be killed: {reason}"""
+
+
 class QueryFailed(ObraError):
     """The query failed: {reason}"""
 

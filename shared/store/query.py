@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreFailed, StoreMissing, StoreSilent
+from obra.shared.store.errors import QueryUnstoppable, StoreMissing, StoreSilent
+from obra.shared.store.wire import ANSWER_BYTES_MAX, SUBJECT, End, Head, Piece, Query, Rows, piece_of, problem
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from obra.shared.config import StoreSettings
 
-SUBJECT = "obra-query"
-MESSAGE_BYTES_MAX = 512 * 1024
-ANSWER_BYTES_MAX = 256 * 1024**2
-INTERRUPT_EVERY_S = 0.1
-"""An interrupt between two statements is lost, so it is said again until it is heard."""
 SILENCE_S = 15.0
 """The longest pause that a client bears beyond the query's own time: catching up, sending, a busy machine."""
 SNAPSHOT_S = 600.0
@@ -52,53 +48,6 @@ class Table:
     def records(self) -> list[dict[str, Any]]:
         """Return each row as a dictionary."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One question. ``as_of``: as things stood at that position. ``wait_position``: not before the store is there.
-
-    ``rows_max`` and ``timeout_s`` can only lower what the settings allow; 0 is what they allow. ``snapshot``: the
-    answer is one row with the path of a copy of the store, on log-sink's machine, to be removed by whoever asked.
-    """
-
-    sql: str
-    snapshot: bool = False
-    params: list[str | int | float | bool | None] = []
-    as_of: int | None = None
-    rows_max: int = 0
-    timeout_s: float = 0.0
-    wait_position: int = 0
-
-
-class Head(msgspec.Struct, frozen=True, tag="head"):
-    """What the rows will look like."""
-
-    number: int
-    columns: list[str]
-    types: list[str]
-
-
-class Rows(msgspec.Struct, frozen=True, tag="rows"):
-    """Some rows."""
-
-    number: int
-    rows: list[list[Any]]
-
-
-class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
-    """No more comes. ``error`` names the class of what went wrong, ``fields`` are its fields."""
-
-    number: int
-    rows: int = 0
-    truncated: bool = False
-    position: int = 0
-    error: str = ""
-    fields: dict[str, Any] = {}
-
-
-Piece = Head | Rows | End
-_pieces = msgspec.json.Decoder(Piece)
-ERRORS = {kind.__name__: kind for kind in (QueryFailed, QueryRefused, StoreBehind, StoreFailed, StoreSilent)}
 
 
 class RemoteQuery:
@@ -147,7 +96,7 @@ class RemoteQuery:
                         columns, types = tuple(head.columns), tuple(head.types)
                         return Table(columns, types, tuple(rows), piece.truncated, piece.position)
                     case End():
-                        raise ERRORS.get(piece.error, QueryFailed)(**piece.fields)
+                        raise problem(piece)
         raise AssertionError("an answer ends with its end")
 
     async def _pieces(self, query: Query) -> AsyncGenerator[Piece, None]:
@@ -166,7 +115,7 @@ class RemoteQuery:
                 if (message.headers or {}).get("Status") == "503":
                     await self._again(query, inbox, waits)
                     continue
-                piece = _pieces.decode(message.data)
+                piece = piece_of(message.data)
                 if piece.number != number:
                     raise StoreSilent(reason="a part of the answer was lost")
                 number += 1
@@ -207,10 +156,14 @@ def local_query(
     if not path.exists():
         raise StoreMissing(path=path)
     settings = settings or StoreSettings()
+    query = Query(sql=sql, params=list(params), as_of=as_of, rows_max=rows_max)
     db = opened(path, read_only=True)
     try:
-        query = Query(sql=sql, params=list(params), as_of=as_of, rows_max=rows_max)
         return gathered(answered(db, query, settings))
+    except QueryUnstoppable:
+        from obra.shared.store.apart import Apart  # noqa: PLC0415 - rarely needed
+
+        return gathered(Apart(path, query, settings).pieces())
     finally:
         db.close()
 

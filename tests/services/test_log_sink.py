@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -29,8 +30,9 @@ from obra.shared.embedded.access import QUERIES, users_for
 from obra.shared.envelope import Envelope
 from obra.shared.home import Home
 from obra.shared.store.errors import QueryFailed, QueryRefused, StoreBehind, StoreLocked, StoreSilent
-from obra.shared.store.query import MESSAGE_BYTES_MAX, SUBJECT, RemoteQuery, local_query
+from obra.shared.store.query import RemoteQuery, local_query
 from obra.shared.store.select import Wanted, remote_events
+from obra.shared.store.wire import MESSAGE_BYTES_MAX, SUBJECT
 from tests.escapes import ESCAPES, assert_a_reason
 from tests.recorded import envelopes
 from tests.rig import SETTINGS as NATS_SETTINGS
@@ -303,6 +305,9 @@ def test_the_log_is_bounded(tmp_path: Path) -> None:
 Asked = Callable[..., Awaitable[Any]]
 
 
+ENDLESS = "SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))"
+
+
 class Live:
     """A log-sink on a real server, logged in with its own permissions, and an edge that asks."""
 
@@ -429,6 +434,30 @@ async def test_a_query_that_takes_too_long_is_stopped_and_hurts_nobody(tmp_path:
         with pytest.raises(QueryFailed, match="took longer than 1 s"):
             await live.asked("SELECT count(*) FROM range(10000000000000)")
         assert (await live.asked("SELECT 1")).rows == ((1,),)
+
+
+@pytest.mark.bus
+async def test_what_can_not_be_stopped_is_asked_of_a_copy_and_killed_after_its_time(tmp_path: Path, home: Home) -> None:
+    async with live_sink(tmp_path, home, Settings(store=StoreSettings(query_timeout_s=1.0))) as live:
+        await live.say(*envelopes(SCOPE, [TaskSubmitted(text="x", repo="/r")]))
+        assert (await live.asked("SELECT count(*) FROM task WHERE text LIKE '%' || text")).rows == ((1,),)
+        endless = [asyncio.create_task(live.asked(ENDLESS)) for _ in range(AT_ONCE_MAX)]
+        await live.asked("SELECT 1")
+        with pytest.raises(QueryFailed, match="took longer than 1 s"):
+            await endless[0]
+        assert not endless[-1].done()
+        assert (await live.asked("SELECT count(*) FROM event")).rows == ((1,),)
+        live.stop.set()
+        ends = await asyncio.gather(*endless[1:], return_exceptions=True)
+        assert {type(end) for end in ends} <= {StoreSilent, QueryFailed}
+    assert list(home.run.glob("snapshot-*")) == []
+
+
+@pytest.mark.bus
+async def test_a_copy_for_which_there_is_no_room_is_not_made(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000))
+    with pytest.raises(QueryFailed, match=r"it needs a copy of the store, .* bytes, and the disk has 1,000 left"):
+        await live.asked(ENDLESS)
 
 
 @pytest.mark.bus
