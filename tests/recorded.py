@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from obra.events import Event, TaskRolledBack
 from obra.events.subjects import Scope, subject
 from obra.shared.bus import Raw
-from obra.shared.bus.message import read
+from obra.shared.bus.message import raw_of
 from obra.shared.envelope import Envelope, Recorded, encode
-from obra.shared.errors import Undecodable
 from obra.shared.story import Story
 from tests.simulation.world import World
 
@@ -53,11 +52,7 @@ def played(world: World, scope: Scope) -> tuple[Recorded, ...]:
 
 def message(position: int, subject: str, data: bytes) -> Raw:
     """Return *data* as it stands in a stream at *position*."""
-    try:
-        envelope, problem = read(subject, data), None
-    except Undecodable as error:
-        envelope, problem = None, error
-    return Raw(position, subject, data, 1_767_323_040_000_000_000 + position * 1_000, envelope, problem)
+    return raw_of(position, subject, data, 1_767_323_040_000_000_000 + position * 1_000)
 
 
 def messages(*enveloped: Envelope, after: int = 0) -> list[Raw]:

@@ -14,10 +14,11 @@ from obra.services.console.selection import Selection
 from obra.services.console.whoever import stream_of, whoever
 from obra.shared import story
 from obra.shared.bus import Raw
+from obra.shared.bus.message import raw_of
 from obra.shared.client import Orchestrator
 from obra.shared.edge import TaskUnknown
-from obra.shared.envelope import Recorded, decode
-from obra.shared.errors import BadUsage, EnvironmentLacks, Undecodable
+from obra.shared.envelope import Recorded
+from obra.shared.errors import BadUsage, EnvironmentLacks
 from obra.shared.moment import position_at
 from obra.shared.store import opened
 from obra.shared.store.errors import StoreLocked, StoreMissing
@@ -31,7 +32,7 @@ LAST = 2**64 - 1
 
 FETCH_ROWS = 1_000
 EVENTS = """
-    SELECT position, concat_ws('.', 'obra', coalesce(project, '-'), coalesce(task, '-'), type), raw, epoch_ns(stored_at)
+    SELECT position, concat_ws('.', 'obra', project, task, type), raw, epoch_ns(stored_at)
     FROM event WHERE position > $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR task = $3) ORDER BY position
 """
 
@@ -191,17 +192,10 @@ class Stored:
             )
             while batch := rows.fetchmany(FETCH_ROWS):
                 for row in batch:
-                    if selection.holds(raw := _raw(*row)):
+                    if selection.holds(raw := raw_of(*row)):
                         yield raw
         finally:
             db.close()
-
-
-def _raw(position: int, subject: str, data: bytes, stored_ns: int) -> Raw:
-    try:
-        return Raw(position, subject, data, stored_ns, decode(data))
-    except Undecodable as error:
-        return Raw(position, subject, data, stored_ns, None, error)
 
 
 async def known(obra: Orchestrator, scope: Scope) -> tuple[Recorded, ...]:

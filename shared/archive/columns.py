@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from obra.shared.archive.fault import Fault
 from obra.shared.bus import Raw
-from obra.shared.bus.message import read
+from obra.shared.bus.message import raw_of
 from obra.shared.envelope import decode, type_of
 from obra.shared.errors import Undecodable
 from obra.shared.store.row import Row, row_of
@@ -91,8 +91,4 @@ def _compared(row: Row, stored: tuple[Any, ...]) -> list[tuple[str, bool]]:
 def message(position: int, project: str | None, task: str | None, kind: str, raw: bytes, stored_us: int = 0) -> Raw:
     """Return a stored row as the message that it was."""
     subject = f"obra.{kind}" if project is None else f"obra.{project}.{task}.{kind}"
-    try:
-        envelope, problem = read(subject, raw), None
-    except Undecodable as error:
-        envelope, problem = None, error
-    return Raw(position, subject, raw, stored_us * 1_000, envelope, problem)
+    return raw_of(position, subject, raw, stored_us * 1_000)

@@ -9,7 +9,6 @@ import msgspec
 from obra.events import Content, Event
 from obra.events.subjects import Scope
 from obra.shared.envelope import Envelope, Recorded
-from obra.shared.errors import Undecodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,14 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Raw(Stored, frozen=True, gc=False):
-    """A stored message, and what could be read of it."""
+    """A stored message, and what could be read of it.
+
+    ``problem`` is the words of the error and not the error itself: its traceback would keep all who asked for the
+    message, their batch and their database, for as long as it lives.
+    """
 
     envelope: Envelope | None
-    problem: Undecodable | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from obra.shared.bus.connect import connect
 from obra.shared.bus.content import size_of
 from obra.shared.bus.delivery import TERM, Acks, JetStreamDelivery, Place
 from obra.shared.bus.each import AppendEach
-from obra.shared.bus.message import dead_letter, encode_json, nanoseconds
+from obra.shared.bus.message import dead_letter, encode_json, nanoseconds, raw_of
 from obra.shared.bus.past import last, past, purge
 from obra.shared.bus.publish import EXPECTED, EXPECTED_OF, Append, patiently
 from obra.shared.bus.pull import Pull, PullLost
@@ -198,12 +198,7 @@ class JetStreamBus:
             await _pause(losses)
 
     def _raw(self, message: Stored) -> Raw:
-        position, subject, data = message.position, message.subject, message.data
-        try:
-            envelope, problem = self._tail.read(position, subject, data), None
-        except Undecodable as error:
-            envelope, problem = None, error
-        return Raw(position, subject, data, message.stored_at_ns, envelope, problem)
+        return raw_of(message.position, message.subject, message.data, message.stored_at_ns, self._tail.read)
 
     async def _follower(self, start: int, filters: Sequence[str]) -> Pull:
         """Return an open pull on a fresh consumer that begins at *start* and needs no acknowledgements."""

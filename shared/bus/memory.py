@@ -16,9 +16,9 @@ from obra.shared.bus.batch import together
 from obra.shared.bus.content import size_of, slim
 from obra.shared.bus.each import distinct
 from obra.shared.bus.memory_group import Group
-from obra.shared.bus.message import dead_letter, fired, read
+from obra.shared.bus.message import dead_letter, fired, raw_of
 from obra.shared.envelope import Envelope, Recorded, Unknown, encode, now
-from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend, Undecodable
+from obra.shared.errors import AppendRefused, BlobMissing, StaleAppend
 
 BATCH_MAX = 1_000
 SAY_BYTES_MAX = 512 * 1024
@@ -88,11 +88,7 @@ class MemoryBus:
     def publish(self, subject: str, data: bytes) -> int:
         """Store *data* on *subject* as any NATS client could, and return its position."""
         position = len(self.log) + 1
-        try:
-            envelope, problem = read(subject, data), None
-        except Undecodable as error:
-            envelope, problem = None, error
-        raw = Raw(position, subject, data, time.time_ns(), envelope, problem)
+        raw = raw_of(position, subject, data, time.time_ns())
         self.log.append(raw)
         parts = subject.split(".")
         self._scopes.setdefault(Scope(parts[1], parts[2]), []).append(position)

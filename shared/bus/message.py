@@ -1,5 +1,6 @@
 """What a message on the stream OBRA looks like: headers, checks on reading, and what the bus itself says."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid5
 
@@ -7,6 +8,7 @@ import msgspec
 
 from obra.events import GoalSubmitted, MessageDeadLettered, TaskSubmitted, TimerFired, TimerSet
 from obra.events.subjects import PROJECT_LEVEL, parse
+from obra.shared.bus import Raw
 from obra.shared.envelope import VERSION, Envelope, Recorded, decode, now, type_of
 from obra.shared.errors import Undecodable
 
@@ -26,6 +28,18 @@ def read(subject: str, data: bytes) -> Envelope:
     except ValueError as error:
         raise Undecodable(size=len(data), reason=str(error)) from error
     raise Undecodable(size=len(data), reason=f"it came on {subject} and claims to be {inside}")
+
+
+def raw_of(
+    position: int, subject: str, data: bytes, stored_at_ns: int,
+    kept: Callable[[int, str, bytes], Envelope] | None = None,
+) -> Raw:  # fmt: skip
+    """Return a stored message with what can be read of it; *kept* reads it for who may have it already."""
+    try:
+        envelope = kept(position, subject, data) if kept else read(subject, data)
+    except Undecodable as error:
+        return Raw(position, subject, data, stored_at_ns, None, str(error))
+    return Raw(position, subject, data, stored_at_ns, envelope)
 
 
 def _named(envelope: Envelope, size: int) -> Envelope:

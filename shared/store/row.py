@@ -54,7 +54,7 @@ _encode = msgspec.json.encode
 def row_of(raw: Raw) -> Row:
     """Return the row of *raw*. It never raises for what a message holds: one that is no event gets a `problem`."""
     if raw.envelope is None:
-        return _unreadable(raw, str(raw.problem))
+        return _unreadable(raw, raw.problem)
     return _readable(raw, raw.envelope)
 
 

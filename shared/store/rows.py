@@ -15,8 +15,7 @@ from msgspec import Meta
 from obra.events import KINDS, AnyEvent
 from obra.events.subjects import PROJECT_LEVEL, TOKEN
 from obra.shared.bus import Raw, Stored
-from obra.shared.bus.message import read
-from obra.shared.errors import Undecodable
+from obra.shared.bus.message import raw_of
 from obra.shared.redact import suspicious_among
 from obra.shared.store.row import Row, is_shallow_text, row_of
 from obra.shared.upcast import CHANGED, FIRST
@@ -80,18 +79,11 @@ def _add(made: Rows, messages: Sequence[Stored], alone: Collection[str], logged:
         rows = [None] * len(rows)
     for message, row in zip(messages, rows, strict=True):
         if row is None:
-            raw = made.read[message.position] = _whole(message)
+            raw = raw_of(message.position, message.subject, message.data, message.stored_at_ns)
+            made.read[message.position] = raw
             made.rows.append(row_of(raw))
         else:
             made.rows.append(row)
-
-
-def _whole(message: Stored) -> Raw:
-    position, subject, data, stored_at_ns = message.position, message.subject, message.data, message.stored_at_ns
-    try:
-        return Raw(position, subject, data, stored_at_ns, read(subject, data))
-    except Undecodable as error:
-        return Raw(position, subject, data, stored_at_ns, None, error)
 
 
 def _quick(message: Stored, alone: Collection[str], logged: int) -> Row | None:

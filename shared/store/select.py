@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obra.shared.bus import Raw
-from obra.shared.bus.message import read
-from obra.shared.errors import Undecodable
+from obra.shared.bus.message import raw_of
 from obra.shared.store.query import Table
 
 PAGE_ROWS = 500
@@ -80,8 +79,4 @@ def message(row: tuple[Any, ...]) -> Raw:
     position, project, task, kind, stored_us, data = row
     raw = b64decode(data)
     subject = f"obra.{kind}" if project is None else f"obra.{project}.{task}.{kind}"
-    try:
-        envelope, problem = read(subject, raw), None
-    except Undecodable as error:
-        envelope, problem = None, error
-    return Raw(position, subject, raw, stored_us * 1_000, envelope, problem)
+    return raw_of(position, subject, raw, stored_us * 1_000)

@@ -82,7 +82,7 @@ def as_json(raw: Raw) -> str:
         "correlation": stored.get("correlation"), "service": stored.get("service", ""), "event": stored.get("event"),
     }  # fmt: skip
     if raw.problem:
-        told["problem"] = str(raw.problem)
+        told["problem"] = raw.problem
     return json.dumps(told, ensure_ascii=False)
 
 

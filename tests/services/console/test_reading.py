@@ -51,7 +51,7 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bus = MemoryBus()
     for number, event in enumerate(PAST):
         await bus.append([fresh(SCOPE, event, "test", id=uuid5(NAMESPACE, str(number)))])
-    broken = row_of(type(bus.log[0])(5, "obra.default.t9.task.submitted", b"{", 1, None, None))
+    broken = row_of(type(bus.log[0])(5, "obra.default.t9.task.submitted", b"{", 1, None))
     store = Store(tmp_path / "obra.duckdb")
     store.append([*map(row_of, bus.log), broken])
     store.close()
