@@ -65,8 +65,7 @@ class Apart:
         clock = self._clock(START_S)
         try:
             with contextlib.suppress(BrokenPipeError):  # it is gone: so is its answer, and that is told below
-                process.stdin.write(msgspec.json.encode(self._asked))
-                process.stdin.close()
+                _send(process.stdin, msgspec.json.encode(self._asked))
             begun = _received(process.stdout)
             clock.cancel()
             clock = self._clock(self._timeout_s + OVER_S)
@@ -112,30 +111,36 @@ def _received(file: IO[bytes]) -> bytes | None:
 
 
 def serve() -> None:
-    """Answer the query on standard input, on standard output, and end the process."""
-    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=_Asked)
+    """Answer the query on standard input, on standard output, and end the process; earlier where that input ends."""
+    asked, output, number = msgspec.json.decode(_received(sys.stdin.buffer) or b"", type=_Asked), sys.stdout.buffer, 0
     _bound(asked.limits.query_timeout_s)
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     from obra.shared.store.answer import answered  # noqa: PLC0415 - DuckDB
 
-    number = 0
-    _send(b"")
+    _send(output, b"")
     try:
         db = opened(Path(asked.path), read_only=True)
         for piece in answered(db, asked.query, asked.limits, alone=True):
             number = piece.number + 1
-            _send(msgspec.json.encode(piece))
+            _send(output, msgspec.json.encode(piece))
     except ObraError as error:
-        _send(msgspec.json.encode(failed(number, error)))
+        _send(output, msgspec.json.encode(failed(number, error)))
     os._exit(0)  # nothing is to be put in order, and DuckDB may still be at work
 
 
-def _send(data: bytes) -> None:
-    sys.stdout.buffer.write(_SIZE.pack(len(data)) + data)
-    sys.stdout.buffer.flush()
+def _send(file: IO[bytes], data: bytes) -> None:
+    file.write(_SIZE.pack(len(data)) + data)
+    file.flush()
+
+
+def _end_with(file: IO[bytes]) -> None:
+    """End this process as soon as *file* ends: whoever asked is gone."""
+    file.read()
+    os._exit(1)
 
 
 def _bound(timeout_s: float) -> None:
-    """Bound what this process may take, also where whoever began it is gone."""
+    """Bound what this process may take."""
     import resource  # noqa: PLC0415 - of POSIX
 
     seconds = int((START_S + timeout_s + OVER_S) * THREADS) + 1

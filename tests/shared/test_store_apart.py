@@ -1,5 +1,7 @@
 """What DuckDB can't be stopped in is asked in a process of its own, which is."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,21 @@ def test_a_process_that_breaks_off_is_told_of(path: Path) -> None:
     alone.interrupt()
     with pytest.raises(QueryFailed, match="DuckDB broke off"):
         next(pieces)
+
+
+def test_it_ends_with_whoever_asked(path: Path) -> None:
+    query = "SELECT levenshtein(repeat('ab', 400000), repeat('b', 400000))"
+    code = (
+        "import sys; from pathlib import Path; from obra.shared.config import StoreSettings\n"
+        "from obra.shared.store.apart import Apart; from obra.shared.store.wire import Query\n"
+        f"pieces = Apart(Path({str(path)!r}), Query(sql={query!r}), StoreSettings()).pieces(); next(pieces)\n"
+        "print(flush=True); sys.stdin.read()"
+    )
+    asking = psutil.Popen(
+        [sys.executable, "-I", "-c", code], env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )  # fmt: skip
+    asking.stdout.readline()
+    (process,) = asking.children()
+    asking.kill()
+    asking.communicate()
+    assert psutil.wait_procs([process], timeout=15)[1] == []
