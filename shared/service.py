@@ -19,7 +19,9 @@ from obra.shared.errors import ObraError, StaleAppend
 from obra.shared.history import Undone, standing, turn
 from obra.shared.shell import Shell, leased
 
-SCOPES_MAX = 1_024
+SCOPES_MAX = 128
+"""States that are kept, with all evidence of a run in them: a few times as many as tasks are in work at once."""
+
 ROOM_PER_AHEAD = 16
 """A reader asks for one event ahead for each so many that it can work on at once, so that none waits in it."""
 

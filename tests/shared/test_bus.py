@@ -210,8 +210,8 @@ async def test_an_append_belongs_to_one_scope(bus: Bus) -> None:
 async def test_a_chain_is_stored_event_by_event_in_order(bus: Bus) -> None:
     envelopes, position = cancelled(4), await bus.append(cancelled(1))
     assert await bus.append_chain(envelopes, expected=position) == 5
-    assert await bus.past(T1, 1) == Past(5, tuple(Recorded(n, e) for n, e in enumerate(envelopes, 2)))
-    assert await bus.past(T1, 1, reaching=5) == await bus.past(T1, 1)
+    known = await bus.past(T1, 1, reaching=5)  # before the stream itself is asked
+    assert known == await bus.past(T1, 1) == Past(5, tuple(Recorded(n, e) for n, e in enumerate(envelopes, 2)))
     assert await bus.append_chain(cancelled(1), expected=5) == 6
 
 

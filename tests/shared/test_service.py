@@ -314,9 +314,10 @@ async def test_what_came_before_a_rollback_is_not_answered_any_more_even_where_i
 
 async def test_what_is_known_of_one_stream_counts_for_nothing_on_another(memory: MemoryRig) -> None:
     service, other = thinking(), MemoryBus()
-    await memory.bus.append([sealed(SUBMITTED)])
+    for event, scope in ((SUBMITTED, T1), (TaskReadied(), T1), (SUBMITTED, T2)):
+        await memory.bus.append([sealed(event, scope)])
     async with running(memory.bus, service):
-        await said(memory.bus, "task.readied")
+        await said(memory.bus, "task.readied", 2)
     await other.append([sealed(SUBMITTED)])
     async with running(other, service):
         assert await said(other, "task.readied") == [TaskReadied()]
@@ -358,6 +359,25 @@ async def test_an_effect_answers_with_derived_ids(bus: Bus, rig: Any) -> None:
     async with running(bus, service):
         await said(bus, "task.failed")
     assert events(await bus.past(T1)) == [SUBMITTED, TaskReadied(), TaskFailed(reasons=("no",))]
+
+
+async def test_an_effect_of_what_was_rolled_back_meanwhile_is_not_begun_and_not_asked_for_again(
+    memory: MemoryRig,
+) -> None:
+    looked: list[int] = []
+
+    async def handle(call: Call) -> None:
+        looked.append(call.recorded.position)
+        await call.past()
+        await call.append(TaskReadied())
+
+    for event in (SUBMITTED, TaskRolledBack(to=1), SUBMITTED):
+        await memory.bus.append([sealed(event)])
+    async with running(memory.bus, acting(handle)):
+        await said(memory.bus, "task.readied")
+    *past, answer = (await memory.bus.past(T1)).events
+    assert (len(past), answer.envelope.cause) == (3, past[-1].envelope.id)
+    assert sorted(looked) == [1, 3]
 
 
 async def test_the_lease_is_kept_while_work_goes_on(bus: Bus, rig: Any) -> None:
