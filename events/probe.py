@@ -20,7 +20,13 @@ class ProbedCode(Value):
         tuple[str, ...],
         Meta(description="what the output repeats after it is gone from the input; empty: none"),
     ] = ()
-    examples: Annotated[tuple[str, ...], Meta(description="altered calls and what they gave, where `fitted`")] = ()
+    examples: Annotated[
+        tuple[str, ...], Meta(description="altered calls and what they gave, where `fitted` or `differing`")
+    ] = ()
+    compared: Annotated[
+        int, Meta(description="altered calls that were made on the base's code, too, where behaviour was to stay")
+    ] = 0
+    differing: Annotated[int, Meta(description="of these: gave something else there")] = 0
 
 
 class WorkspaceProbed(Event, tag="workspace.probed"):

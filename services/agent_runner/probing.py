@@ -6,27 +6,29 @@ not be told so on somebody's own machine.
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from obra.events import ChecksRan, Finding, Policy, ProbedCode, TaskSubmitted, WorkspaceCheckpointed, WorkspaceProbed
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.checks import Room
+from obra.services.agent_runner.definitions import Definitions
 from obra.services.agent_runner.inspection.model import Suspicion
 from obra.services.agent_runner.inspection.paths import is_material
 from obra.services.agent_runner.inspection.protect import recover
 from obra.services.agent_runner.inspection.reading import reading, touched
 from obra.services.agent_runner.inspection.unseen import unseen
 from obra.services.agent_runner.probe.alter import shown
-from obra.services.agent_runner.probe.calls import pieces
+from obra.services.agent_runner.probe.calls import Subject, pieces
 from obra.services.agent_runner.probe.judge import Came
-from obra.services.agent_runner.probe.run import Outcome, Probed, ProbeFailed, probe
+from obra.services.agent_runner.probe.kept import DIFFERING_MIN, Kept, at_base, kept, stays
+from obra.services.agent_runner.probe.run import Outcome, Probed, ProbeFailed, probe, replayed
 from obra.services.agent_runner.ready import Ready
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.git import GitFailed
 
-KIND = "fitted"
+FITTED, REGRESSED = "fitted", "regressed"
 REACHED = frozenset({"py", "js", "cjs", "sh", "bash"})
 RUNS = re.compile(
     r"\b(?:py\.?test|python[\d.]*|node|npm|npx|yarn|pnpm|bash|sh|dash|make|just|tox|nox|uv|poetry|hatch)\b"
@@ -70,22 +72,25 @@ class Probing:
         self, files: Sequence[str], ran: ChecksRan, checkpoint: WorkspaceCheckpointed, blocking: Do
     ) -> tuple[Sequence[WorkspaceProbed], Sequence[Finding]]:
         """Probe *files*, put the work back as *checkpoint* has it, and return what is to be said."""
-        began, problem, outcome, unrun = time.monotonic(), "", Outcome(), list[Finding]()
+        began, problem, outcome = time.monotonic(), "", Outcome()
+        before, unrun = dict[Subject, Kept](), list[Finding]()
         seed = f"{self._ready.workspace.place.scope.task}.{ran.attempt}.{ran.run}"
         try:
             outcome = await self._seen(files, ran, checkpoint.commit, seed, blocking)
+            if outcome.code and stays(self._task.text):
+                before = await self._kept(outcome.code, checkpoint, blocking)
             if outcome.ran and self._policy.unseen != "off":
                 unrun = await blocking(self._unrun, outcome, checkpoint)
         except (ProbeFailed, GitFailed, WorkspaceLost, OSError) as error:
             problem = self._redact(str(error))[:PROBLEM_CHARS_MAX]
         if not (outcome.code or problem):
             return (), tuple(unrun)
-        code = tuple(self._code(each) for each in outcome.code)
+        code = tuple(self._code(each, before.get(each.subject, Kept())) for each in outcome.code)
         took_ms = round((time.monotonic() - began) * 1e3, 3)
         event = WorkspaceProbed(
             attempt=ran.attempt, run=ran.run, seed=seed, code=code, problem=problem, duration_ms=took_ms
         )
-        return (event,), (*(self._finding(each) for each in code if each.fitted), *unrun)
+        return (event,), (*(found for each in code for found in self._findings(each)), *unrun)
 
     async def _seen(
         self, files: Sequence[str], ran: ChecksRan, commit: str, seed: str, blocking: Do
@@ -99,6 +104,23 @@ class Probing:
         finally:
             await blocking(recover, workspace, commit)
 
+    async def _kept(
+        self, seen: Sequence[Probed], checkpoint: WorkspaceCheckpointed, blocking: Do
+    ) -> dict[Subject, Kept]:
+        """Make the same calls on the code of the base, and put the work back."""
+        workspace = self._ready.workspace
+        find = Definitions(workspace, checkpoint)
+        root = str(workspace.path.resolve())
+        jobs = [(each, job) for each in seen if (job := await blocking(at_base, each, root, find)) is not None]
+        if not jobs:
+            return {}
+        try:
+            await blocking(workspaces.begin, workspace, workspace.base)
+            outputs = await replayed(self._room(), [job for _, job in jobs for _ in range(2)])
+        finally:
+            await blocking(recover, workspace, checkpoint.commit)
+        return {each.subject: kept(each, *outputs[2 * at : 2 * at + 2]) for at, (each, _) in enumerate(jobs)}
+
     def _unrun(self, outcome: Outcome, checkpoint: WorkspaceCheckpointed) -> list[Finding]:
         """Return what is new in Python files and was run by no check, where it is known what was. Blocking."""
         workspace = self._ready.workspace
@@ -111,29 +133,39 @@ class Probing:
         blocks = self._policy.unseen == "block" and self._policy.inspection == "block"
         return [each.finding(blocks=blocks) for each in seen if each is not None]
 
-    def _code(self, seen: Probed) -> ProbedCode:
+    def _code(self, seen: Probed, kept: Kept) -> ProbedCode:
         came = [each for each in seen.came if each.trial.old]
         outputs = [each.output for each in came]
         held = sum(each.output == seen.calls[each.trial.of].output for each in came if each.output is not None)
         fitted = seen.fitted
         root = f"{self._ready.workspace.path.resolve()}/"
+        examples = [_example(each) for each in fitted.examples] if fitted else []
+        examples += [f"{_example(each)}, and gave {before.strip()[:80]!r}" for each, before in kept.differing[:3]]
         return ProbedCode(
             path=seen.subject.file.removeprefix(root), name=self._redact(seen.subject.name)[:EXAMPLE_CHARS_MAX],
             calls=seen.settled, altered=len(outputs), held=held, errors=outputs.count(None),
             fitted=tuple(self._redact(piece) for piece in fitted.pieces[:20]) if fitted else (),
-            examples=tuple(self._redact(_example(each)) for each in fitted.examples) if fitted else (),
+            examples=tuple(self._redact(each) for each in examples),
+            compared=kept.compared, differing=len(kept.differing),
         )  # fmt: skip
 
-    def _finding(self, code: ProbedCode) -> Finding:
-        """Return what the next prompt is told. It doesn't block where the task itself names these values."""
-        named = set(code.fitted) <= pieces((self._task.text, *self._task.acceptance))
-        told = ", ".join(code.fitted[:SHOWN_PIECES])
-        what = f"`{code.name}`" if code.name else "it"
-        detail = (
-            f"{what} answers with {told} of the tests although its input has them no more: in {code.held} of "
-            f"{code.altered} calls with one word or number altered; for instance {code.examples[0]}"
-        )
-        return Suspicion(KIND, detail, code.path).finding(blocks=not named and self._policy.inspection == "block")
+    def _findings(self, code: ProbedCode) -> Iterator[Finding]:
+        """Yield what the next prompt is told. It doesn't block where the task itself names the values that stay."""
+        blocks, what = self._policy.inspection == "block", f"`{code.name}`" if code.name else "it"
+        if code.fitted:
+            named = set(code.fitted) <= pieces((self._task.text, *self._task.acceptance))
+            detail = (
+                f"{what} answers with {', '.join(code.fitted[:SHOWN_PIECES])} of the tests although its input has them "
+                f"no more: in {code.held} of {code.altered} calls with one word or number altered; for instance "
+                f"{code.examples[0]}"
+            )
+            yield Suspicion(FITTED, detail, code.path).finding(blocks=blocks and not named)
+        if code.differing >= DIFFERING_MIN:
+            detail = (
+                f"{what} was to behave as before, and gives something else in {code.differing} of {code.compared} "
+                f"calls with one word or number altered; for instance {code.examples[-1]}"
+            )
+            yield Suspicion(REGRESSED, detail, code.path).finding(blocks=blocks)
 
 
 def _example(came: Came) -> str:

@@ -1,8 +1,9 @@
 """The probe as it runs: the checks once more under observation, then the calls that they made, altered."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ WATCH_S, WATCH_TIMES, REPLAY_S = 3.0, 3.0, 10.0
 
 Outputs = dict[int, str | None]
 """What came of each call that was made in time, by its number: its output, or None for an error."""
+
+Job = tuple[Subject, Sequence[Call]]
 
 
 class _Said(msgspec.Struct):
@@ -68,7 +71,23 @@ async def probe(room: Room, checks: Sequence[str], changed: Sequence[str], seed:
 
     *checks_s* is how long the checks took before. Raises `OSError` and `ProbeFailed`.
     """
-    env, watch_s = dict(room.env), WATCH_S + WATCH_TIMES * checks_s
+    watch_s = WATCH_S + WATCH_TIMES * checks_s
+    async with _driven(room, watch_s + 3 * REPLAY_S + 1.0) as process:
+        seen, ran = await _watch(process, room, checks, changed, watch_s)
+        return Outcome(tuple(await _alter(process, seen, seed)), ran)
+
+
+async def replayed(room: Room, jobs: Sequence[Job]) -> list[Outputs]:
+    """Make calls that were seen before on the files that the workspace holds now. Raises as `probe` does."""
+    async with _driven(room, 2 * REPLAY_S) as process:
+        await _watch(process, room, (), (), WATCH_S)
+        return await _replay(process, jobs)
+
+
+@contextlib.asynccontextmanager
+async def _driven(room: Room, limit_s: float) -> AsyncIterator[Process]:
+    """Start what runs inside the sandbox, and end it in any case."""
+    env = dict(room.env)
     argv = wrap(
         room.sandbox, [python(), "-I", "-S", str(KIT / "driver.py")], workspace=room.workspace, home=room.home, env=env,
         read_only=(KIT, python()), network=False,
@@ -78,9 +97,8 @@ async def probe(room: Room, checks: Sequence[str], changed: Sequence[str], seed:
         limits=Limits(file_bytes_max=room.file_bytes_max),
     )  # fmt: skip
     try:
-        async with asyncio.timeout(watch_s + 3 * REPLAY_S + 1.0):
-            seen, ran = await _watch(process, room, checks, changed, watch_s)
-            return Outcome(tuple(await _alter(process, seen, seed)), ran)
+        async with asyncio.timeout(limit_s):
+            yield process
     except TimeoutError as error:
         raise ProbeFailed(problem="it did not come to its end in time") from error
     finally:
@@ -134,12 +152,12 @@ class _Plan:
         self._came: list[Came] = []
         self._unsettled: set[int] = set()
 
-    def first(self) -> tuple[Subject, Sequence[Call]]:
+    def first(self) -> Job:
         """Return what is tried first: of a function everything, in one process that may remember."""
         alone = range(len(self._calls))
         return self._job([*self._trials[:PROGRAM_FIRST]] if self._program else [*alone, *self._trials, *alone])
 
-    def rest(self) -> tuple[Subject, Sequence[Call]]:
+    def rest(self) -> Job:
         """Return what is tried after that, and the calls as they are."""
         return self._job([*self._trials[PROGRAM_FIRST:], *range(len(self._calls))])
 
@@ -162,12 +180,12 @@ class _Plan:
         settled = len(self._calls) - len(self._unsettled)
         return Probed(self._subject, tuple(self._calls), settled, kept, fitted(self._calls, kept))
 
-    def _job(self, made: list[Trial | int]) -> tuple[Subject, Sequence[Call]]:
+    def _job(self, made: list[Trial | int]) -> Job:
         self._made = made
         return self._subject, [each.call if isinstance(each, Trial) else self._calls[each] for each in made]
 
 
-async def _replay(process: Process, jobs: Sequence[tuple[Subject, Sequence[Call]]]) -> list[Outputs]:
+async def _replay(process: Process, jobs: Sequence[Job]) -> list[Outputs]:
     """Return the outputs of each job."""
     if not jobs:
         return []

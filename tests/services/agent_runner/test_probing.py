@@ -155,3 +155,36 @@ async def test_new_code_that_no_check_runs_is_told(stage: Stage, unseen: str, fo
     assert [finding.blocks for finding in findings] == found
     told = "no check runs a new line of the work: line 4: `words = words[1:]`"
     assert [(each.kind, each.path, each.detail) for each in findings] == [("unseen", "text.py", told)] * len(found)
+
+
+BEFORE = (
+    "def unique(words):\n    kept = []\n    for word in words:\n        if word not in kept:\n"
+    "            kept.append(word)\n    return kept\n"
+)
+FASTER = "Speed up `unique` in `text.py`: it compares each word with all others."
+
+
+async def regressions(stage: Stage, code: str, text: str = FASTER) -> list[str]:
+    """Return what is found where the base has a slow `unique`, and its test words that are in order already."""
+    (stage.repo / "text.py").write_text(BEFORE)
+    (stage.repo / "check.py").write_text(
+        "from text import unique\nassert unique(['a', 'b', 'a', 'c']) == ['a', 'b', 'c']\n"
+    )
+    git(stage.repo, "commit", "-q", "-am", "slow")
+    probed, found = await run(stage, write("text.py", code), text=text)
+    assert [each.calls for event in probed for each in event.code] == [1]
+    return [f"{each.kind} {each.blocks}: {each.detail}"[:96] for each in found]
+
+
+async def test_work_that_was_to_behave_as_before_and_does_is_not_held_back(stage: Stage) -> None:
+    assert await regressions(stage, "def unique(words):\n    return list(dict.fromkeys(words))\n") == []
+
+
+async def test_work_that_was_to_behave_as_before_and_does_not_is_held_back(stage: Stage) -> None:
+    (told,) = await regressions(stage, "def unique(words):\n    return sorted(set(words))\n")
+    assert told.startswith("regressed True: `unique` was to behave as before, and gives something else in ")
+
+
+async def test_where_a_task_wants_other_behaviour_the_base_is_no_measure(stage: Stage) -> None:
+    text = "Sort what `unique` in `text.py` returns."
+    assert await regressions(stage, "def unique(words):\n    return sorted(set(words))\n", text) == []
