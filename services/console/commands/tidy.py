@@ -27,8 +27,10 @@ LEFT = """
 """
 """Tasks that are over, but for those in whose workspaces a person goes on."""
 
-MADE_AGAIN = ("workspace", "check-home")
-"""What is in a task's directory and is made again from its checkpoints where it is needed once more."""
+MADE_AGAIN = ("workspace", "home", "check-home")
+"""What is in a task's directory and is made again where it is needed: from checkpoints, and what agents remember.
+
+The agent's home holds caches and temporary files, which may well be more than all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ class Tidied:
 @as_json()
 @placed
 def tidy(place: Place, before: str | None, dry_run: bool, json_: bool) -> int:
-    """Remove the workspaces of tasks that are over.
+    """Remove the workspaces of tasks that are over, and the private homes of their agents.
 
-    Branches, checkpoints, transcripts and the record stay: every command answers as before, and a task that is
-    rolled back gets its workspace again. Tasks that were taken over keep theirs. Of tasks that were pruned, which
-    can't be rolled back, the references refs/obra/TASK/base in your repositories go as well.
+    Branches, checkpoints, transcripts, what agents remember and the record stay: every command answers as before,
+    and a task that is rolled back gets its workspace again. Tasks that were taken over keep theirs. Of tasks that
+    were pruned, which can't be rolled back, the references refs/obra/TASK/base in your repositories go as well.
     """
     done = asyncio.run(_tidied(place, bound(before, datetime.now(UTC), "--before"), dry_run=dry_run))
     if json_:

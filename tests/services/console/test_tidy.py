@@ -27,7 +27,8 @@ def test_workspaces_of_tasks_that_are_over_go_and_come_back_where_they_are_neede
             assert person.json("tidy") == {"tasks": 0, "bytes": 0, "busy": 1, "pins": 0, "dry_run": False}
         assert person.json("tidy", "--before", "1") == {"tasks": 0, "bytes": 0, "busy": 0, "pins": 0, "dry_run": False}
         assert person.json("tidy") == would | {"dry_run": False}
-        assert [(tasks / name / "workspace").exists() for name in ("over", "waits", "mine")] == [False, True, True]
+        for kept in ("workspace", "home"):
+            assert [(tasks / name / kept).exists() for name in ("over", "waits", "mine")] == [False, True, True]
         person.obra("rollback", "over", "--to", "attempt:1")
         assert person.json("approve", "over")["branch"] == "obra/over"
         assert person.git("show", "obra/over:b.txt") == "b\n"
