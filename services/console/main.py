@@ -42,6 +42,7 @@ SECTIONS = {
         "prompt": ("prompt:prompt", "Show the prompts that were sent to agents."),
         "diff": ("diff:diff", "Show what changed in a task between two points."),
         "sql": ("sql:sql", "Ask the store in SQL, read-only."),
+        "interactive": ("interactive:interactive", "A prompt at which every command works."),
     },
     "Decide what waits for you": {
         "inbox": ("inbox:inbox", "List what waits for a person."),
@@ -152,7 +153,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     _stand_in()
     _never_unprintable()
     _say_warnings()
-    code = _main(args)
+    code = run(args)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -191,7 +192,8 @@ def _say_warnings() -> None:
     warnings.simplefilter("always", ObraWarning)
 
 
-def _main(args: Sequence[str] | None) -> int:
+def run(args: Sequence[str] | None) -> int:
+    """Run one command and return its exit code; what is wrong is said."""
     try:
         code = cli.main(args=args, prog_name="obra", standalone_mode=False)
         sys.stdout.flush()

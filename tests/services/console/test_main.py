@@ -31,8 +31,8 @@ def python(code: str) -> str:
 def test_help_imports_nothing_heavy() -> None:
     said = python(
         "import sys, json\n"
-        "from obra.services.console.main import _main\n"
-        "code = _main(['--help'])\n"
+        "from obra.services.console.main import run\n"
+        "code = run(['--help'])\n"
         "print('\\n' + json.dumps([code, sorted({name.split('.')[0] for name in sys.modules})]))"
     )
     code, modules = json.loads(said.splitlines()[-1])
@@ -61,7 +61,7 @@ def test_the_table_says_of_a_command_what_the_command_says_of_itself(name: str) 
 
 def test_every_option_of_every_command_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for name in console.COMMANDS:
-        assert console._main([name, "--help"]) == 0
+        assert console.run([name, "--help"]) == 0
         command = console.cli.get_command(click.Context(console.cli), name)
         assert command is not None
         for parameter in command.params:
@@ -71,12 +71,12 @@ def test_every_option_of_every_command_is_explained(capsys: pytest.CaptureFixtur
 
 
 def test_an_unknown_command_is_answered_with_what_comes_close(capsys: pytest.CaptureFixture[str]) -> None:
-    assert console._main(["evnts"]) == 2
+    assert console.run(["evnts"]) == 2
     assert capsys.readouterr().err.splitlines()[0] == "obra: there is no command 'evnts'; did you mean `obra events`?"
 
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert console._main([]) == 2
+    assert console.run([]) == 2
     out, err = capsys.readouterr()
     assert (out, err.splitlines()[0]) == ("", "Usage: obra [OPTIONS] COMMAND [ARGS]...")
 
@@ -111,7 +111,7 @@ def test_what_a_terminal_can_not_show_is_no_error(encoding: str, said: bytes, tm
 
 
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert console._main(["run", "x", "--nonsense"]) == 2
+    assert console.run(["run", "x", "--nonsense"]) == 2
     assert (
         capsys.readouterr().err
         == "obra: No such option '--nonsense'. Did you mean '--silence'?\n  `obra run --help` shows how it is used\n"
@@ -123,7 +123,7 @@ def test_an_unknown_setting_is_named(
 ) -> None:
     monkeypatch.setenv("OBRA_HOME", str(tmp_path))
     (tmp_path / "obra.toml").write_text("[llm]\nmodle = 'x'\n")
-    assert console._main(["status"]) == 2
+    assert console.run(["status"]) == 2
     assert capsys.readouterr().err == f"obra: {tmp_path}/obra.toml: unknown key 'llm.modle'\n"
 
 
@@ -144,7 +144,7 @@ def test_a_bad_value_is_named_in_the_words_of_settings(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("OBRA_HOME", str(tmp_path))
     monkeypatch.setenv(variable, value)
-    assert console._main(["status"]) == 2
+    assert console.run(["status"]) == 2
     assert capsys.readouterr().err == f"obra: {variable}: {said}\n"
 
 
@@ -156,7 +156,7 @@ def test_a_home_that_can_not_be_made_is_a_lack_of_the_environment(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OBRA_HOME", str(tmp_path / "file" / "home"))
-    assert console._main(command) == 4
+    assert console.run(command) == 4
     assert capfd.readouterr().err.splitlines()[-1] == (
         f"obra: Nothing can be kept in {tmp_path}/file/home: Not a directory. "
         "Set OBRA_HOME to a directory that you can write to."
@@ -168,7 +168,7 @@ def test_the_doctor_names_a_home_that_can_not_be_made(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OBRA_HOME", str(tmp_path / "file"))
-    assert console._main(["doctor", "--json"]) == 4
+    assert console.run(["doctor", "--json"]) == 4
     [home] = [found for found in json.loads(capsys.readouterr().out)["findings"] if found["name"] == "home"]
     assert (home["state"], home["detail"]) == ("missing", f"{tmp_path}/file can't be written: Not a directory")
 

@@ -22,7 +22,7 @@ from obra.events import (
     WorkspaceCheckpointed,
 )
 from obra.events.subjects import Scope
-from obra.services.console.main import _main
+from obra.services.console.main import run
 from obra.shared.archive.database import literal, workbench
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.envelope import fresh
@@ -60,7 +60,7 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
-    assert _main(args) == code
+    assert run(args) == code
     captured = capsys.readouterr()
     return captured.err if code else captured.out
 
@@ -101,7 +101,7 @@ async def test_a_prompt_is_shown_with_all_that_is_recorded_of_it(
             "input": 9, "output": 0, "cache_read": 1, "cache_write": 0, "context_tokens": 8, "context_window": 0
         },
     }  # fmt: skip
-    assert await asyncio.to_thread(_main, ["prompt", "show", "t"]) == 0
+    assert await asyncio.to_thread(run, ["prompt", "show", "t"]) == 0
     out, err = capsys.readouterr()
     assert out == "Do this.\n"
     assert err.splitlines() == [
