@@ -11,6 +11,7 @@ from obra.events import (
     BranchRefused,
     BreakpointRaised,
     BreakpointResolved,
+    Breakpoints,
     BudgetExhausted,
     ClaimContradicted,
     Content,
@@ -309,6 +310,25 @@ def test_a_person_says_how_it_goes_on(resolution: Any, action: str, reason: str)
     given(DECIDER, *WAITING, RAISED).when(said).then(
         decision(action, reason, numbers=numbers(confidence=0.5), rule="resolved")
     )
+
+
+def test_failures_in_a_row_are_counted_anew_once_a_person_has_spoken() -> None:
+    policy = readied(breakpoints=Breakpoints(consecutive_failures=True), failures_max=2)
+    past: list[Event] = [task(attempts_max=9), policy, NO_LLM]
+
+    def failed(attempt: int) -> str:
+        past.extend([*ran(attempt, checks={"pytest -q": 1}), finished(attempt), scored(attempt, confidence=0.05)])
+        return decided()
+
+    def decided() -> str:
+        [made] = DECIDER.decide(DECIDER.fold(past), past[-1])
+        past.extend([made, *DECIDER.decide(DECIDER.fold([*past, made]), made)])
+        assert isinstance(made, DecisionMade)
+        return made.action
+
+    assert [failed(1), failed(2)] == ["retry", "escalate"]
+    past.append(BreakpointResolved(resolution="retry", by="ann"))
+    assert [decided(), failed(3), failed(4)] == ["retry", "retry", "escalate"]
 
 
 def test_a_resolution_where_nothing_waits_changes_nothing() -> None:

@@ -44,6 +44,13 @@ def test_what_is_not_known_is_not_answered() -> None:
     assert tail.after(T1, 0, 1) is None
 
 
+def test_a_walk_never_goes_back() -> None:
+    tail = Tail()
+    tail.add(T1, 3, [at(5)])
+    tail.add(T1, 5, [at(3)])
+    assert tail.after(T1, 3, 5) == Past(5, (at(5),))
+
+
 def test_a_message_is_known_only_byte_for_byte_on_its_own_subject() -> None:
     tail, envelope = Tail(), at(7).envelope
     data, subject = encode(envelope), "obra.shop.t1.task.cancelled"
