@@ -1,5 +1,6 @@
 """Removing what an agent may have left unwritable."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 
 def remove(path: Path) -> None:
     """Remove whatever is at *path*, also what an agent has made unwritable; nothing there is fine."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    if path.exists():
+    if path.is_dir() and not path.is_symlink():
         _unlock(path)
         shutil.rmtree(path)
+    else:  # a file, a link, a named pipe, a socket
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _unlock(path: Path) -> None:

@@ -241,6 +241,8 @@ def test_an_agents_question_goes_to_the_llm_first_where_there_is_one(llm: LlmSel
     answer = QuestionAnswered(question="q1", text=Content.of("A"), by="ann")
     made = given(DECIDER, *past, clarify, asked).when(answer).only
     assert (made.action, made.rule, made.reasons) == ("retry", "answered", ("ann answered: A",))
+    late = QuestionAnswered(question="q1", text=Content.of("B"), by="bob")
+    assert given(DECIDER, *past, clarify, asked, answer).when(late).only == made
 
 
 def test_what_the_llm_can_not_answer_a_person_is_asked() -> None:

@@ -1,5 +1,8 @@
 """The scorer goes by evidence; a review moves the numbers a little, words alone never."""
 
+from functools import reduce
+from typing import Literal
+
 import pytest
 
 from obra.events import (
@@ -21,7 +24,7 @@ from obra.events import (
     WorkspaceInspected,
 )
 from obra.services.scorer.decide import DECIDER
-from obra.services.scorer.score import weights
+from obra.services.scorer.score import score, weights
 from obra.shared.evidence import Evidence, gather
 from tests.given import given
 from tests.services.evidence import (
@@ -193,6 +196,16 @@ def test_what_is_true_negated_or_conditional_is_no_contradiction(said: str) -> N
     assert isinstance(score, AttemptScored)
     assert (score.quality, score.confidence) == (1.0, 0.95)
     assert {claim.verdict for claim in score.claims} <= {"supported"}
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("ran", 0.85), ("created", 0.9)])
+def test_a_fourth_witness_of_a_kind_adds_nothing(kind: Literal["ran", "created"], factor: float) -> None:
+    evidence = reduce(gather, [*ran(), finished()], Evidence())
+    denied = Claim(kind=kind, text="t", verdict="contradicted")
+    sure = [
+        score(evidence, (denied,) * times, Policy(), Calibration(), checked=True).confidence for times in (1, 3, 4)
+    ]
+    assert sure == [round(0.95 * factor**times, 4) for times in (1, 3, 3)]
 
 
 def test_one_doubtful_claim_does_not_outweigh_passed_checks_but_with_a_bad_review_it_does() -> None:
