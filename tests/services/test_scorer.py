@@ -202,9 +202,7 @@ def test_what_is_true_negated_or_conditional_is_no_contradiction(said: str) -> N
 def test_a_fourth_witness_of_a_kind_adds_nothing(kind: Literal["ran", "created"], factor: float) -> None:
     evidence = reduce(gather, [*ran(), finished()], Evidence())
     denied = Claim(kind=kind, text="t", verdict="contradicted")
-    sure = [
-        score(evidence, (denied,) * times, Policy(), Calibration(), checked=True).confidence for times in (1, 3, 4)
-    ]
+    sure = [score(evidence, (denied,) * times, Policy(), Calibration(), checked=True).confidence for times in (1, 3, 4)]
     assert sure == [round(0.95 * factor**times, 4) for times in (1, 3, 3)]
 
 

@@ -30,7 +30,9 @@ THINGS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_whatever_is_there_is_gone_and_nothing_else(thing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_is_there_is_gone_and_nothing_else(
+    thing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").touch()
