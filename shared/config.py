@@ -145,6 +145,7 @@ class LogSettings(Section):
     """Logs of the services."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    redact_personal: bool = False
 
 
 class Settings(Section):

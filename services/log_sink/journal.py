@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from obra.shared.personal import impersonal_line
+
 FILE_BYTES_MAX = 64 * 1024**2
 FILES_MAX = 5
 TAIL_BYTES = 16 * 1024**2
@@ -17,9 +19,15 @@ BEGINS_ANEW = b'{"position":0,"notice":"another stream begins here"}\n'
 class Journal:
     """Appends lines to *path*; a full file becomes ``.1``, that one ``.2``; ``files_max`` of them are kept."""
 
-    def __init__(self, path: Path, bytes_max: int = FILE_BYTES_MAX, files_max: int = FILES_MAX) -> None:
-        """Open the file and cut off the half line that a crash may have left at its end."""
+    def __init__(
+        self, path: Path, bytes_max: int = FILE_BYTES_MAX, files_max: int = FILES_MAX, *, impersonal: bool = False
+    ) -> None:
+        """Open the file and cut off the half line that a crash may have left at its end.
+
+        *impersonal*: what says who somebody is (`obra.shared.personal`) does not get into it.
+        """
         self.path, self._bytes_max, self._files_max = path, bytes_max, files_max
+        self._impersonal = impersonal
         self._file = self._open()
         self.position = self._recovered()
 
@@ -30,7 +38,8 @@ class Journal:
             return
         if self._file.tell() >= self._bytes_max:
             self._rotate()
-        self._file.write(b"\n".join(line for _, line in new) + b"\n")
+        told = [impersonal_line(line) if self._impersonal else line for _, line in new]
+        self._file.write(b"\n".join(told) + b"\n")
         self._file.flush()
         self.position = new[-1][0]
 

@@ -31,10 +31,12 @@ class LogSink:
     def __init__(self, settings: Settings, home: Home) -> None:
         """Remember where the store lies."""
         self._settings, self._anchor, self._home = settings.store, settings.anchor, home
+        self._impersonal = settings.log.redact_personal
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """See `Service.run`. Raises `StoreLocked` where another process has the store."""
-        sink = Sink(self._home.store, self._home.logs / LOG, self._settings.batch_max)
+        log = self._home.logs / LOG
+        sink = Sink(self._home.store, log, self._settings.batch_max, impersonal=self._impersonal)
         nc = getattr(bus, "nc", None)
         if nc is None:  # the bus in memory: whoever has it reads the store by other means
             await sink.run(bus, stop)

@@ -50,13 +50,13 @@ class Sink:
     moment neither loses nor doubles a message, and nothing is acknowledged.
     """
 
-    def __init__(self, path: Path, journal: Path, batch_max: int) -> None:
-        """Remember where; nothing is opened before `run`."""
+    def __init__(self, path: Path, journal: Path, batch_max: int, *, impersonal: bool = False) -> None:
+        """Remember where; nothing is opened before `run`. *impersonal* is about the log, see `Journal`."""
         self.path = path
         self.whole = False
         """Whether it ended with everything in the store that was on the stream."""
         self.store: Store | None = None
-        self._journal_path = journal
+        self._open_journal = partial(Journal, journal, impersonal=impersonal)
         self._batch_max = batch_max
         self._pending = Pending(batch_max)
         self._moved = asyncio.Condition()
@@ -74,7 +74,7 @@ class Sink:
 
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """Copy until *stop*, then write what is in hand. Raises `StoreLocked` and `StoreFailed` after some tries."""
-        journal = await asyncio.to_thread(Journal, self._journal_path)
+        journal = await asyncio.to_thread(self._open_journal)
         failures, thresholds = 0, gc.get_threshold()
         gc.set_threshold(*COLLECT)
         try:

@@ -291,6 +291,14 @@ def test_the_log_goes_on_after_a_half_line_and_writes_none_twice(tmp_path: Path)
     assert path.read_bytes() == b'{"position":1}\n{"position":2}\n{"position":3}\n'
 
 
+def test_the_log_can_be_kept_free_of_who_somebody_is(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log", impersonal=True)
+    journal.write([(1, b'{"position":1,"event":{"text":"mail ada@example.org"}}')])
+    journal.close()
+    told = {"position": 1, "event": {"text": "mail [redacted:email]"}}
+    assert json.loads((tmp_path / "log").read_bytes()) == told
+
+
 def test_the_log_is_bounded(tmp_path: Path) -> None:
     for number in range(1, 101):
         journal = Journal(tmp_path / "log", bytes_max=100, files_max=3)
