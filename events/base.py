@@ -84,6 +84,7 @@ class CheckResult(Value):
     exit_code: Annotated[int, Meta(description="negative: killed by that signal")]
     duration_ms: float = 0.0
     timed_out: bool = False
+    tries: Annotated[int, Meta(ge=1, description="runs of it; all but the last one failed")] = 1
     output: Annotated[Content, Meta(description="stdout and stderr interleaved; its end, where it is long")] = Content()
 
 

@@ -139,6 +139,9 @@ class Policy(Value):
             description="new Python code that no check runs, as the probe sees it: told, held back, or not looked for"
         ),
     ] = "report"
+    check_tries: Annotated[
+        int, Meta(ge=1, le=10, description="runs of a check that fails, until it passes: then it counts so, as flaky")
+    ] = 1
     base_checks: Annotated[
         bool, Meta(description="run the checks at the base too, once in a task: those that pass there prove no work")
     ] = False

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from obra.events import CheckResult, Content
 from obra.services.agent_runner.process import ExitStatus, Limits, Process, start
 from obra.services.agent_runner.sandbox import Sandbox, wrap
@@ -84,7 +86,18 @@ def bounded(text: str) -> str:
     return head.decode(errors="ignore") + gap + tail.decode(errors="ignore")
 
 
-async def run_check(command: str, room: Room, timeout_s: float, redact: Callable[[str], str]) -> CheckResult:
+async def run_check(
+    command: str, room: Room, timeout_s: float, redact: Callable[[str], str], tries: int = 1
+) -> CheckResult:
+    """Run one check until it passes, but no more than *tries* times; what comes to its deadline is not run again."""
+    for number in range(1, tries + 1):
+        result = msgspec.structs.replace(await _run(command, room, timeout_s, redact), tries=number)
+        if result.exit_code == 0 or result.timed_out:
+            break
+    return result
+
+
+async def _run(command: str, room: Room, timeout_s: float, redact: Callable[[str], str]) -> CheckResult:
     """Run one check to its end or its deadline. Nothing of it is left running, also if this is cancelled."""
     began = time.monotonic()
     kept = Kept()

@@ -234,9 +234,9 @@ class Attempt:
 
     async def _check(self, ready: Ready, redact: Redactor) -> ChecksRan:
         room = ready.room(self._marker, self._tools.settings.agent.file_bytes_max)
-        results = []
+        results, tries = [], self._ledger.state.policy.check_tries
         for command in self._task.checks:
-            check = asyncio.create_task(run_check(command, room, self._task.check_timeout_s, redact))
+            check = asyncio.create_task(run_check(command, room, self._task.check_timeout_s, redact, tries))
             results.append(await attend(check, self._call.stop, self._signals))
         passed = all(result.exit_code == 0 and not result.timed_out for result in results)
         return ChecksRan(attempt=self._attempt, run=self._run, checks=tuple(results), passed=passed)

@@ -74,6 +74,8 @@ def merits(state: State) -> tuple[str, ...]:
     if evidence.checks:
         total = len(evidence.checks.checks)
         good.append("the check passed" if total == 1 else f"all {total} checks passed")
+        flaky = (check for check in evidence.checks.checks if check.tries > 1)
+        good += (f"check `{check.command}` is flaky: it passed when it was run {check.tries} times" for check in flaky)
     if evidence.checkpoint:
         files = evidence.checkpoint.files_total
         good.append(f"{files} {'file differs' if files == 1 else 'files differ'} from the commit it grew from")

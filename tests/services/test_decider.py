@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from obra.events import (
     HOPELESS,
@@ -13,6 +14,7 @@ from obra.events import (
     BreakpointResolved,
     Breakpoints,
     BudgetExhausted,
+    ChecksRan,
     ClaimContradicted,
     Content,
     DecisionMade,
@@ -396,3 +398,13 @@ def test_a_failure_says_whether_its_reason_lies_outside_of_the_task(rule: str, e
     given(DECIDER, *past).when(decision("stop", "no", rule=rule)).then(
         TaskFailed(reasons=("no",), attempts=1, outside=outside)
     )
+
+
+def test_a_check_that_passed_only_when_it_was_run_again_is_called_flaky() -> None:
+    past = [
+        replace(event, checks=(replace(event.checks[0], tries=2),)) if isinstance(event, ChecksRan) else event
+        for event in ran()
+    ]
+    made = given(DECIDER, *BEGUN, *past, finished()).when(scored()).only
+    flaky = "check `pytest -q` is flaky: it passed when it was run 2 times"
+    assert (made.action, made.reasons[:3]) == ("proceed", (GOOD[0], flaky, GOOD[1]))

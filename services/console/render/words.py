@@ -182,7 +182,9 @@ def _checks(e: a.ChecksRan) -> Iterable[Line]:
     for check in e.checks:
         command = one_line(check.command, 120)
         if check.exit_code == 0:
-            yield Line(f"check `{command}` passed ({duration(check.duration_ms)})", "good")
+            flaky = f" only when it was run {check.tries} times: it is flaky" if check.tries > 1 else ""
+            tone: Tone = "warning" if flaky else "good"
+            yield Line(f"check `{command}` passed{flaky} ({duration(check.duration_ms)})", tone)
             continue
         how = "timed out" if check.timed_out else exit_in_words(check.exit_code)
         yield Line(f"check `{command}` failed ({how}, {duration(check.duration_ms)})", "bad")

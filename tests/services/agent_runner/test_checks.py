@@ -106,3 +106,16 @@ async def test_a_room_that_is_gone_is_said(room: Room) -> None:
     code, timed_out, text = await outcome("true", gone)
     assert (timed_out, code != 0) == (False, True)
     assert text
+
+
+@pytest.mark.parametrize(("tries", "code", "ran"), [(1, 1, 1), (2, 1, 2), (3, 0, 3), (9, 0, 3)])
+async def test_a_check_that_fails_is_run_again_until_it_passes(room: Room, tries: int, code: int, ran: int) -> None:
+    third = "echo x >> log; test $(wc -l < log) -ge 3"
+    result = await run_check(third, room, 20.0, str, tries)
+    assert (result.exit_code, result.tries) == (code, ran)
+    assert (room.workspace / "log").read_text() == "x\n" * ran
+
+
+async def test_a_check_that_comes_to_its_time_limit_is_not_run_again(room: Room) -> None:
+    result = await run_check("echo x >> log; sleep 60", room, 0.3, str, 3)
+    assert (result.timed_out, result.tries, (room.workspace / "log").read_text()) == (True, 1, "x\n")
