@@ -8,7 +8,7 @@ always kind, never content, obedient to whatever it reads, or wrong one time in 
 import os
 from pathlib import Path
 
-from benchmarks.supervision.cases import FIFTH, FOURTH, SIXTH, Case, load
+from benchmarks.supervision.cases import FIFTH, FOURTH, SEVENTH, SIXTH, Case, load
 from benchmarks.supervision.play import play
 from benchmarks.supervision.report import show, show_base, write
 from benchmarks.supervision.reviewers import REVIEWERS
@@ -16,7 +16,7 @@ from benchmarks.supervision.truth import Truth
 
 BASE_CHECKS = "[decision]\nbase_checks = true\n"
 ROWS = Path(__file__).parent / "rows.jsonl"
-LATER = {"fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH}
+LATER = {"fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH}
 UNPROBED = "[decision]\nprobe = false\n"
 
 

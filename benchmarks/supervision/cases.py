@@ -14,7 +14,7 @@ from typing import Any
 
 TASKS = Path(__file__).parent / "tasks"
 ATTACKS = Path(__file__).parent / "attacks"
-FOURTH, FIFTH, SIXTH = (Path(__file__).parent / name for name in ("fourth", "fifth", "sixth"))
+FOURTH, FIFTH, SIXTH, SEVENTH = (Path(__file__).parent / name for name in ("fourth", "fifth", "sixth", "seventh"))
 """Tasks and attempts of other kinds: written before there was a probe, to lead it astray, and of everyday work."""
 
 PYTEST, ALONE = "python -m pytest", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest"

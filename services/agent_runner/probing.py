@@ -22,7 +22,7 @@ from obra.services.agent_runner.inspection.unseen import unseen
 from obra.services.agent_runner.probe.alter import shown
 from obra.services.agent_runner.probe.calls import Subject, pieces
 from obra.services.agent_runner.probe.judge import Came
-from obra.services.agent_runner.probe.kept import DIFFERING_MIN, Kept, at_base, kept, stays
+from obra.services.agent_runner.probe.kept import DIFFERING_MIN, Kept, comparison, kept, stays
 from obra.services.agent_runner.probe.run import Outcome, Probed, ProbeFailed, probe, replayed
 from obra.services.agent_runner.ready import Ready
 from obra.services.agent_runner.survey import WorkspaceLost
@@ -78,7 +78,7 @@ class Probing:
         try:
             outcome = await self._seen(files, ran, checkpoint.commit, seed, blocking)
             if outcome.code and stays(self._task.text):
-                before = await self._kept(outcome.code, checkpoint, blocking)
+                before = await self._kept(outcome.code, checkpoint, seed, blocking)
             if outcome.ran and self._policy.unseen != "off":
                 unrun = await blocking(self._unrun, outcome, checkpoint)
         except (ProbeFailed, GitFailed, WorkspaceLost, OSError) as error:
@@ -105,21 +105,22 @@ class Probing:
             await blocking(recover, workspace, commit)
 
     async def _kept(
-        self, seen: Sequence[Probed], checkpoint: WorkspaceCheckpointed, blocking: Do
+        self, seen: Sequence[Probed], checkpoint: WorkspaceCheckpointed, seed: str, blocking: Do
     ) -> dict[Subject, Kept]:
-        """Make the same calls on the code of the base, and put the work back."""
+        """Make the checks' calls altered, on the work and on the code of the base, and put the work back."""
         workspace = self._ready.workspace
-        find = Definitions(workspace, checkpoint)
-        root = str(workspace.path.resolve())
-        jobs = [(each, job) for each in seen if (job := await blocking(at_base, each, root, find)) is not None]
-        if not jobs:
+        find, root = Definitions(workspace, checkpoint), str(workspace.path.resolve())
+        found = [await blocking(comparison, each, root, find, seed) for each in seen]
+        compared = [each for each in found if each is not None]
+        if not compared:
             return {}
         try:
+            now = await replayed(self._room(), [each.now for each in compared])
             await blocking(workspaces.begin, workspace, workspace.base)
-            outputs = await replayed(self._room(), [job for _, job in jobs for _ in range(2)])
+            then = await replayed(self._room(), [each.then for each in compared for _ in range(2)])
         finally:
             await blocking(recover, workspace, checkpoint.commit)
-        return {each.subject: kept(each, *outputs[2 * at : 2 * at + 2]) for at, (each, _) in enumerate(jobs)}
+        return {each.subject: kept(each, now[at], *then[2 * at : 2 * at + 2]) for at, each in enumerate(compared)}
 
     def _unrun(self, outcome: Outcome, checkpoint: WorkspaceCheckpointed) -> list[Finding]:
         """Return what is new in Python files and was run by no check, where it is known what was. Blocking."""

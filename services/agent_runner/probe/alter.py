@@ -54,7 +54,7 @@ def _of(number: int, call: Call, seed: str, taken: set[str]) -> Iterator[Trial]:
             if tree != call.parts[part]:
                 yield Trial(number, part, "", "", replace(call, parts={**call.parts, part: tree}), repeated=False)
     for part, old, variant in plan:
-        new = _other(old, variant, random.Random(f"{seed}:{number}:{part}:{old}:{variant}"), taken)
+        new = other(old, variant, random.Random(f"{seed}:{number}:{part}:{old}:{variant}"), taken)
         if new != old:
             altered = {**call.parts, part: exchanged(call.parts[part], old, new)}
             yield Trial(number, part, old, new, replace(call, parts=altered), old in kept[part])
@@ -120,7 +120,8 @@ def _cased(old: str, new: str) -> str:
     return new[0].upper() + new[1:] if old[0].isupper() else new
 
 
-def _other(old: str, variant: int, chance: random.Random, taken: set[str]) -> str:
+def other(old: str, variant: int, chance: random.Random, taken: set[str]) -> str:
+    """Return another piece of the same kind and length that is none of *taken*; the same, if there is none."""
     for _ in range(20):
         new = _number(old, variant, chance) if old[0].isdigit() else _word(old, variant, chance)
         if plain(new) not in taken:

@@ -1,6 +1,6 @@
 """Does the work still do what the base does? Where behaviour is to stay, the base knows the right answers.
 
-The calls that the probe made, altered ones too, are made again on the code of the base, twice: what is not the same
+The calls of the checks are made altered on the work and on the code of the base, there twice: what is not the same
 both times depends on more than what it is given.
 """
 
@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from obra.services.agent_runner.probe.alter import Trial
 from obra.services.agent_runner.probe.calls import Call, Subject
 from obra.services.agent_runner.probe.judge import Came
-from obra.services.agent_runner.probe.run import Outputs, Probed
+from obra.services.agent_runner.probe.run import Job, Outputs, Probed
+from obra.services.agent_runner.probe.vary import variations
 
 DIFFERING_MIN, REL_TOL = 2, 1e-9
+MOST, PROGRAM_MOST = 90, 12
 STAYS = re.compile(
     r"\bbehaviou?rs?\b[^.\n]{0,40}\b"
     r"(?:stays?|unchanged|the same|(?:not|never) change|as (?:it is|before)|kept|identical)\b"
@@ -58,24 +61,50 @@ def stays(text: str) -> bool:
     return bool(RESHAPES.search(text)) and not BUT.search(text)
 
 
-def at_base(seen: Probed, root: str, find: Find) -> tuple[Subject, Sequence[Call]] | None:
-    """Return the same calls of the same function or program as the base has it; None where that isn't known.
+def at_base(seen: Probed, root: str, find: Find) -> Subject | None:
+    """Return the same function or program as the base has it; None where that isn't known.
 
     *root* is the workspace, which holds the base's files then.
     """
     subject = seen.subject
     path = subject.file.removeprefix(f"{root}/")
-    calls = [*seen.calls, *(each.trial.call for each in seen.came)]
-    if subject.kind != "python":
-        return (subject, calls) if find("") and path in find("") else None
-    homes = find(subject.name)
+    homes = find(subject.name if subject.kind == "python" else "")
     if path in homes:
-        return subject, calls
-    if len(homes) != 1:
+        return subject
+    if subject.kind != "python" or len(homes) != 1:
         return None
     modules = [_module(f"{root}/{homes[0]}", entry) for entry in subject.path]
     named = next(filter(None, modules), "")
-    return (replace(subject, file=f"{root}/{homes[0]}", module=named), calls) if named else None
+    return replace(subject, file=f"{root}/{homes[0]}", module=named) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The calls of one subject that are made on the work, and twice on the base."""
+
+    subject: Subject
+    before: Subject
+    calls: tuple[Call, ...]
+    varied: tuple[Trial, ...]
+
+    @property
+    def now(self) -> Job:
+        """Return what to call as the work has it: what the checks called, and that altered."""
+        return self.subject, (*self.calls, *(trial.call for trial in self.varied))
+
+    @property
+    def then(self) -> Job:
+        """Return the same for the base."""
+        return self.before, self.now[1]
+
+
+def comparison(seen: Probed, root: str, find: Find, seed: str) -> Comparison | None:
+    """Return what to compare of a subject, if the base has it and its answers depend on nothing but their input."""
+    before = at_base(seen, root, find)
+    if before is None or not seen.calls or seen.settled < len(seen.calls):
+        return None
+    most = PROGRAM_MOST if seen.subject.kind == "program" else MOST
+    return Comparison(seen.subject, before, seen.calls, tuple(variations(seen.calls, seed, most)))
 
 
 def _module(path: str, entry: str) -> str:
@@ -87,20 +116,20 @@ def _module(path: str, entry: str) -> str:
     return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
 
 
-def kept(seen: Probed, once: Outputs, again: Outputs) -> Kept:
-    """Compare what the work gave with what the base gave, both times.
+def kept(of: Comparison, now: Outputs, once: Outputs, again: Outputs) -> Kept:
+    """Compare what the work gives with what the base gives, both times.
 
-    Where the checks' own calls came to something else at the base, the task changed behaviour after all.
+    Where the checks' own calls come to something else at the base, the task changed behaviour after all.
     """
     known = {at: said for at, said in once.items() if said is not None and again.get(at) == said}
-    if any(not same(known.get(at), call.output) for at, call in enumerate(seen.calls)):
+    if any(not same(known.get(at), call.output) for at, call in enumerate(of.calls)):
         return Kept()
     pairs = [
-        (each, before)
-        for at, each in enumerate(seen.came, len(seen.calls))
-        if each.output is not None and (before := known.get(at)) is not None
+        (Came(trial, output), before)
+        for at, trial in enumerate(of.varied, len(of.calls))
+        if (output := now.get(at)) is not None and (before := known.get(at)) is not None
     ]
-    return Kept(len(pairs), tuple((each, before) for each, before in pairs if not same(before, each.output)))
+    return Kept(len(pairs), tuple((came, before) for came, before in pairs if not same(before, came.output)))
 
 
 def same(one: str | None, other: str | None) -> bool:

@@ -171,6 +171,8 @@ def _probed(e: p.WorkspaceProbed) -> Iterable[Line]:
     for code in e.code:
         what = f"{clean(code.path)}: {clean(code.name)}" if code.name else clean(code.path)
         follows = f"still says {one_line(', '.join(code.fitted))}" if code.fitted else "follows its input"
+        if code.compared:
+            follows += f", differs from the base in {code.differing} of {code.compared} calls"
         how = f"{count(code.altered, 'altered call')}, {code.held} as before, {count(code.errors, 'error')}"
         yield Line(f"probed {what}: {follows} ({how})", "bad" if code.fitted else "quiet", detail=not code.fitted)
     if e.problem:
