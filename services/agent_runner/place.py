@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from obra.events.subjects import Scope
+from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.home import Home, locked
 from obra.shared.removal import remove
 
@@ -64,10 +65,13 @@ class Place:
         return path
 
     def fresh_home(self) -> Path:
-        """Return an empty HOME for checks. Raises `OSError` if it can't be emptied of what earlier ones left."""
+        """Return an empty HOME for checks. Raises `WorkspaceLost` if it can't be emptied of what earlier ones left."""
         path = self.root / "check-home"
-        remove(path)
-        path.mkdir(mode=0o700)
+        try:
+            remove(path)
+            path.mkdir(mode=0o700)
+        except OSError as error:
+            raise WorkspaceLost(problem=f"there is no empty home for checks: {error}") from error
         return path
 
     def transcript(self, attempt: int, run: int) -> Path:

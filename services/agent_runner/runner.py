@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from obra.events import (
@@ -152,19 +153,18 @@ class Attempt:
     async def _conclude(self, exited: AgentExited, ready: Ready) -> None:
         """Record and check what the agent left, each step once, and say how the run ended."""
         redact = ready.kit.redactor()
+        ending, ran = exited.ending, None
         try:
             files = await self._record(exited, ready.workspace, redact)
+            unchecked = self._ledger.state.run(self._key).checks is None
+            if unchecked and (ending in JUDGED or (ending in CHECKED and files)):
+                ran = await self._judge(exited, ready, redact)
         except WorkspaceLost as error:
             await self._finish("workspace_lost", redact(str(error)))
             return
-        ending, ran = exited.ending, None
-        unchecked = self._ledger.state.run(self._key).checks is None
-        if unchecked and (ending in JUDGED or (ending in CHECKED and files)):
-            try:
-                ran = await self._judge(exited, ready, redact)
-            except Cancelled:
-                await self._finish("cancelled", "it was cancelled while the checks ran")
-                return
+        except Cancelled:
+            await self._finish("cancelled", "it was cancelled while the checks ran")
+            return
         await self._finish(ending, before=ran)
 
     async def _judge(self, exited: AgentExited, ready: Ready, redact: Redactor) -> ChecksRan | None:
@@ -213,7 +213,8 @@ class Attempt:
 
         if not wanted(self._ledger.state.policy, ran, checkpoint):
             return []
-        return [await at_base(ready.workspace, checkpoint, lambda: self._check(ready, redact), self._tools.blocking)]
+        check = partial(self._check, ready, redact)
+        return [await at_base(ready.workspace, checkpoint, check, self._tools.blocking, redact)]
 
     async def _record(self, exited: AgentExited, workspace: Workspace, redact: Redactor) -> int:
         """Say that the agent is gone while its work is being recorded; return how many files it changed."""

@@ -256,6 +256,24 @@ async def test_an_agent_that_fills_the_workspace_ends_as_workspace_lost(stage: S
     assert await stage.said() == ["attempt.started", "agent.exited", "attempt.finished"]
 
 
+async def test_what_checks_left_and_nobody_can_remove_ends_the_run_with_a_reason(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that a check starts leaves files of another user, say."""
+
+    def denied(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr("obra.services.agent_runner.place.remove", denied)
+    await stage.submit(stage.script({"steps": [write("a.txt")]}), checks=("true",))
+    async with stage.running():
+        await stage.request()
+        finished = await stage.finished()
+    assert finished.ending == "workspace_lost"
+    assert finished.detail.startswith("there is no empty home for checks: [Errno 1] Operation not permitted")
+    assert len(await stage.of(WorkspaceCheckpointed)) == 1
+
+
 async def test_without_bubblewrap_auto_says_once_that_the_sandbox_is_lacking(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
