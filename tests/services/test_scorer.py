@@ -308,3 +308,8 @@ def test_the_end_of_an_earlier_run_scores_no_later_one() -> None:
 def test_what_a_lost_run_left_is_no_evidence_of_work() -> None:
     left = WorkspaceCheckpointed(attempt=1, run=1, commit="c", tree="t", files_total=1, interrupted=True)
     assert gather(Evidence(1, 1), left) == Evidence(1, 1)
+
+
+def test_what_is_said_late_of_an_older_run_is_no_evidence_of_the_newest() -> None:
+    newest = reduce(gather, ran(2), Evidence())
+    assert reduce(gather, [*ran(1), finished(), reviewed(approves=True)], newest) == newest
