@@ -208,8 +208,16 @@ def home_of(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def home_at(asked: str | Path) -> Path:
-    """Return *asked* without links and dots: inside the sandbox there is only the real path."""
-    return Path(os.path.realpath(Path(asked).expanduser()))
+    """Return *asked* without links and dots: inside the sandbox there is only the real path.
+
+    Raises `BadSetting` where it is not UTF-8, as paths in events and in configurations must be.
+    """
+    real = Path(os.path.realpath(Path(asked).expanduser()))
+    try:
+        str(real).encode()
+    except UnicodeEncodeError as error:
+        raise BadSetting(where="OBRA_HOME", problem=f"{str(real)!r} is not UTF-8; name another directory") from error
+    return real
 
 
 def load(home: Path, config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

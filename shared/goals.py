@@ -3,9 +3,10 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from obra.events import (
     Content,
@@ -61,7 +62,7 @@ class TaskInFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class PlanFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A plan as a TOML file: ``goal`` in words, ``checks`` of the whole, and a ``[[task]]`` for each task."""
 
-    task: tuple[TaskInFile, ...]
+    task: Annotated[tuple[TaskInFile, ...], Meta(min_length=1)]
     goal: str = ""
     checks: tuple[str, ...] = ()
 

@@ -157,6 +157,7 @@ class _With(Person):
         ("[[task]]\nid = 'a'\ntext = 'x'\npriority = 11", "Expected `int` <= 10"),
         ("task = 3", "Expected `object`, got `int`"),
         ("task = [", "is no TOML"),
+        ('goal = "all"', r"length >= 1 - at `\$\.task`; a plan has"),
     ],
 )
 def test_a_plan_file_that_is_none_says_what_is_wrong(tmp_path: Path, text: str, problem: str) -> None:

@@ -148,6 +148,14 @@ def test_a_bad_value_is_named_in_the_words_of_settings(
     assert capsys.readouterr().err == f"obra: {variable}: {said}\n"
 
 
+def test_a_home_whose_name_is_no_text_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OBRA_HOME", "/nowhere/\udcff")
+    assert console._main(["status"]) == 2
+    assert capsys.readouterr().err == r"obra: OBRA_HOME: '/nowhere/\udcff' is not UTF-8; name another directory" "\n"
+
+
 @pytest.mark.parametrize(
     "command", [["status"], ["events"], ["sql", "SELECT 1"], ["run", "--resume", "x"], ["demo"], ["service", "scorer"]]
 )
