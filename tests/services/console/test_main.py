@@ -152,7 +152,7 @@ def test_a_home_whose_name_is_no_text_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OBRA_HOME", "/nowhere/\udcff")
-    assert console._main(["status"]) == 2
+    assert console.run(["status"]) == 2
     assert capsys.readouterr().err == r"obra: OBRA_HOME: '/nowhere/\udcff' is not UTF-8; name another directory" "\n"
 
 
