@@ -153,7 +153,8 @@ def grown(path: Path, size: int) -> None:
     stored(path, raws)
     behind = max(SETTLE_EVERY, size // SETTLE_PART) - 1
     multiplied(path, len(raws), size - behind)
-    stored(path, told(range(WORLDS, 2 * WORLDS), after=size - behind)[:behind])
+    copies = -(-behind // len(raws))
+    stored(path, told(range(WORLDS, (copies + 1) * WORLDS), after=size - behind)[:behind])
     store = Store(path)
     assert (store.watermark, unsettled(store.db, size, behind)) == (size, True)
     store.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import random
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from obra.shared.errors import BusUnavailable, ObraError
 from obra.shared.log import get_logger
 from obra.shared.store import Lost, Store
 from obra.shared.store.errors import StoreBehind, StoreDamaged, StoreFailed, StoreSilent
+from obra.shared.store.rows import seldom_collected
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,9 +35,6 @@ DRAIN_S = 5.0
 PAUSE_S = 0.2
 AHEAD = 4
 """Batches that are added, or ready to be, while the next is made: enough while rows are committed and settled."""
-COLLECT = (100_000, 50, 100)
-"""When Python looks for cycles: what is on its way into the store has none, lives long, and is looked at each time.
-As usual, on every 700th object, that takes a sixth of all that storing takes."""
 
 log = get_logger(NAME)
 Done = TypeVar("Done")
@@ -75,9 +72,8 @@ class Sink:
     async def run(self, bus: Bus, stop: asyncio.Event) -> None:
         """Copy until *stop*, then write what is in hand. Raises `StoreLocked` and `StoreFailed` after some tries."""
         journal = await asyncio.to_thread(self._open_journal)
-        failures, thresholds = 0, gc.get_threshold()
-        gc.set_threshold(*COLLECT)
-        try:
+        failures = 0
+        with contextlib.closing(journal), seldom_collected():
             while not stop.is_set():
                 begun = 0
                 try:
@@ -92,9 +88,6 @@ class Sink:
                     await asyncio.sleep(PAUSE_S * 2**failures * random.uniform(0.5, 1.0))
                 finally:
                     await self._close()
-        finally:
-            gc.set_threshold(*thresholds)
-            journal.close()
 
     async def caught_up(self, position: int, wait_s: float) -> None:
         """Return once the store holds *position*; `StoreBehind` if that takes longer than *wait_s*."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from obra.shared.bus import Stored
 from obra.shared.store import Store, opened
 from obra.shared.store.derived import settle, take_back_all, type_all
 from obra.shared.store.incoming import Incoming
-from obra.shared.store.rows import rows_of
+from obra.shared.store.rows import rows_of, seldom_collected
 
 BATCH_ROWS = 20_480
+AHEAD = 4
+"""Batches that are added, or ready to be, while the next is made: enough while rows are committed."""
 INSERT = """
 INSERT INTO target.event SELECT position, id::UUID, project, task, type, happened_at, cause::UUID, correlation::UUID,
     service, body, raw, hash, problem, stored_at
@@ -93,19 +96,22 @@ async def from_stream(
 
     *messages* are what `Bus.copied` yields behind what the store holds already.
     """
-    store, events, adding = Store(target), 0, set[asyncio.Task[None]]()
+    store, events, adding = Store(target), 0, deque[asyncio.Task[None]]()
     try:
         if store.watermark >= until:
             return Made(0, store.watermark)
-        async with contextlib.aclosing(_batches(messages, until)) as batches:
-            async for batch in batches:
-                made = await asyncio.to_thread(_ready, store, batch)
-                await _done(adding)
-                adding = {asyncio.create_task(asyncio.to_thread(store.add, made, more=True))}
-                events += len(batch)
-                progress(batch[-1].position, until)
-        await _done(adding)
-        await asyncio.to_thread(store.checkpoint)
+        with seldom_collected():
+            async with contextlib.aclosing(_batches(messages, until)) as batches:
+                async for batch in batches:
+                    made = await asyncio.to_thread(_ready, store, batch, until)
+                    adding.append(asyncio.create_task(_add(store, made, adding[-1] if adding else None)))
+                    while len(adding) > AHEAD:
+                        await _oldest(adding)
+                    events += len(batch)
+                    progress(batch[-1].position, until)
+            while adding:
+                await _oldest(adding)
+            await asyncio.to_thread(store.checkpoint)
         return Made(events, store.watermark)
     finally:
         await asyncio.gather(*adding, return_exceptions=True)
@@ -126,16 +132,21 @@ async def _batches(messages: AsyncGenerator[Sequence[Stored], None], until: int)
                 break
 
 
-def _ready(store: Store, batch: Sequence[Stored]) -> Incoming:
-    return store.ready(rows_of(batch).rows)
+def _ready(store: Store, batch: Sequence[Stored], until: int) -> Incoming:
+    return store.ready(rows_of(batch, logged=until).rows)
 
 
-async def _done(adding: set[asyncio.Task[None]]) -> None:
-    """Wait for what a thread has begun, which a cancellation does not end."""
-    if adding:
-        await asyncio.wait(adding)
-    for one in adding:
-        one.result()
+async def _add(store: Store, made: Incoming, before: asyncio.Task[None] | None) -> None:
+    """Add what is *made*, after what is added *before*."""
+    if before:
+        await asyncio.shield(before)
+    await asyncio.to_thread(store.add, made, more=True)
+
+
+async def _oldest(adding: deque[asyncio.Task[None]]) -> None:
+    """Wait for the oldest, which a cancellation of this does not end: what a thread has begun goes on."""
+    await asyncio.wait({adding[0]})
+    adding.popleft().result()
 
 
 def remove(path: Path) -> None:
