@@ -10,7 +10,7 @@ from typing import Self
 import click
 import msgspec
 
-from obra.events import Output, ServiceDegraded, TaskLabelled, TaskSubmitted
+from obra.events import JUDGED, AttemptFinished, Output, PromptPrepared, ServiceDegraded, TaskLabelled, TaskSubmitted
 from obra.events.subjects import Scope
 from obra.services.console.reading import known
 from obra.services.console.render.line import Line, said
@@ -98,10 +98,21 @@ async def follow(
                 screen.show(line)
         if extra:
             await extra(recorded)
-        screen.doing(f"{scope.task}: {DOING.get(story.status, story.status)}")
+        screen.doing(f"{scope.task}: {_doing(story, recorded)}")
     if story.status == "completed":
         await _hidden_checks_done(obra, scope, past, screen)
     return story
+
+
+def _doing(story: Story, newest: Recorded) -> str:
+    """Return what goes on after the *newest* event: a model may take minutes, and nothing else shows meanwhile."""
+    if story.llm not in ("", "none"):
+        match newest.event:
+            case PromptPrepared():
+                return f"{story.llm} is asked for advice"
+            case AttemptFinished(ending=ending) if ending in JUDGED:
+                return f"{story.llm} reviews the work"
+    return DOING.get(story.status, story.status)
 
 
 async def story_of(obra: Orchestrator, scope: Scope) -> Story:

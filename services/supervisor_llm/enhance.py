@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from obra.events import Content, PromptEnhanced, PromptPrepared
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
 from obra.shared.llm.material import Section
+from obra.shared.llm.thread import distinct
 
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -42,19 +43,20 @@ def answer(seen: Seen, prepared: PromptPrepared, asked: Asked[Advice]) -> Prompt
     return PromptEnhanced(
         attempt=prepared.attempt,
         run=prepared.run,
-        advice=Content.of(_text(asked.value)) if asked.value else Content(),
+        advice=Content.of(_text(asked.value, asked.shown)) if asked.value else Content(),
         usable=asked.value is not None,
         reason=asked.reason,
         **asked.record(),
     )
 
 
-def _text(advice: Advice) -> str:
+def _text(advice: Advice, shown: str) -> str:
+    """Return the advice as the agent gets it. A file that stands nowhere in what it was *shown* is made up."""
     lines = [advice.advice.strip()]
-    if advice.files_to_look_at:
-        lines += ["", "Files to look at: " + ", ".join(advice.files_to_look_at)]
-    if advice.pitfalls:
-        lines += ["", "Easily done wrong:", *(f"- {pitfall}" for pitfall in advice.pitfalls)]
+    if files := [file for file in distinct(advice.files_to_look_at, str) if file in shown]:
+        lines += ["", "Files to look at: " + ", ".join(files)]
+    if pitfalls := distinct(advice.pitfalls, str):
+        lines += ["", "Easily done wrong:", *(f"- {pitfall}" for pitfall in pitfalls)]
     return "\n".join(lines)
 
 

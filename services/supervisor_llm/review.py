@@ -14,6 +14,7 @@ from obra.services.supervisor_llm.kind import Asked, Kind, Seen
 from obra.services.supervisor_llm.quotes import flat, found
 from obra.services.supervisor_llm.shown import WORDS, contents, sections
 from obra.shared.llm.material import without
+from obra.shared.llm.thread import distinct
 
 REPLY_TOKENS_MAX = 2_048
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -71,6 +72,9 @@ class Review(BaseModel):
             raise ValueError("approves is true although an issue is a blocker")
         if self.approves and (unmet := next((each.number for each in self.criteria if not each.met), 0)):
             raise ValueError(f"approves is true although criterion {unmet} is not met")
+        marks = self.rubric.model_dump().values() if self.rubric else (self.quality,)
+        if min(marks) == 1 and any(issue.severity == "blocker" for issue in self.issues):
+            raise ValueError("an issue is a blocker although the rubric finds nothing to add")
         return self
 
 
@@ -126,7 +130,7 @@ def _issues(review: Review, words: str, criteria: tuple[Criterion, ...]) -> tupl
         Issue(
             text=issue.text, severity=issue.severity, path=issue.path, quote=found(issue.quote, words, shortest=1)
         )
-        for issue in review.issues
+        for issue in distinct(review.issues, lambda issue: f"{issue.path} {issue.text}")
     ]  # fmt: skip
     said = flat(" ".join(issue.text for issue in issues)).lower()
     for each in criteria:

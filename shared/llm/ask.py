@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from obra.events import Tokens
 from obra.shared.llm import LlmFailed, Provider, Question, Reply
+from obra.shared.llm.thread import lost
 from obra.shared.refusal import refuses
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -103,7 +104,7 @@ async def ask(
             asked = replace(question, user=question.user + repair(read.reason)) if again else question
             reply = await _patiently(provider, asked, patience)
             tokens += reply.tokens
-            read, conceded = _read(reply, shape), reply.conceded
+            read, conceded = _read(reply, shape, repair("")), reply.conceded
             if read.trouble in FINAL:
                 break
     except LlmFailed as error:
@@ -124,8 +125,8 @@ async def _patiently(provider: Provider, question: Question, patience: Patience)
     raise AssertionError("the last try returns or raises")
 
 
-def _read(reply: Reply, shape: type[Shape]) -> "Reading[Shape]":
-    """Return what the reply says, or why it can't be used."""
+def _read(reply: Reply, shape: type[Shape], told: str) -> "Reading[Shape]":
+    """Return what the reply says, or why it can't be used; *told* is what a second request adds to the first."""
     if reply.crowded:
         reason = "the prompt filled the model's whole context, so the server may have cut it"
         return Reading(trouble="crowded", reason=reason)
@@ -137,9 +138,12 @@ def _read(reply: Reply, shape: type[Shape]) -> "Reading[Shape]":
     if not reply.text.strip():
         return Reading(trouble="empty", reason="the reply was empty")
     try:
-        return Reading(value=shape.model_validate_json(bare(reply.text), strict=True))
+        value = shape.model_validate_json(bare(reply.text), strict=True)
     except ValidationError as error:
         return Reading(trouble="malformed", reason=_problem(error))
+    if reason := lost(value, told):
+        return Reading(trouble="malformed", reason=reason[:PROBLEM_CHARS_MAX])
+    return Reading(value=value)
 
 
 def bare(text: str) -> str:

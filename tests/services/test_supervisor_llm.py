@@ -229,7 +229,7 @@ async def test_advice_is_given_before_an_attempt(bench: Any) -> None:
 
 
 async def test_a_review_is_given_after_an_attempt_and_a_quote_that_is_nowhere_is_dropped(bench: Any) -> None:
-    review = REVIEW | {"issues": [*REVIEW["issues"], REVIEW["issues"][0] | {"quote": "never seen"}]}
+    review = REVIEW | {"issues": [*REVIEW["issues"], REVIEW["issues"][0] | {"text": "Test it.", "quote": "never seen"}]}
     with ScriptedOllama([Says(json.dumps(review))]) as server:
         it = await bench(server.url).given(submitted("auto"), CHOSEN, *EVIDENCE)
         (answer,) = await it.when(FINISHED)
@@ -238,7 +238,7 @@ async def test_a_review_is_given_after_an_attempt_and_a_quote_that_is_nowhere_is
         issues=(
             Issue(text="Document it.", severity="minor", path="a.py", quote="flag  = True"),
             Issue(text="Name it.", severity="minor", path="a.py", quote="flag = True"),
-            Issue(text="Document it.", severity="minor", path="a.py", quote=""),
+            Issue(text="Test it.", severity="minor", path="a.py", quote=""),
         ),
         provider="ollama", model=MODEL, tokens=TOKENS, options=REVIEW_OPTIONS, template_sha256=load("review").sha256,
     )  # fmt: skip
@@ -246,6 +246,14 @@ async def test_a_review_is_given_after_an_attempt_and_a_quote_that_is_nowhere_is
     assert question["options"] == {"temperature": 0.1, "seed": 7, "num_ctx": 16_384, "num_predict": 2_048}
     for shown in ("add a flag", "$ pytest -q\n\n-> exit code 0", "+    flag = True", "all tests pass"):
         assert shown in question["messages"][1]["content"]
+
+
+async def test_advice_names_files_that_it_was_shown_and_says_each_thing_once(bench: Any) -> None:
+    advice = ADVICE | {"files_to_look_at": ["made/up.py", "a.py"], "pitfalls": ["Old callers.", "old  callers."]}
+    with ScriptedOllama([Says(json.dumps(advice))]) as server:
+        it = await bench(server.url).given(submitted("auto"), CHOSEN)
+        (answer,) = await it.when(PREPARED)
+    assert answer.advice == Content.of("Start small.\n\nFiles to look at: a.py\n\nEasily done wrong:\n- Old callers.")
 
 
 @pytest.mark.parametrize(
@@ -291,6 +299,18 @@ UNUSABLE: list[tuple[Scripted, str, int, str]] = [
     (
         Says(json.dumps(REVIEW | {"issues": [REVIEW["issues"][0] | {"severity": "blocker"}]})),
         "approves is true although an issue is a blocker",
+        2,
+        "malformed",
+    ),
+    (
+        Says(json.dumps(REVIEW | {"issues": [REVIEW["issues"][0]] * 10, "approves": False})),
+        "the reply repeats itself: Document it.",
+        2,
+        "malformed",
+    ),
+    (
+        Says(json.dumps(REVIEW | {"summary": "Your last reply could not be used, the reply was cut."})),
+        "the reply repeats what it was told: your last reply could not be used",
         2,
         "malformed",
     ),

@@ -21,7 +21,7 @@ from obra.events import (
     WorkspaceInspected,
 )
 from obra.services.supervisor_llm.kind import Asked, Seen
-from obra.services.supervisor_llm.review import Review, answer
+from obra.services.supervisor_llm.review import Review, Rubric, answer
 from obra.services.supervisor_llm.shown import WORDS, sections
 from obra.services.supervisor_llm.state import INITIAL, evolve
 from obra.shared.evidence import oddities
@@ -106,6 +106,22 @@ def test_without_criteria_the_verdict_is_the_models() -> None:
 def test_an_approval_beside_an_unmet_criterion_contradicts_itself() -> None:
     with pytest.raises(ValueError, match="approves is true although criterion 2 is not met"):
         reviewed(verdict(2, False))
+
+
+@pytest.mark.parametrize("marks", [{"rubric": dict.fromkeys(Rubric.model_fields, 1.0)}, {"quality": 1.0}])
+def test_a_blocker_beside_nothing_but_full_marks_contradicts_itself(marks: dict[str, Any]) -> None:
+    blocker = {"text": "It is done.", "severity": "blocker", "path": "", "quote": ""}
+    with pytest.raises(ValueError, match="an issue is a blocker although the rubric finds nothing to add"):
+        reviewed(approves=False, issues=[blocker], **marks)
+    assert reviewed(approves=False, issues=[blocker | {"severity": "major"}], **marks).issues
+
+
+def test_an_issue_that_is_told_twice_is_told_once() -> None:
+    issue = {"text": "Test it.", "severity": "major", "path": "a.py", "quote": ""}
+    other = issue | {"path": "b.py"}
+    event = reviewed(approves=False, issues=[issue, other, issue | {"text": "test  it.", "severity": "minor"}])
+    assert [(each.path, each.severity) for each in event.issues[:2]] == [("a.py", "major"), ("b.py", "major")]
+    assert len([each for each in event.issues if each.path]) == 2
 
 
 def test_the_quality_is_the_mean_of_the_rubric_where_there_is_one() -> None:

@@ -37,7 +37,7 @@ def summary(story: Story) -> list[str]:
         told += _decision(story)
     if story.branch:
         told.append(_row("branch", f"{story.branch} at {story.commit[:10]}, in {story.repo}"))
-    told.append(_row("judged by", "evidence alone" if story.llm in ("", "none") else f"evidence, and {story.llm}"))
+    told.append(_row("judged by", _judges(story)))
     told.append(_row("sandbox", story.sandbox or "none"))
     told += [_row("lacking", one_line(sentence)) for sentence in story.degraded]
     if story.cost_usd or story.tokens.input or story.tokens.output:
@@ -46,6 +46,13 @@ def summary(story: Story) -> list[str]:
     if story.submitted_at and story.ended_at:
         told.append(_row("time", duration(_between(story.submitted_at, story.ended_at))))
     return told + _advice(story)
+
+
+def _judges(story: Story) -> str:
+    if story.llm in ("", "none"):
+        return "evidence alone"
+    said = next((chapter.review for chapter in reversed(story.chapters) if chapter.review), "")
+    return f"evidence; {story.llm} gave no usable review" if said.startswith("none") else f"evidence, and {story.llm}"
 
 
 def _row(label: str, text: str) -> str:

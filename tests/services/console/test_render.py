@@ -15,6 +15,7 @@ from obra.events import (
     KINDS,
     AgentExited,
     AttemptRequested,
+    AttemptReviewed,
     AttemptStarted,
     CheckResult,
     ChecksRan,
@@ -24,6 +25,7 @@ from obra.events import (
     Event,
     FileChange,
     LeftOut,
+    LlmSelected,
     Output,
     PromptPrepared,
     ServiceDegraded,
@@ -244,6 +246,18 @@ def test_the_summary_of_an_accepted_task() -> None:
         "  time       7.0 s",
         "  merge it   git merge obra/add-a-flag-abcd",
     ]
+
+
+@pytest.mark.parametrize(
+    ("review", "judges"),
+    [
+        (AttemptReviewed(attempt=1, run=1, usable=True, approves=True), "evidence, and ollama/tiny"),
+        (AttemptReviewed(attempt=1, run=1, usable=False, reason="cut"), "evidence; ollama/tiny gave no usable review"),
+    ],
+)
+def test_the_summary_names_no_judge_that_said_nothing(review: Event, judges: str) -> None:
+    chosen = LlmSelected(asked="auto", provider="ollama", model="tiny")
+    assert f"  judged by  {judges}" in summary(fold(recorded(SUBMITTED, chosen, review)))
 
 
 def test_a_grid_aligns_and_cuts() -> None:
