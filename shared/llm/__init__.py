@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from obra.events import Tokens
 from obra.shared.errors import ObraError
 
+COUNT_MAX = 2**40
 REPLY_BYTES_MAX = 1024 * 1024
 
 
@@ -86,3 +87,8 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+def counted(value: object) -> int:
+    """Return a count that a server states; what is none, or more than can be, is 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < COUNT_MAX else 0

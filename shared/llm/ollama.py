@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from obra.events import Tokens
 from obra.shared.config import LlmSettings
-from obra.shared.llm import LlmFailed, Probe, Question, Reply
+from obra.shared.llm import LlmFailed, Probe, Question, Reply, counted
 from obra.shared.llm.failures import TRANSIENT, failures, knock, short
 from obra.shared.redact import redact
 
@@ -111,7 +111,7 @@ async def _gather(parts: "AsyncIterator[ChatResponse]") -> "tuple[str, ChatRespo
 
 
 def _reply(text: str, last: "ChatResponse", question: Question) -> Reply:
-    tokens = Tokens(input=max(last.prompt_eval_count or 0, 0), output=max(last.eval_count or 0, 0))
+    tokens = Tokens(input=counted(last.prompt_eval_count), output=counted(last.eval_count))
     return Reply(
         text=text,
         tokens=tokens,

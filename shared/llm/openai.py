@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from obra.events import Tokens
 from obra.shared.config import LlmSettings
-from obra.shared.llm import LlmFailed, Probe, Question, Reply
+from obra.shared.llm import LlmFailed, Probe, Question, Reply, counted
 from obra.shared.llm.failures import TRANSIENT, failures, knock, short
 from obra.shared.redact import redact
 
@@ -195,7 +195,7 @@ def _reply(body: Mapping[str, Any], question: Question, terms: Concessions) -> R
     text, refusal = message.get("content"), message.get("refusal")
     if not isinstance(text, str | None) or not isinstance(refusal, str | None):
         raise TypeError
-    tokens = Tokens(input=_count(usage.get("prompt_tokens")), output=_count(usage.get("completion_tokens")))
+    tokens = Tokens(input=counted(usage.get("prompt_tokens")), output=counted(usage.get("completion_tokens")))
     return Reply(
         text=text or "",
         tokens=tokens,
@@ -204,10 +204,6 @@ def _reply(body: Mapping[str, Any], question: Question, terms: Concessions) -> R
         refusal=refusal or ("its server filtered the reply" if ended == "content_filter" else ""),
         conceded=terms.record(),
     )
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def _entries(body: Mapping[str, Any]) -> set[str]:

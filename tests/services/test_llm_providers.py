@@ -87,6 +87,13 @@ async def test_a_reply_comes_with_its_tokens(maker: Maker, provider: Any) -> Non
     ]
 
 
+@pytest.mark.parametrize("absurd", [-5, 10**15])
+async def test_counts_that_no_model_can_come_to_are_not_believed(maker: Maker, provider: Any, absurd: int) -> None:
+    with maker.server([Says('{"ok": true}', prompt_tokens=absurd, reply_tokens=absurd)]) as server:
+        reply = await provider(server.url).ask(QUESTION)
+    assert reply == Reply(text='{"ok": true}', tokens=Tokens())
+
+
 async def test_a_reply_that_was_cut_or_filled_the_context_says_so(maker: Maker, provider: Any) -> None:
     with maker.server([Says("{", done_reason="length", prompt_tokens=4_096)]) as server:
         reply = await provider(server.url).ask(QUESTION)

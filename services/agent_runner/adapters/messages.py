@@ -280,7 +280,8 @@ def _name(value: Any) -> str:
 
 
 def _int(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
+    """Return a count; what no run can come to is none, and a million of them together are still a number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else 0
 
 
 def _float(value: Any) -> float:
