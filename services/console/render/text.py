@@ -39,8 +39,13 @@ def last_lines(text: str, count: int) -> list[str]:
 
 
 def duration(ms: float) -> str:
-    """Return a span of time as people say it: `340 ms`, `2.4 s`, `3 min 20 s`, `1 h 5 min`."""
+    """Return a span of time as people say it: `340 ms`, `2.4 s`, `3 min 20 s`, `1 h 5 min`.
+
+    A span that ends before it begins is one in which the clock was set back; nobody knows how long it was.
+    """
     seconds = ms / 1000
+    if seconds < 0:
+        return "unknown (the clock was set back)"
     if seconds < 1:
         return f"{ms:.0f} ms"
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute

@@ -93,7 +93,13 @@ def test_the_end_of_a_task_moves_no_terminal_whoever_named_its_model_and_reposit
 
 @pytest.mark.parametrize(
     ("ms", "words"),
-    [(340, "340 ms"), (2_400, "2.4 s"), (200_000, "3 min 20 s"), (3_900_000, "1 h 5 min")],
+    [
+        (340, "340 ms"),
+        (2_400, "2.4 s"),
+        (200_000, "3 min 20 s"),
+        (3_900_000, "1 h 5 min"),
+        (-7_200_000, "unknown (the clock was set back)"),
+    ],
 )
 def test_durations(ms: float, words: str) -> None:
     assert duration(ms) == words
