@@ -59,6 +59,14 @@ def _row(label: str, text: str) -> str:
     return f"  {label:<{LABEL}}{one_line(text, ROW_CHARS_MAX)}"
 
 
+def _judges(story: Story) -> str:
+    """Return who judged the work that the task stands with."""
+    if story.llm in ("", "none"):
+        return "evidence alone"
+    unusable = story.chapters and story.chapters[-1].review.startswith("none")
+    return f"evidence alone: {story.llm} gave no usable review" if unusable else f"evidence, and {story.llm}"
+
+
 def _chapter(chapter: Chapter) -> list[str]:
     """Return an attempt as one line of facts and one for each check."""
     facts = [chapter.ending.replace("_", " ") or "not ended"]
@@ -70,6 +78,8 @@ def _chapter(chapter: Chapter) -> list[str]:
     told = [_row(f"attempt {chapter.attempt}", "; ".join(facts) + decided)]
     for command, code in chapter.checks:
         told.append(_row("", f"{'passed' if code == 0 else 'FAILED'}  {one_line(command, 80)} ({exit_in_words(code)})"))
+    if chapter.review and not chapter.review.startswith("none"):
+        told.append(_row("", f"review  {one_line(chapter.review, 200)}"))
     told += [_row("", f"found   {one_line(finding, 200)}") for finding in chapter.findings]
     told += [_row("", f"untrue  {one_line(claim, 200)}") for claim in chapter.contradicted]
     return told
