@@ -59,14 +59,6 @@ def _row(label: str, text: str) -> str:
     return f"  {label:<{LABEL}}{one_line(text, ROW_CHARS_MAX)}"
 
 
-def _judges(story: Story) -> str:
-    """Return who judged the work that the task stands with."""
-    if story.llm in ("", "none"):
-        return "evidence alone"
-    unusable = story.chapters and story.chapters[-1].review.startswith("none")
-    return f"evidence alone: {story.llm} gave no usable review" if unusable else f"evidence, and {story.llm}"
-
-
 def _chapter(chapter: Chapter) -> list[str]:
     """Return an attempt as one line of facts and one for each check."""
     facts = [chapter.ending.replace("_", " ") or "not ended"]
