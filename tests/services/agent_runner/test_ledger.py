@@ -1,6 +1,7 @@
 """A run says something only while its outcome is awaited, whatever has happened since it last looked."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
@@ -12,6 +13,7 @@ from obra.events import (
     Content,
     Event,
     TaskCancelled,
+    TaskLabelled,
     TaskSubmitted,
 )
 from obra.services.agent_runner.ledger import Fenced, Ledger
@@ -23,6 +25,7 @@ from tests.shared.test_bus import T1, events, sealed
 
 TASK = TaskSubmitted(text="t", repo="/r")
 STARTED = AttemptStarted(attempt=1, run=1, runner="r")
+SAYS = (AttemptStarted, AttemptFinished, TaskLabelled)
 
 
 def requested(run: int = 1) -> AttemptRequested:
@@ -35,7 +38,7 @@ async def ledger(memory: MemoryRig) -> Ledger:
     await memory.bus.append([sealed(TASK)])
     position = await memory.bus.append([question])
     made = Ledger(
-        Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, (AttemptStarted, AttemptFinished))
+        Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, SAYS)
     )
     await made.load()
     return made
@@ -94,3 +97,15 @@ async def test_nothing_is_said_in_turn_by_a_run_that_is_not_awaited_any_more(mem
     with pytest.raises(Fenced):
         await run.say_in_turn(STARTED, FINISHED, key=(1, 1))
     assert events(await memory.bus.past(T1)) == [TASK, requested(), TaskCancelled()]
+
+
+@pytest.mark.parametrize("source", ["hidden_check", "person"])
+async def test_what_hidden_checks_came_to_is_said_once_whoever_ran_them(
+    memory: MemoryRig, source: Literal["hidden_check", "person"]
+) -> None:
+    run, mine = await ledger(memory), TaskLabelled(good=True, source="hidden_check", attempt=1)
+    before = TaskLabelled(good=False, source=source, attempt=1)
+    await memory.bus.append([sealed(before)])
+    await run.say_afterwards(mine)
+    said = [mine] if source == "person" else []
+    assert events(await memory.bus.past(T1)) == [TASK, requested(), before, *said]
