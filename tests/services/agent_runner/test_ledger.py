@@ -37,9 +37,7 @@ async def ledger(memory: MemoryRig) -> Ledger:
     question = sealed(requested())
     await memory.bus.append([sealed(TASK)])
     position = await memory.bus.append([question])
-    made = Ledger(
-        Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, SAYS)
-    )
+    made = Ledger(Call(memory.bus, Recorded(position, question), 1, asyncio.Event(), NAME, SAYS))
     await made.load()
     return made
 
