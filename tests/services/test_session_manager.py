@@ -156,6 +156,12 @@ def test_where_nothing_was_set_aside_nothing_is_settled() -> None:
     given(DECIDER, *BEGUN, prepared(), *ran(cost=0.3)).when(finished()).then_nothing()
 
 
+def test_what_is_set_aside_for_the_next_run_is_not_settled_by_the_one_before() -> None:
+    past = [*SPENT, *ran(cost=0.3), finished(), BudgetSettled(attempt=1, run=1, usd=0.3), retry(), prepared(2)]
+    late = AttemptInterrupted(attempt=1, run=1, reason="killed")
+    given(DECIDER, *past, BudgetReserved(attempt=2, run=1, usd=0.7)).when(late).then_nothing()
+
+
 def test_the_next_attempt_gets_what_is_left() -> None:
     past = [*SPENT, *ran(cost=0.3), finished(), BudgetSettled(attempt=1, run=1, usd=0.3), retry()]
     given(DECIDER, *past).when(prepared(2)).then(BudgetReserved(attempt=2, run=1, usd=0.7))
