@@ -62,8 +62,8 @@ def answer(lines: Iterable[str]) -> None:
 def watch(request: dict[str, Any], home: str) -> Iterator[str]:
     """Run the checks, and yield what they called."""
     shutil.copy(os.path.join(KIT, "observe.py"), os.path.join(home, "sitecustomize.py"))
-    for name in ("observe.cjs", "lines.py"):
-        shutil.copy(os.path.join(KIT, name), home)
+    shutil.copy(os.path.join(KIT, "observe.cjs"), home)
+    shutil.copy(os.path.join(KIT, "lines.py"), os.path.join(home, "obraprobelines.py"))  # no name that others import
     with open(os.path.join(home, "changed"), "w", encoding="utf-8") as file:
         file.write("\0".join(request["changed"]))
     shims(home, request["interpreters"])

@@ -158,7 +158,7 @@ def begin() -> None:
         return
     if files:
         sys.meta_path.insert(0, Finder(files))
-        lines = importlib.util.spec_from_file_location("obraprobelines", os.path.join(HOME, "lines.py"))
+        lines = importlib.util.spec_from_file_location("obraprobelines", os.path.join(HOME, "obraprobelines.py"))
         if lines is not None and lines.loader is not None:
             module = importlib.util.module_from_spec(lines)
             lines.loader.exec_module(module)

@@ -152,3 +152,14 @@ async def test_where_another_traces_nothing_is_known(room: Room) -> None:
     (room.workspace / "a.py").write_text(LINES)
     outcome = await probe(room, ["python -c 'import a, sys; sys.settrace(None); a.sign(4)'"], ["a.py"], "s", checks_s=5)
     assert outcome.ran == {}
+
+
+async def test_what_observes_stands_in_the_way_of_no_module(room: Room) -> None:
+    for name in ("lines", "replay", "snap", "driver", "observe"):
+        (room.workspace / "lib").mkdir(exist_ok=True)
+        (room.workspace / "lib" / f"{name}.py").write_text(LINES)
+    check = (
+        "python -c 'import sys; sys.path.append(\"lib\"); import lines, replay, snap, driver, observe; lines.sign(2)'"
+    )
+    outcome = await probe(room, [check], ["lib/lines.py"], "seed", checks_s=5.0)
+    assert [seen.subject.name for seen in outcome.code] == ["sign"]
