@@ -266,6 +266,12 @@ def test_the_summary_names_no_judge_that_said_nothing(review: Event, judges: str
     assert f"  judged by  {judges}" in summary(fold(recorded(SUBMITTED, chosen, review)))
 
 
+def test_the_summary_says_what_a_usable_review_said() -> None:
+    chosen = LlmSelected(asked="ollama/tiny", provider="ollama", model="tiny")
+    review = AttemptReviewed(attempt=1, run=1, usable=True, approves=False, summary="no tests")
+    assert "             review  disapproves: no tests" in summary(fold(recorded(SUBMITTED, chosen, review)))
+
+
 def test_a_grid_aligns_and_cuts() -> None:
     assert grid(["name", "n"], [["a", 1], ["b" * 80, 23], [None, None]], wide=40) == [
         f"{'name':<60}   n",
