@@ -141,7 +141,7 @@ class Probing:
         fitted = seen.fitted
         root = f"{self._ready.workspace.path.resolve()}/"
         examples = [_example(each) for each in fitted.examples] if fitted else []
-        examples += [f"{_example(each)}, and gave {before.strip()[:80]!r}" for each, before in kept.differing[:3]]
+        examples += [f"{_example(each)}, and gave {before.strip()[:60]!r}" for each, before in kept.differing[:3]]
         return ProbedCode(
             path=seen.subject.file.removeprefix(root), name=self._redact(seen.subject.name)[:EXAMPLE_CHARS_MAX],
             calls=seen.settled, altered=len(outputs), held=held, errors=outputs.count(None),
@@ -163,8 +163,8 @@ class Probing:
             yield Suspicion(FITTED, detail, code.path).finding(blocks=blocks and not named)
         if code.differing >= DIFFERING_MIN:
             detail = (
-                f"{what} was to behave as before, and gives something else in {code.differing} of {code.compared} "
-                f"calls with one word or number altered; for instance {code.examples[-1]}"
+                f"{what} was to behave as before; of {code.compared} altered calls {code.differing} give something "
+                f"else: {code.examples[-1]}"
             )
             yield Suspicion(REGRESSED, detail, code.path).finding(blocks=blocks)
 
