@@ -2,15 +2,25 @@
 
 from pathlib import Path
 
+from obra.shared.errors import BadUsage
 from obra.shared.git import Git
 
 REF = "refs/notes/obra"
 
 
 def add(repo: Path, line: str) -> str:
-    """Append *line* to the note at the HEAD of *repo* and return that commit; `GitFailed` where that can't be."""
+    """Append *line* to the note at the HEAD of *repo* and return that commit.
+
+    Raises `BadUsage` where there is no such commit, `GitFailed` where git won't.
+    """
     git = Git(cwd=repo)
-    commit = git.run("rev-parse", "--verify", "HEAD^{commit}").text
+    head = git.try_("rev-parse", "--verify", "HEAD^{commit}")
+    if head.code:
+        raise BadUsage(
+            problem=f"a note stands at a commit, and {repo.absolute()} is no git repository with one; "
+            "name another repository, or a file"
+        )
+    commit = head.text
     git.run("notes", f"--ref={REF}", "append", "-m", line, commit)
     return commit
 

@@ -8,7 +8,7 @@ class StoreLocked(EnvironmentLacks):
 
 
 class StoreDamaged(ObraError):
-    """The store {path} can't be read: {reason}"""
+    """The store {path} can't be read, and `obra restore` brings it back: {reason}"""
 
 
 class StoreFailed(EnvironmentLacks):

@@ -19,7 +19,8 @@ from obra.shared.archive.anchors import (
 )
 from obra.shared.archive.audit import head_of
 from obra.shared.archive.fault import Fault
-from obra.shared.git import Git, GitFailed
+from obra.shared.errors import BadUsage
+from obra.shared.git import Git
 from obra.shared.home import Home
 from obra.shared.store import opened
 from tests.archive.stores import audit, made, rewritten
@@ -89,7 +90,7 @@ def test_an_altered_or_foreign_anchor_is_no_anchor(home: Home, tmp_path: Path) -
 def test_anchors_live_in_git_notes_beside_others(home: Home, tmp_path: Path) -> None:
     git = Git(cwd=tmp_path)
     git.run("init", "-q")
-    with pytest.raises(GitFailed):
+    with pytest.raises(BadUsage, match="is no git repository with one; name another repository, or a file"):
         notes.add(tmp_path, "too early")
     tree = git.run("write-tree").text
     git.run("update-ref", "HEAD", git.run("commit-tree", tree, "-m", "first").text)
