@@ -101,7 +101,7 @@ class Policy(Value):
     context_warn: Annotated[Unit, Meta(description="of the window in use: session.warned")] = 0.7
     context_refresh: Annotated[Unit, Meta(description="the next attempt goes on from a summary")] = 0.8
     context_emergency: Annotated[Unit, Meta(description="likewise, from an extract, without asking the LLM")] = 0.95
-    outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 10
+    outages_max: Annotated[int, Meta(ge=0, description="waits for a provider in one task")] = 3
     outage_wait_s: Annotated[float, Meta(gt=0, description="the first wait; each later one is 4 times as long")] = 5.0
     outage_wait_s_max: Annotated[float, Meta(gt=0)] = 3_600.0
     outage_reset_s_max: Annotated[

@@ -200,7 +200,7 @@ OUTAGE = "the provider refused because of a rate or usage limit (429): limit"
 
 def test_an_outage_is_waited_out() -> None:
     given(DECIDER, *BEGUN, *ended("rate_limited", "limit")).when(finished(ending="rate_limited")).then(
-        decision("wait", OUTAGE, numbers=NUMBERS | {"outages": 0, "outages_max": 10})
+        decision("wait", OUTAGE, numbers=NUMBERS | {"outages": 0, "outages_max": 3})
     )
 
 
