@@ -13,12 +13,16 @@ from obra.services.agent_runner.inspection.look import look
 from obra.services.agent_runner.inspection.model import Look, Suspicion
 from obra.services.agent_runner.inspection.protect import Protected, settled
 from obra.services.agent_runner.inspection.silence import silent
+from obra.services.agent_runner.state import NAME
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.services.agent_runner.tools import Tools
 from obra.services.agent_runner.workspace import Workspace
 from obra.shared.git import GitFailed
+from obra.shared.log import get_logger
 
 FINDINGS_MAX = 50
+
+log = get_logger(NAME)
 
 
 class Inspection:
@@ -54,7 +58,7 @@ class Inspection:
     ) -> None:
         """Wait for what still reads."""
         if self._looking is not None and not self._looking.done():
-            with suppress(GitFailed, OSError, RecursionError):
+            with suppress(Exception):  # `findings` tells it, if anybody still wants to know
                 await self._looking
 
     async def findings(
@@ -63,7 +67,7 @@ class Inspection:
         """Return what was found; *check* runs the checks again, for which the base's own tests are put back.
 
         An inspection that git or the disk prevents is itself something to know, and blocks nothing; files that are
-        nested too deep to be read do, since somebody may have made them so.
+        nested too deep to be read do, and whatever else it breaks on, since somebody may have made them so.
         """
         if self._looking is None:
             return ()
@@ -73,6 +77,9 @@ class Inspection:
             told = (_failed(f"the change could not be inspected: {error}", blocks=False),)
         except RecursionError:
             told = (_failed("a changed file is nested too deep to be inspected", blocks=True),)
+        except Exception as error:  # whoever changed the files may have made them so that it breaks
+            log.exception("the inspection broke", task=self._workspace.place.scope.task)
+            told = (_failed(f"the inspection broke on this change: {type(error).__name__}: {error}", blocks=True),)
         return tuple(self._said(finding) for finding in told)[:FINDINGS_MAX]
 
     async def _told(

@@ -25,8 +25,10 @@ from obra.services.agent_runner.probe.judge import Came
 from obra.services.agent_runner.probe.kept import DIFFERING_MIN, Kept, comparison, kept, stays
 from obra.services.agent_runner.probe.run import Outcome, Probed, ProbeFailed, probe, replayed
 from obra.services.agent_runner.ready import Ready
+from obra.services.agent_runner.state import NAME
 from obra.services.agent_runner.survey import WorkspaceLost
 from obra.shared.git import GitFailed
+from obra.shared.log import get_logger
 
 FITTED, REGRESSED = "fitted", "regressed"
 REACHED = frozenset({"py", "js", "cjs", "sh", "bash"})
@@ -39,6 +41,8 @@ RUNS = re.compile(
 FILES_MAX, CHECKS_S_MAX, EXAMPLE_CHARS_MAX, SHOWN_PIECES, PROBLEM_CHARS_MAX = 200, 20.0, 200, 4, 300
 
 Do = Callable[..., Awaitable[Any]]
+
+log = get_logger(NAME)
 
 
 def _is_reached(path: str) -> bool:
@@ -83,6 +87,9 @@ class Probing:
                 unrun = await blocking(self._unrun, outcome, checkpoint)
         except (ProbeFailed, GitFailed, WorkspaceLost, OSError) as error:
             problem = self._redact(str(error))[:PROBLEM_CHARS_MAX]
+        except Exception as error:  # it looks at whatever an agent may write: it may break, the run may not
+            log.exception("the probe broke", task=self._ready.workspace.place.scope.task)
+            problem = self._redact(f"the probe broke: {type(error).__name__}: {error}")[:PROBLEM_CHARS_MAX]
         if not (outcome.code or problem):
             return (), tuple(unrun)
         code = tuple(self._code(each, before.get(each.subject, Kept())) for each in outcome.code)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from obra.events import AttemptStarted, Content, TaskSubmitted
+from obra.events import AttemptStarted, Content, ServiceDegraded, TaskSubmitted
 from obra.services.agent_runner import workspace as workspaces
 from obra.services.agent_runner.back import put_back
 from obra.services.agent_runner.checks import Room
@@ -11,7 +11,7 @@ from obra.services.agent_runner.execute import AgentFound, probe_agent
 from obra.services.agent_runner.kit import Kit, pack
 from obra.services.agent_runner.place import Place
 from obra.services.agent_runner.sandbox import Sandbox, choose
-from obra.services.agent_runner.state import Key, State
+from obra.services.agent_runner.state import NAME, Key, State
 from obra.services.agent_runner.tools import Tools, together
 from obra.services.agent_runner.workspace import Workspace
 from obra.shared.bus import Bus
@@ -42,6 +42,14 @@ def started(key: Key, runner: str, agent: str, ready: Ready | None = None) -> At
         attempt=attempt, run=run, runner=runner, agent=agent, agent_version=ready.found.version,
         sandbox=ready.sandbox.kind, workspace=str(ready.workspace.path), base=ready.workspace.base,
     )  # fmt: skip
+
+
+def unwalled(task: TaskSubmitted, sandbox: Sandbox) -> ServiceDegraded | None:
+    """Return what is said, once a task, where there is no sandbox although `auto` would have taken one."""
+    if task.sandbox != "auto" or sandbox.kind != "none":
+        return None
+    effect = "the agent's own permission system is all that confines it, and changed code is not probed"
+    return ServiceDegraded(service=NAME, lacking="sandbox", reason=sandbox.reason, effect=effect)
 
 
 async def to_begin(tools: Tools, bus: Bus, place: Place, state: State, key: Key, prompt: Content) -> Ready:

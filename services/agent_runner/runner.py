@@ -17,7 +17,6 @@ from obra.events import (
     Ending,
     Event,
     Finding,
-    ServiceDegraded,
     WorkspaceCheckpointed,
     WorkspaceInspected,
     WorkspaceRestored,
@@ -32,11 +31,10 @@ from obra.services.agent_runner.kit import pack
 from obra.services.agent_runner.ledger import Ledger
 from obra.services.agent_runner.leftovers import sweep
 from obra.services.agent_runner.place import Place
-from obra.services.agent_runner.ready import Ready, started, to_begin, to_go_on
+from obra.services.agent_runner.ready import Ready, started, to_begin, to_go_on, unwalled
 from obra.services.agent_runner.redaction import Redactor
-from obra.services.agent_runner.sandbox import Sandbox
 from obra.services.agent_runner.speaker import Speaker
-from obra.services.agent_runner.state import NAME, Key
+from obra.services.agent_runner.state import CHECKED, NAME, Key
 from obra.services.agent_runner.survey import Unmergeable, WorkspaceLost
 from obra.services.agent_runner.tools import Cancelled, Stopped, Tools, attend
 from obra.services.agent_runner.watch import Signals
@@ -44,9 +42,6 @@ from obra.services.agent_runner.workspace import Workspace
 from obra.shared.errors import BlobMissing, EnvironmentLacks
 from obra.shared.log import get_logger
 from obra.shared.service import Call
-
-CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
-"""Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
 log = get_logger(NAME)
 
@@ -95,7 +90,8 @@ class Attempt:
         else:
             if self._call.stop.is_set():  # nothing has begun, so nothing is lost
                 raise Stopped
-            await self._announce(ready.sandbox)
+            if (notice := unwalled(self._task, ready.sandbox)) and not self._ledger.state.degraded:
+                await self._say(notice)
             await self._say(started(self._key, self._tools.runner, self._task.agent, ready))
             if self._attempt in self._ledger.state.cancelled:
                 await self._end(self._no_agent("cancelled", "it was cancelled before the agent started"))
@@ -114,6 +110,16 @@ class Attempt:
             await self._give_up("the runner was stopped")
         else:
             await (self._end(exited) if exited.exit_code is None else self._conclude(exited, ready))
+
+    async def give_in(self, reason: str) -> None:
+        """End a run that can't be carried on, however often it was tried: a task may not wait for it for ever."""
+        await self._ledger.load(fresh=True)
+        seen, detail = self._ledger.state.run(self._key), self._redactor()(reason)
+        if seen.started is None:
+            await self._say(started(self._key, self._tools.runner, self._task.agent))
+        if seen.exited is None:
+            await self._say(self._no_agent("workspace_lost", detail))
+        await self._finish("workspace_lost", detail)
 
     async def _never_ran(self, ending: Ending, detail: str) -> None:
         await self._say(started(self._key, self._tools.runner, self._task.agent))
@@ -277,12 +283,6 @@ class Attempt:
         begin = self._ledger.state.attempt_began_with(self._attempt)
         changed = found.tree != (begin.tree if begin else workspace.tree)
         return recording.event(found, self._key, workspace.base, changed=changed, interrupted=interrupted)
-
-    async def _announce(self, sandbox: Sandbox) -> None:
-        """Say once per task that there is no sandbox although `auto` would have taken one."""
-        if self._task.sandbox == "auto" and sandbox.kind == "none" and not self._ledger.state.degraded:
-            effect = "the agent's own permission system is all that confines it, and changed code is not probed"
-            await self._say(ServiceDegraded(service=NAME, lacking="sandbox", reason=sandbox.reason, effect=effect))
 
     def _no_agent(self, ending: Ending, detail: str) -> AgentExited:
         return AgentExited(attempt=self._attempt, run=self._run, ending=ending, detail=detail)

@@ -62,6 +62,7 @@ from obra.services.agent_runner.watch import Watch
 from obra.services.agent_runner.workspace import find, prepare
 from obra.shared.bus import Bus
 from obra.shared.config import Settings
+from obra.shared.errors import BusUnavailable
 from obra.shared.exclusive import exclusive
 from obra.shared.git import GitFailed, stop_all
 from obra.shared.home import Home
@@ -210,7 +211,16 @@ class AgentRunner(Acting):
                     return
                 if event.attempt in ledger.state.cancelled:
                     signals.cancel.set()
-                await Attempt(self._tools, call, ledger, place, signals).carry_on()
+                attempt = Attempt(self._tools, call, ledger, place, signals)
+                try:
+                    await attempt.carry_on()
+                except (Fenced, Stopped, BusUnavailable):
+                    raise
+                except Exception as error:
+                    if call.deliveries < self.deliveries_max:
+                        raise
+                    log.exception("gives an attempt up", scope=".".join(call.scope), run=key)
+                    await attempt.give_in(f"Obra could not go on with it: {type(error).__name__}: {error}")
 
     async def _judge(self, call: Call) -> None:
         """Run hidden checks on accepted work. They wait for their turn as an agent does."""

@@ -13,6 +13,7 @@ from obra.events import (
     BaseChecked,
     BranchDelivered,
     ChecksRan,
+    Ending,
     Event,
     Policy,
     ServiceDegraded,
@@ -32,6 +33,9 @@ from obra.events import (
 NAME = "agent-runner"
 Key = tuple[int, int]
 """Attempt and run, in the order in which runs happen."""
+
+CHECKED: frozenset[Ending] = frozenset({"max_turns", "timed_out", "hung", "stuck", "failed", "killed"})
+"""Endings beside the judged ones that may leave work which checks can say something about, for the next prompt."""
 
 
 class Run(msgspec.Struct, frozen=True):

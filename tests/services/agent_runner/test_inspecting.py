@@ -18,6 +18,7 @@ from obra.events import (
     WorkspaceCheckpointed,
     WorkspaceInspected,
 )
+from obra.services.agent_runner import inspecting
 from tests.rig import MemoryRig
 from tests.services.agent_runner.repositories import git
 from tests.services.agent_runner.stage import Stage, write
@@ -164,3 +165,17 @@ async def test_files_are_inspected_whatever_bytes_their_names_are(stage: Stage) 
         ("addresses_reviewer", r"caf\xe8.md"), ("addresses_reviewer", r"caf\xe9.md"),
         ("addresses_reviewer", "two\nlines.md"),
     ]  # fmt: skip
+
+
+async def test_a_change_that_the_inspection_breaks_on_is_held_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(inspecting, "look", broken)
+    (found,) = await run(stage, WORK)
+    assert (found.kind, found.blocks) == ("not_inspected", True)
+    assert found.detail == "the inspection broke on this change: KeyError: 'x'"
+    (checks,) = await stage.of(ChecksRan)
+    assert checks.passed

@@ -16,6 +16,7 @@ from obra.events import (
     WorkspaceInspected,
     WorkspaceProbed,
 )  # fmt: skip
+from obra.services.agent_runner import probing
 from obra.services.agent_runner.sandbox import choose
 from obra.shared.config import AgentSettings, SandboxSettings, Settings
 from tests.rig import MemoryRig
@@ -188,3 +189,14 @@ async def test_work_that_was_to_behave_as_before_and_does_not_is_held_back(stage
 async def test_where_a_task_wants_other_behaviour_the_base_is_no_measure(stage: Stage) -> None:
     text = "Sort what `unique` in `text.py` returns."
     assert await regressions(stage, "def unique(words):\n    return sorted(set(words))\n", text) == []
+
+
+async def test_a_probe_that_breaks_is_told_and_holds_nothing_against_the_work(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(probing, "probe", broken)
+    (probed,), found = await run(stage, HONEST)
+    assert (probed.problem, probed.code, found) == ("the probe broke: KeyError: 'x'", (), [])

@@ -27,6 +27,7 @@ from obra.events import (
     WorkspaceHandedOver,
     WorkspaceRestored,
 )
+from obra.services.agent_runner import runner
 from obra.services.agent_runner.leftovers import alive
 from obra.shared.bus.memory import MemoryBus
 from obra.shared.config import AgentSettings, Settings
@@ -568,3 +569,30 @@ async def test_the_agents_variables_are_kept_if_the_task_was_rolled_back_before_
             await stage.say(TaskCancelled(), TaskRolledBack(to=await stage.bus.last_position()))
             await stage.until(WorkspaceRestored)
     assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        ("to_begin", ["attempt.started", "agent.exited", "attempt.finished"]),
+        ("run_agent", ["attempt.started", "agent.exited", "attempt.finished"]),
+        ("run_check", ["attempt.started", "agent.exited", "workspace.checkpointed", "attempt.finished"]),
+    ],
+)
+async def test_a_run_that_obra_itself_breaks_on_ends_instead_of_waiting_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, breaks: str, said: list[str]
+) -> None:
+    async def broken(*_: object) -> None:
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr(runner, breaks, broken)
+    service = stage.service()
+    service.deliveries_max = 1
+    async with stage.running(service):
+        await stage.submit(stage.script({"steps": [write("hello.txt", "hello\n")]}), checks=("true",))
+        await stage.request()
+        finished = await stage.finished()
+    assert (finished.ending, finished.detail) == (
+        "workspace_lost", "Obra could not go on with it: TypeError: a fault of ours"
+    )  # fmt: skip
+    assert await stage.said() == said
