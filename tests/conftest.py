@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from obra.shared.bus import Bus
 from tests.rig import MemoryRig, NatsRig, Rig, nats_rig
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")  # the same examples each time; `--hypothesis-profile default` looks for others
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
