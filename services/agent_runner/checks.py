@@ -90,11 +90,10 @@ async def run_check(
     command: str, room: Room, timeout_s: float, redact: Callable[[str], str], tries: int = 1
 ) -> CheckResult:
     """Run one check until it passes, but no more than *tries* times; what comes to its deadline is not run again."""
-    for number in range(1, tries + 1):
-        result = msgspec.structs.replace(await _run(command, room, timeout_s, redact), tries=number)
-        if result.exit_code == 0 or result.timed_out:
-            break
-    return result
+    number, result = 1, await _run(command, room, timeout_s, redact)
+    while number < tries and result.exit_code and not result.timed_out:
+        number, result = number + 1, await _run(command, room, timeout_s, redact)
+    return msgspec.structs.replace(result, tries=number)
 
 
 async def _run(command: str, room: Room, timeout_s: float, redact: Callable[[str], str]) -> CheckResult:

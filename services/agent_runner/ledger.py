@@ -25,6 +25,7 @@ class Append(Protocol):
 
     async def __call__(self, *events: Event, expected: int) -> int:
         """Store *events* where the past is as *expected*; return the last one's position."""
+        ...
 
 
 class Ledger:
