@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from obra.events import Content, PromptEnhanced, PromptPrepared
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
+from obra.shared.llm.coherence import distinct
 from obra.shared.llm.material import Section
-from obra.shared.llm.thread import distinct
 
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 

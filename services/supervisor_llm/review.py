@@ -13,8 +13,8 @@ from obra.events import JUDGED, AttemptFinished, AttemptReviewed, Criterion, Iss
 from obra.services.supervisor_llm.kind import Asked, Kind, Seen
 from obra.services.supervisor_llm.quotes import flat, found
 from obra.services.supervisor_llm.shown import WORDS, contents, sections
+from obra.shared.llm.coherence import distinct
 from obra.shared.llm.material import without
-from obra.shared.llm.thread import distinct
 
 REPLY_TOKENS_MAX = 2_048
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from obra.events import Tokens
 from obra.shared.llm import LlmFailed, Provider, Question, Reply
-from obra.shared.llm.thread import lost
+from obra.shared.llm.coherence import lost
 from obra.shared.refusal import refuses
 
 Shape = TypeVar("Shape", bound=BaseModel)

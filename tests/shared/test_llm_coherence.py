@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from obra.shared.llm.thread import distinct, lost
+from obra.shared.llm.coherence import distinct, lost
 
 TOLD = """
 Your last reply could not be used: $problem

@@ -25,10 +25,11 @@ def lost(value: BaseModel, told: str) -> str:
     It lists the same thing over and over (fewer than half of four or more entries differ), or repeats the request.
     """
     said = value.model_dump(mode="json")
-    if entry := next((entry for entries in _lists(said) if (entry := _repeated(entries))), ""):
+    for entry in filter(None, map(_repeated, _lists(said))):
         return f"the reply repeats itself: {entry[:SHOWN_CHARS]}"
-    if echo := next((echo for text in _texts(said) if (echo := _echo(text, told))), ""):
-        return f"the reply repeats what it was told: {echo}"
+    for text in _texts(said):
+        if echo := _echo(text, told):
+            return f"the reply repeats what it was told: {echo}"
     return ""
 
 
